@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * klane: keyed lanes. A runtime reads an append-only log and runs the handlers that a program
+ * registered, in parallel, keeping the order of the records of one key. An offset is committed
+ * only when everything below it is finished; no key waits for another.
+ *
+ * What may run beside what. "any" means any number of threads at once.
+ *
+ *   calls                                        thread          beside the others
+ *   -------------------------------------------  --------------  --------------------------------
+ *   klane_create                                 any             independent runtimes only
+ *   klane_handle, klane_route, klane_topic       one             before klane_start
+ *   klane_start, klane_run                       one             once for a runtime
+ *   klane_stop                                   any, signals    everything but klane_destroy
+ *   klane_wait                                   any             everything but klane_destroy
+ *   klane_destroy                                one             nothing else of this runtime
+ *   klane_finish, klane_token_cancelled          any             everything but klane_destroy
+ *   klane_take                                   any             everything but klane_destroy
+ *   klane_stats_get, klane_partition_stats       any             everything but klane_destroy
+ *   klane_retry, klane_skip, klane_later,        the handler's   one thread for one record
+ *     klane_header, klane_header_at,             own thread
+ *     klane_cancelled
+ *
+ *   callback                                     runs on
+ *   -------------------------------------------  ------------------------------------------------
+ *   handlers, worker_start, worker_stop          a worker
+ *   key function, event callback                 the control thread: short, never blocking
+ *   log callback                                 any of klane's threads: short, never blocking
+ *
+ * No callback may throw, longjmp or end its thread. In a child after fork() a runtime cannot be
+ * used: calls that take one and return a klane_err_t return KLANE_ERR_FORKED, klane_stop() does
+ * nothing, klane_token_cancelled() is true. Nor can the sources and records that it knew be used.
+ */
+#ifndef KLANE_KLANE_H
+#define KLANE_KLANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KLANE_VERSION_MAJOR 0
+#define KLANE_VERSION_MINOR 1
+#define KLANE_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define KLANE_API __attribute__((visibility("default")))
+#else
+#define KLANE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors ------------------------------------------------------------------------------ */
+
+/** Every error with its text: one list, so that none is without a text. Values never change. */
+#define KLANE_ERRORS(X)                                                                          \
+    X(KLANE_OK, 0, "success")                                                                    \
+    X(KLANE_ERR_INVALID, 1, "an argument or option is invalid")                                  \
+    X(KLANE_ERR_STATE, 2, "the call does not fit the state of the runtime")                      \
+    X(KLANE_ERR_NOMEM, 3, "memory is exhausted")                                                 \
+    X(KLANE_ERR_SYSTEM, 4, "a system call failed")                                               \
+    X(KLANE_ERR_TIMEOUT, 5, "the time given has passed")                                         \
+    X(KLANE_ERR_BUSY, 6, "handlers or tokens are still out, or the log is locked")               \
+    X(KLANE_ERR_FATAL, 7, "the runtime stopped on an error that it cannot repair")               \
+    X(KLANE_ERR_STALE, 8, "the token's record was finished before")                              \
+    X(KLANE_ERR_FENCED, 9, "the partition was given up; the outcome does not count")             \
+    X(KLANE_ERR_STOPPED, 10, "the runtime is stopping or has stopped")                           \
+    X(KLANE_ERR_NOT_FOUND, 11, "there is no such thing")                                         \
+    X(KLANE_ERR_EXISTS, 12, "it exists already")                                                 \
+    X(KLANE_ERR_FORKED, 13, "a child process after fork() cannot use this runtime")              \
+    X(KLANE_ERR_IO, 14, "the log could not be read or written")                                  \
+    X(KLANE_ERR_FULL, 15, "the disk is full")                                                    \
+    X(KLANE_ERR_READ_ONLY, 16, "the log is read-only")                                           \
+    X(KLANE_ERR_CORRUPT, 17, "the log is damaged or not a log of klane's")                       \
+    X(KLANE_ERR_VERSION, 18, "the log was written by a newer version")
+
+typedef enum klane_err {
+#define KLANE_ERROR_VALUE(name, value, text) name = (value),
+    KLANE_ERRORS(KLANE_ERROR_VALUE)
+#undef KLANE_ERROR_VALUE
+} klane_err_t;
+
+/** The library's version as "major.minor.patch". Any thread; static storage. */
+KLANE_API const char *klane_version(void);
+
+/** What an error means, never NULL. Any thread; static storage. */
+KLANE_API const char *klane_strerror(klane_err_t err);
+
+/* ---- records and outcomes ---------------------------------------------------------------- */
+
+struct klane_runtime;
+struct klane_source;
+struct klane_slot;
+
+/**
+ * One record, read-only. The structure itself belongs to the caller of the handler and is gone
+ * when the handler returns; what its pointers point to stays valid until the record is finished,
+ * so a handler that answers later copies the structure. Grows only at its end.
+ */
+struct klane_record {
+    const char *topic;
+    const void *key;      /**< NULL: no key (not the same as an empty one). */
+    const void *value;    /**< NULL: a tombstone (not the same as an empty value). */
+    size_t key_size;      /**< Bytes. */
+    size_t value_size;    /**< Bytes. */
+    int64_t offset;       /**< Rises within a partition, with holes. */
+    int64_t timestamp_ms; /**< Milliseconds since 1970 as the log gives them; -1: none. */
+    int32_t partition;
+    uint32_t attempt;      /**< 1 for the first start of this record in this assignment. */
+    uint32_t epoch;        /**< One stay of the partition here; never used again in a process. */
+    uint32_t header_count; /**< Read them with klane_header_at(). */
+    struct klane_slot *slot; /**< klane's own; leave it alone. */
+};
+
+/** What a handler says of a record. Any other value counts as KLANE_RETRY and is logged. */
+enum klane_outcome {
+    KLANE_DONE = 0,  /**< Finished. */
+    KLANE_RETRY = 1, /**< Run it again after the route's delay, or the one of klane_retry(). */
+    KLANE_SKIP = 2,  /**< Finished without being handled; counted and reported. */
+    KLANE_LATER = 3  /**< klane_finish() will say; only after klane_later(). */
+};
+
+/**
+ * A handler. Runs on a worker, at most once at a time for one lane, never for a record whose
+ * predecessor in the lane is unfinished.
+ */
+typedef enum klane_outcome (*klane_handler_fn)(const struct klane_record *record, void *context);
+
+/** Names an asynchronous record: index and generation, so an old one is known as stale. */
+typedef uint64_t klane_token_t;
+
+/**
+ * Ask for the record to run again after delay_ms (negative: the route's delay); its lane waits,
+ * other lanes do not. Thread: the handler's. Blocks: never. Returns KLANE_RETRY, for the handler
+ * to return. reason: text for events, copied, may be NULL. Without memory, and after
+ * klane_later(), the route's delay counts and the reason is lost.
+ */
+KLANE_API enum klane_outcome klane_retry(const struct klane_record *record, int64_t delay_ms,
+                                         const char *reason);
+
+/**
+ * Finish the record without handling it. Thread: the handler's. Blocks: never.
+ * Returns KLANE_SKIP. reason: text for events, copied, may be NULL.
+ */
+KLANE_API enum klane_outcome klane_skip(const struct klane_record *record, const char *reason);
+
+/**
+ * Answer later, from any thread, by klane_finish(). The lane waits until then. klane_finish() may
+ * come before the handler has returned: the record advances when both have happened. A handler
+ * that then returns another outcome after all takes the token back, unless it was finished.
+ * Thread: the handler's, at most once for an attempt. Blocks: never. Returns KLANE_LATER.
+ */
+KLANE_API enum klane_outcome klane_later(const struct klane_record *record, klane_token_t *token);
+
+/**
+ * Whether work on this record is in vain: its partition was given up or the runtime is closing.
+ * Thread: any, while the record is unfinished. Blocks: never; one load.
+ */
+KLANE_API bool klane_cancelled(const struct klane_record *record);
+
+/**
+ * The last header of this name, as Kafka's own lookups have it. value may be set to NULL (a
+ * header without a value). Thread: any, while the record is unfinished. Blocks: never.
+ * Errors: KLANE_ERR_NOT_FOUND.
+ */
+KLANE_API klane_err_t klane_header(const struct klane_record *record, const char *name,
+                                   const void **value, size_t *size);
+
+/**
+ * Header number index (from 0), in the log's order. Pointers live as long as the record.
+ * Thread: any, while the record is unfinished. Blocks: never. Errors: KLANE_ERR_NOT_FOUND.
+ */
+KLANE_API klane_err_t klane_header_at(const struct klane_record *record, size_t index,
+                                      const char **name, const void **value, size_t *size);
+
+/** A header as a program gives it to an append. value NULL: a header without a value. */
+struct klane_header_in {
+    const char *name;
+    const void *value;
+    size_t size; /**< Bytes. */
+};
+
+/* ---- events ------------------------------------------------------------------------------ */
+
+enum klane_event_type {
+    KLANE_EVENT_ASSIGNED = 1,      /**< A partition came; offset: where it begins. */
+    KLANE_EVENT_REVOKED = 2,       /**< A partition was given up; offset: its base then. */
+    KLANE_EVENT_LOST = 3,          /**< A partition was taken; nothing of it counts any more. */
+    KLANE_EVENT_COMMITTED = 4,     /**< offset: acknowledged as committed. */
+    KLANE_EVENT_COMMIT_FAILED = 5, /**< offset: what was to be committed; it is sent again. With
+                                        err KLANE_ERR_TIMEOUT: no answer yet, for value ms. */
+    KLANE_EVENT_HELD = 6,          /**< Nothing more is taken in from the partition for now. */
+    KLANE_EVENT_RELEASED = 7,      /**< The hold is over. */
+    KLANE_EVENT_SKIPPED = 8,       /**< A record was skipped; message: the reason. */
+    KLANE_EVENT_SLOW_HANDLER = 9,  /**< A handler runs longer than slow_ms; value: ms so far. */
+    KLANE_EVENT_SPARE_STARTED = 10, /**< A spare worker was started; value: workers now. */
+    KLANE_EVENT_CAUGHT_UP = 11,    /**< All of every partition is taken in and finished. */
+    KLANE_EVENT_OUT_OF_RANGE = 12, /**< The committed offset is no longer in the log. */
+    KLANE_EVENT_SOURCE_ERROR = 13, /**< The source failed and tries again; message: why. */
+    KLANE_EVENT_FATAL = 14         /**< The runtime stops; message: why. */
+};
+
+/** One event, read-only; its pointers live as long as the callback. Grows only at its end. */
+struct klane_event {
+    enum klane_event_type type;
+    klane_err_t err;
+    const char *topic; /**< NULL where the event concerns no partition. */
+    int32_t partition; /**< -1 where the event concerns no partition. */
+    uint32_t epoch;
+    int64_t offset; /**< -1 where it does not apply. */
+    int64_t value;
+    uint64_t suppressed; /**< Events of this type left out before this one by the rate limit. */
+    const char *message; /**< NULL or a text. */
+};
+
+typedef void (*klane_event_fn)(const struct klane_event *event, void *context);
+
+enum klane_log_level { KLANE_LOG_ERROR = 3, KLANE_LOG_WARNING = 4, KLANE_LOG_INFO = 6 };
+
+/** A line for the program's log, without a line end. Keys and values never appear in it. */
+typedef void (*klane_log_fn)(enum klane_log_level level, const char *line, void *context);
+
+/* ---- options ----------------------------------------------------------------------------- */
+
+/** Fill it with klane_options_init() first. Grows only at its end. */
+struct klane_options {
+    uint32_t struct_size;
+    uint32_t workers;     /**< Threads that run handlers, 0 to 1,000; 0: only klane_take().
+                               Default: the processors this process may use. */
+    uint32_t workers_max; /**< With spare workers beside slow handlers, up to 1,000.
+                               Default: 0, twice the workers and 16 more. */
+    uint32_t records_max; /**< Records in memory at once, 16 to 16,777,216. Default 16,384. */
+    uint32_t lane_records_max; /**< Quota: of them in one lane. Default: 0, records_max / 4. */
+    uint32_t commit_interval_ms; /**< Default 1,000. */
+    uint32_t commit_records; /**< Commit at the latest after so many finished records.
+                                  Default 100,000. */
+    uint32_t drain_ms; /**< How long a partition that is taken away waits for its handlers.
+                            Default 2,000. */
+    uint32_t stop_ms;  /**< How long klane_stop() may take in all. Default 10,000. */
+    uint32_t stack_bytes; /**< Of a worker. Default: 0, the system's. */
+    bool stop_when_caught_up; /**< Stop at the end of every partition. Default false. */
+    const char *name; /**< Of the runtime: in thread names and log lines. Default "klane". */
+    /** Runs first and last on each worker, e.g. for a database connection; *local is handed to
+     *  worker_stop. A worker_start that returns false stops the runtime as fatal. */
+    bool (*worker_start)(void *context, void **local);
+    void (*worker_stop)(void *context, void *local);
+    void *worker_context;
+    klane_event_fn event;
+    void *event_context;
+    klane_log_fn log;
+    void *log_context;
+};
+
+/** Set every default. options_size: sizeof(struct klane_options) as the caller knows it. */
+KLANE_API void klane_options_init(struct klane_options *options, size_t options_size);
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+/**
+ * Make a runtime that will read from source. On success the runtime owns the source; on an error
+ * the caller still does. options NULL: the defaults. Thread: any. Blocks: never.
+ * errstr (may be NULL) says on an error which option is wrong and why.
+ * Errors: INVALID, NOMEM, SYSTEM.
+ */
+KLANE_API klane_err_t klane_create(const struct klane_options *options,
+                                   struct klane_source *source, struct klane_runtime **runtime,
+                                   char *errstr, size_t errstr_size);
+
+/**
+ * Start the threads and return. Blocks: never, but on an error on the ends of the threads that
+ * were made. The reason of an error goes to the log. Errors: STATE (started before, or no
+ * handler), INVALID (a topic without a handler for all other keys), NOMEM, SYSTEM, FORKED, and
+ * whatever the source reports.
+ */
+KLANE_API klane_err_t klane_start(struct klane_runtime *runtime);
+
+/**
+ * klane_start() and wait until the runtime has stopped. Blocks. Returns as klane_wait() does.
+ */
+KLANE_API klane_err_t klane_run(struct klane_runtime *runtime);
+
+/**
+ * Wait until the runtime has stopped. timeout_ms -1: without limit; 0: only look.
+ * Thread: any but klane's own. Returns KLANE_OK: stopped, everything that could be was committed.
+ * Errors: TIMEOUT, BUSY (stopped; handlers or tokens are still out), FATAL, STATE (not started,
+ * or called by a handler), FORKED.
+ */
+KLANE_API klane_err_t klane_wait(struct klane_runtime *runtime, int64_t timeout_ms);
+
+/**
+ * Begin to stop: nothing new starts, running handlers may end, what is finished is committed.
+ * Idempotent. Thread: any, also a signal handler: one atomic store and one write(2), errno kept.
+ */
+KLANE_API void klane_stop(struct klane_runtime *runtime);
+
+/**
+ * Free a runtime that has stopped or was never started, with its source. NULL is allowed.
+ * Thread: one, not klane's own. Blocks: on the end of threads that have nothing more to do, and on
+ * the closing of the log. Errors: BUSY while handlers or tokens are out (nothing is freed then),
+ * STATE (still running, or called by a handler), FORKED.
+ */
+KLANE_API klane_err_t klane_destroy(struct klane_runtime *runtime);
+
+/** Free a source that was never given to a runtime. NULL is allowed. Blocks: as it closes. */
+KLANE_API void klane_source_destroy(struct klane_source *source);
+
+/* ---- topics and routes, before klane_start() --------------------------------------------- */
+
+enum klane_order {
+    KLANE_ORDER_KEY = 0,       /**< A lane for each key of a partition. */
+    KLANE_ORDER_PARTITION = 1, /**< One lane for a partition. */
+    KLANE_ORDER_NONE = 2       /**< A lane for each record. */
+};
+
+enum klane_null_keys {
+    KLANE_NULL_KEYS_UNORDERED = 0, /**< A record without a key has a lane of its own. */
+    KLANE_NULL_KEYS_ORDERED = 1    /**< Those of a partition share one lane. */
+};
+
+enum klane_begin {
+    KLANE_BEGIN_EARLIEST = 0,
+    KLANE_BEGIN_LATEST = 1,
+    KLANE_BEGIN_TIME = 2 /**< The first record whose timestamp is begin_time_ms or later. */
+};
+
+/**
+ * Names the lane of a record: set *key and *key_size to bytes of the record, or to bytes that
+ * stay as they are until the next call. Returns false for a record without a key. Must be pure:
+ * the same record has the same key in every process. Headers cannot be read here. Runs on the
+ * control thread.
+ */
+typedef bool (*klane_key_fn)(const struct klane_record *record, void *context, const void **key,
+                             size_t *key_size);
+
+/** Fill it with klane_topic_init() first. Grows only at its end. */
+struct klane_topic {
+    uint32_t struct_size;
+    const char *name;
+    enum klane_order order;
+    enum klane_null_keys null_keys;
+    klane_key_fn key; /**< Default: NULL, the record's own key. */
+    void *key_context;
+    enum klane_begin begin; /**< Where a group begins that has committed nothing, or whose
+                                 committed offset is not in the log any more. */
+    int64_t begin_time_ms;
+};
+
+KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);
+
+/** State how a topic is to be read. Copied. Errors: INVALID, EXISTS, STATE, NOMEM, FORKED. */
+KLANE_API klane_err_t klane_topic(struct klane_runtime *runtime, const struct klane_topic *topic);
+
+enum klane_match {
+    KLANE_MATCH_ALL = 0,   /**< Every key of the topic that no other route takes. */
+    KLANE_MATCH_KEY = 1,   /**< Exactly this key. */
+    KLANE_MATCH_PREFIX = 2 /**< Keys that begin so; the longest match wins, an exact key first. */
+};
+
+/** Fill it with klane_route_init() first. Grows only at its end. */
+struct klane_route {
+    uint32_t struct_size;
+    const char *topic;
+    enum klane_match match; /**< On the record's own key, whatever names its lane. */
+    const void *key;
+    size_t key_size; /**< Bytes. */
+    klane_handler_fn handler;
+    void *context;
+    int64_t retry_delay_ms; /**< For a bare KLANE_RETRY. Default 1,000. */
+    uint32_t slow_ms; /**< A handler that runs longer no longer counts as a worker.
+                           Default 1,000. */
+};
+
+KLANE_API void klane_route_init(struct klane_route *route, size_t route_size);
+
+/** Register a handler. Copied. Errors: INVALID, EXISTS, STATE, NOMEM, FORKED. */
+KLANE_API klane_err_t klane_route(struct klane_runtime *runtime, const struct klane_route *route);
+
+/** Register a handler for all keys of a topic with the defaults. Errors: as klane_route(). */
+KLANE_API klane_err_t klane_handle(struct klane_runtime *runtime, const char *topic,
+                                   klane_handler_fn handler, void *context);
+
+/* ---- asynchronous records and own threads ------------------------------------------------ */
+
+/**
+ * Say what became of a record: KLANE_DONE, KLANE_RETRY (after delay_ms; -1: the route's delay) or
+ * KLANE_SKIP. The first call for a token counts. Thread: any. Blocks: never. reason: copied.
+ * KLANE_OK says that it was handed on; a partition that is given up at this moment may still turn
+ * it down.
+ * Errors: STALE (finished before), FENCED (its partition was given up: the record counts as
+ * unfinished), INVALID, FORKED.
+ */
+KLANE_API klane_err_t klane_finish(struct klane_runtime *runtime, klane_token_t token,
+                                   enum klane_outcome outcome, int64_t delay_ms,
+                                   const char *reason);
+
+/** klane_cancelled() by token; true for a stale one. Thread: any. Blocks: never. */
+KLANE_API bool klane_token_cancelled(struct klane_runtime *runtime, klane_token_t token);
+
+/**
+ * Take the next record whose turn it is onto the calling thread, instead of or beside klane's
+ * workers; klane_finish() ends it. timeout_ms -1: without limit; 0: only look. The record's
+ * handler is not called. Thread: any. Errors: TIMEOUT, STOPPED, STATE, FORKED.
+ */
+KLANE_API klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *record,
+                                 klane_token_t *token, int64_t timeout_ms);
+
+/* ---- statistics -------------------------------------------------------------------------- */
+
+/** Counts since klane_start() and, named so, gauges of now. Grows only at its end. */
+struct klane_stats {
+    uint64_t records;  /**< Taken in from the source. */
+    uint64_t started;  /**< Handler starts, retries included. */
+    uint64_t done;     /**< Finished as done. */
+    uint64_t skipped;  /**< Finished as skipped. */
+    uint64_t retried;  /**< Attempts that ended in a retry. */
+    uint64_t fenced;   /**< Came back after their partition was given up. */
+    uint64_t commits;  /**< Acknowledged. */
+    uint64_t commits_failed;
+    uint64_t holds;          /**< Times a partition was held. */
+    uint64_t spares_started; /**< Spare workers started. */
+    uint64_t in_memory;      /**< Gauge: records in memory. */
+    uint64_t lanes;          /**< Gauge: lanes with unfinished records. */
+    uint64_t partitions;     /**< Gauge: assigned partitions. */
+    uint64_t workers;        /**< Gauge: worker threads. */
+    uint64_t workers_slow;   /**< Gauge: of them in a handler over its slow_ms. */
+    uint64_t slab_bytes;     /**< Gauge: memory for records, lanes and bookkeeping. */
+    uint64_t control_loops;  /**< Rounds of the control thread. */
+    uint64_t control_sleeps; /**< Times it slept. */
+};
+
+/**
+ * Fill stats (stats_size: its size as the caller knows it), as last published: before each sleep
+ * of the control thread, and every few of its rounds. Thread: any. Blocks: never.
+ * Errors: INVALID, FORKED.
+ */
+KLANE_API klane_err_t klane_stats_get(struct klane_runtime *runtime, struct klane_stats *stats,
+                                      size_t stats_size);
+
+/** Grows only at its end. */
+struct klane_partition_stats {
+    uint32_t epoch;
+    int64_t base;        /**< First unfinished offset: what gets committed. */
+    int64_t frontier;    /**< One past the highest offset taken in. */
+    int64_t committed;   /**< Acknowledged; -1: nothing yet in this assignment. */
+    int64_t end;         /**< One past the log's last offset as last heard; -1: not known. */
+    uint64_t unfinished; /**< Records in memory that are not finished. */
+    bool held;
+};
+
+/**
+ * Ask the control thread about one partition. Thread: any but the control thread. Blocks: until it
+ * answers. Errors: INVALID, NOT_FOUND (not assigned), STATE (not running, or asked on the control
+ * thread), SYSTEM, FORKED.
+ */
+KLANE_API klane_err_t klane_partition_stats(struct klane_runtime *runtime, const char *topic,
+                                            int32_t partition,
+                                            struct klane_partition_stats *stats,
+                                            size_t stats_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * The embedded log: topics in one SQLite file, for one machine, with nothing to install. Any
+ * number of processes append; for each group one process consumes.
+ *
+ * The file has a write-ahead log and an index beside it, named path-wal and path-shm while the
+ * log is open: they belong to it and are moved or copied together with it, when nobody has it
+ * open. A network file system will not do. A path may lead through symbolic links to a directory,
+ * but the file must not be one. What is not a log of klane's is refused and left as it is; only a
+ * file of no bytes is taken for a new log.
+ *
+ * A process that has a log open may fork(), but the child can use no log: exec first.
+ */
+#ifndef KLANE_SQLITE_H
+#define KLANE_SQLITE_H
+
+#include <klane/klane.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A connection for appending. One thread at a time may use it; open one for each thread. */
+struct klane_sqlite;
+
+/**
+ * One record to append. key NULL: none; value NULL: a tombstone. Sizes in bytes; key, value and
+ * headers together must stay below SQLite's limit, which is 1,000,000,000 bytes as a rule.
+ */
+struct klane_sqlite_record {
+    const char *topic;
+    const void *key;
+    const void *value;
+    size_t key_size;
+    size_t value_size;
+    int64_t timestamp_ms; /**< -1: now. */
+    int32_t partition;    /**< -1: XXH3 (64 bits, seed 0) of the key modulo the number of
+                               partitions; without a key, in turn. */
+    const struct klane_header_in *headers;
+    size_t header_count;
+};
+
+/**
+ * Open a log for appending; the file is made (mode 0600) if it does not exist. Its directory must
+ * exist. Thread: any. Blocks: on the disk and on other processes, up to busy_ms.
+ * errstr (may be NULL) receives what is wrong with which file.
+ * Errors: INVALID, NOMEM, IO, FULL, READ_ONLY, BUSY, CORRUPT (not a log, or damaged), VERSION,
+ * FORKED.
+ */
+KLANE_API klane_err_t klane_sqlite_open(const char *path, uint32_t busy_ms,
+                                        struct klane_sqlite **log, char *errstr,
+                                        size_t errstr_size);
+
+/** Close it. NULL is allowed. In a child of fork() it does nothing. */
+KLANE_API void klane_sqlite_close(struct klane_sqlite *log);
+
+/**
+ * Make a topic, unless it exists with as many partitions (1 to 4,096). Its name has 1 to 249
+ * bytes, none of them a space or a control character.
+ * Blocks: on the disk. Errors: INVALID, EXISTS (with another number of partitions), and as below.
+ */
+KLANE_API klane_err_t klane_sqlite_topic(struct klane_sqlite *log, const char *topic,
+                                         int32_t partitions);
+
+/**
+ * Append one record in a transaction of its own. On return it is on the disk (synchronous=FULL).
+ * Blocks: on the disk and on other processes. offset (may be NULL) receives its offset.
+ * Errors: INVALID, NOT_FOUND (topic or partition), NOMEM, IO, FULL, READ_ONLY, BUSY, CORRUPT,
+ * FORKED.
+ */
+KLANE_API klane_err_t klane_sqlite_append(struct klane_sqlite *log,
+                                          const struct klane_sqlite_record *record,
+                                          int64_t *offset);
+
+/**
+ * Append count records in one transaction: all or none. On return they are on the disk. After an
+ * error none is in the log, but for IO: then the disk decides, and they may appear after a crash.
+ * offsets (may be NULL) receives count offsets, of no meaning after an error.
+ * Errors: as klane_sqlite_append().
+ */
+KLANE_API klane_err_t klane_sqlite_append_batch(struct klane_sqlite *log,
+                                                const struct klane_sqlite_record *records,
+                                                size_t count, int64_t *offsets);
+
+/** The text of the last error on this connection, never NULL, valid until its next call. */
+KLANE_API const char *klane_sqlite_errmsg(const struct klane_sqlite *log);
+
+/**
+ * The committed offset of a group in a partition, -1: none.
+ * Blocks: on the disk. Errors: NOT_FOUND, INVALID, NOMEM, IO, BUSY, CORRUPT, FORKED.
+ */
+KLANE_API klane_err_t klane_sqlite_committed(struct klane_sqlite *log, const char *group,
+                                             const char *topic, int32_t partition,
+                                             int64_t *offset);
+
+/**
+ * Make a source that reads, for a group, the topics for which the runtime has handlers. The file
+ * is opened and checked here; it is made if it does not exist. A topic that does not exist yet is
+ * waited for, with an event, and then read from its first record. Records that this process
+ * appends are noticed at once, those of others within about 10 ms. A group's name is subject to
+ * the rules of a topic's. KLANE_BEGIN_TIME looks at every record up to the first that is late
+ * enough. Thread: any. Blocks: on the disk and on other processes.
+ * errstr (may be NULL) receives what is wrong with which file.
+ * Errors: as klane_sqlite_open().
+ */
+KLANE_API klane_err_t klane_sqlite_create(const char *path, const char *group,
+                                          struct klane_source **source, char *errstr,
+                                          size_t errstr_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
