@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An assignment: one stay of a partition with this process; and the partition itself.
+ *
+ * Upholds: after the end of an assignment nothing of it starts, commits, or changes its successor
+ * (G6). Every change of state goes through assignment_move(), which knows the allowed ones.
+ *
+ *   ACTIVE ----revoke----> DRAINING ----all came back, or deadline----> SETTLING ----> ENDED
+ *      |                      |                                            |             ^
+ *      +----------------------+--------------------lost-------------------+-------------+
+ *
+ *   ACTIVE     takes records in, starts and commits them
+ *   DRAINING   starts nothing; what is out may still finish, and counts
+ *   SETTLING   nothing finishes here any more; the last commit is due or out
+ *   ENDED      only waits for the slots that are still out, then it is freed
+ *
+ * Workers load the state before each start: that is the fence.
+ *
+ * Edge A1: assignment_move(), release -> assignment_may_start(), acquire: what control did before
+ * it let go of the partition, before a worker refuses a slot of it. */
+#ifndef KLANE_CORE_ASSIGNMENT_H
+#define KLANE_CORE_ASSIGNMENT_H
+
+#include "core/offsets.h"
+#include "core/ready.h"
+
+#include <stdatomic.h>
+
+enum assignment_state {
+    ASSIGNMENT_ACTIVE,
+    ASSIGNMENT_DRAINING,
+    ASSIGNMENT_SETTLING,
+    ASSIGNMENT_ENDED
+};
+
+/* Of a topic, what the lanes need to know; lives as long as the core. */
+struct core_topic {
+    const char *name;
+};
+
+/* Stays when its assignment goes: lanes and slots refer to it. */
+struct partition {
+    const struct core_topic *topic;
+    struct klane_assignment *current; /* not ENDED; NULL: none */
+    struct partition *next;           /* in the core's list */
+    struct ready_queue ready;
+    int32_t number;
+    uint32_t slots;      /* in memory, of all assignments */
+    uint32_t over_quota; /* lanes that are over their quota */
+    uint32_t full_at;    /* slots when it was held as the fullest; 0: it is not */
+    bool held;
+};
+
+/* What control is to be told of an assignment; bits. */
+enum assignment_notice {
+    NOTICE_HELD = 1,     /* take nothing in */
+    NOTICE_RELEASED = 2, /* go on */
+    NOTICE_SETTLED = 4   /* drained and committed as far as it will be: give it up */
+};
+
+struct klane_assignment {
+    /* Written by control, read by workers before each start: A1. */
+    _Atomic uint8_t state;
+
+    /* Control's alone from here on, but for what is fixed from the start. */
+    struct partition *partition;
+    void *own; /* the source's */
+    uint32_t epoch;
+
+    struct offsets offsets;
+    uint32_t slots;     /* of it in memory, in whatever state */
+    uint32_t overdue;   /* of them, running for longer than a drain waits */
+    int64_t base_final; /* from SETTLING on */
+
+    int64_t committed;  /* acknowledged; until then begin, or -1 if that is to be committed */
+    int64_t committing; /* sent, not answered; -1: none */
+    bool ever_committed;
+    bool dirty; /* in the core's list of what may have to be committed */
+    struct klane_assignment *dirty_next;
+    struct klane_assignment *committing_next;
+
+    int64_t end;         /* of the log, as last heard; -1: not known */
+    bool behind;         /* there is more in the log than was taken in */
+    int64_t deadline_ms; /* of draining, then of settling */
+
+    uint8_t notices; /* enum assignment_notice */
+    struct klane_assignment *notice_next;
+    struct klane_assignment *next; /* in the core's list, from SETTLING's begin to the end too */
+    struct klane_assignment **link;
+};
+
+/* Any thread. */
+static inline bool assignment_may_start(const struct klane_assignment *assignment)
+{
+    /* A1 acquire: pairs with assignment_move(). */
+    return atomic_load_explicit(&assignment->state, memory_order_acquire) == ASSIGNMENT_ACTIVE;
+}
+
+/* Any thread: whether what is finished now comes too late to count. */
+static inline bool assignment_is_fenced(const struct klane_assignment *assignment)
+{
+    /* Relaxed: advice to whoever finishes; control decides. */
+    return atomic_load_explicit(&assignment->state, memory_order_relaxed) >= ASSIGNMENT_SETTLING;
+}
+
+/* Control. */
+static inline enum assignment_state assignment_state(const struct klane_assignment *assignment)
+{
+    /* Relaxed: only control writes it, and control asks. */
+    return (enum assignment_state)atomic_load_explicit(&assignment->state, memory_order_relaxed);
+}
+
+/* Whether what comes back finished still counts. */
+static inline bool assignment_counts(const struct klane_assignment *assignment)
+{
+    return assignment_state(assignment) <= ASSIGNMENT_DRAINING;
+}
+
+void assignment_init(struct klane_assignment *assignment, struct partition *partition,
+                     uint32_t epoch, int64_t begin, void *own);
+void assignment_deinit(struct klane_assignment *assignment);
+
+/* The one place where the state changes. */
+void assignment_move(struct klane_assignment *assignment, enum assignment_state to);
+
+/* What may be committed now. */
+int64_t assignment_base(const struct klane_assignment *assignment);
+
+#endif

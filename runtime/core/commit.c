@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/commit.h"
+
+#include "base/assert.h"
+#include "core/assignment.h"
+
+void commit_mark(struct commit *commit, struct klane_assignment *assignment)
+{
+    if (assignment->dirty)
+        return;
+    assignment->dirty = true;
+    assignment->dirty_next = commit->dirty;
+    commit->dirty = assignment;
+}
+
+void commit_hurry(struct commit *commit)
+{
+    commit->finished = commit->records;
+}
+
+struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
+{
+    struct klane_assignment *assignment = commit->dirty, *next;
+
+    KLANE_ASSERT(!commit->out);
+    KLANE_ASSERT(commit->sent == NULL);
+    for (; assignment != NULL; assignment = next) {
+        int64_t base = assignment_base(assignment);
+
+        next = assignment->dirty_next;
+        assignment->dirty = false;
+        /* A protocol's rule: committed offsets only rise, and the base never falls. */
+        KLANE_ASSERT(base >= assignment->committed);
+        if (base == assignment->committed)
+            continue;
+        assignment->committing = base;
+        assignment->committing_next = commit->sent;
+        commit->sent = assignment;
+    }
+    commit->dirty = NULL;
+    commit->finished = 0;
+    commit->sent_ms = now_ms;
+    commit->out = commit->sent != NULL;
+    return commit->sent;
+}
+
+void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms)
+{
+    KLANE_ASSERT(commit->out);
+    commit->out = false;
+    if (!acknowledged) {
+        commit->not_before_ms = now_ms + COMMIT_RETRY_MS;
+        commit_hurry(commit);
+    }
+    while (commit->sent != NULL) {
+        struct klane_assignment *assignment = commit->sent;
+
+        commit->sent = assignment->committing_next;
+        if (acknowledged) {
+            assignment->committed = assignment->committing;
+            assignment->ever_committed = true;
+        } else {
+            commit_mark(commit, assignment);
+        }
+        assignment->committing = -1;
+    }
+}
+
+void commit_forget(struct commit *commit, struct klane_assignment *assignment)
+{
+    struct klane_assignment **link;
+
+    for (link = &commit->dirty; assignment->dirty; link = &(*link)->dirty_next) {
+        if (*link != assignment)
+            continue;
+        *link = assignment->dirty_next;
+        assignment->dirty = false;
+        break;
+    }
+    for (link = &commit->sent; assignment->committing != -1; link = &(*link)->committing_next) {
+        if (*link != assignment)
+            continue;
+        *link = assignment->committing_next;
+        assignment->committing = -1;
+        break;
+    }
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When to commit: by time, by count, at once for an assignment that is to be given up; one commit
+ * out at a time, and a failed one is sent again after a pause.
+ *
+ * Upholds: a second commit never overtakes the first, so committed offsets never fall. */
+#ifndef KLANE_CORE_COMMIT_H
+#define KLANE_CORE_COMMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct klane_assignment;
+
+/* After a failed commit; below the usual interval, long enough not to hammer a log that is
+ * down. */
+#define COMMIT_RETRY_MS 200
+
+struct commit {
+    uint32_t interval_ms;
+    uint32_t records;
+    uint32_t finished; /* records since the last commit was sent */
+    int64_t sent_ms;
+    int64_t not_before_ms;          /* after a failure */
+    struct klane_assignment *dirty; /* what may have a new base; by dirty_next */
+    struct klane_assignment *sent;  /* the commit that is out; by committing_next */
+    bool out;
+};
+
+static inline void commit_init(struct commit *commit, uint32_t interval_ms, uint32_t records)
+{
+    *commit = (struct commit){.interval_ms = interval_ms, .records = records};
+}
+
+/* When the next commit may be sent. settling: some assignment waits to be given up. */
+static inline int64_t commit_due_ms(const struct commit *commit, bool settling)
+{
+    int64_t due_ms = commit->sent_ms + commit->interval_ms;
+
+    if (commit->out || commit->dirty == NULL)
+        return INT64_MAX;
+    if (settling || commit->finished >= commit->records)
+        due_ms = 0;
+    return due_ms > commit->not_before_ms ? due_ms : commit->not_before_ms;
+}
+
+/* A record of this assignment was finished, or its base may have moved otherwise. */
+void commit_mark(struct commit *commit, struct klane_assignment *assignment);
+
+/* What is dirty does not wait for its time. */
+void commit_hurry(struct commit *commit);
+
+/* Take from the dirty what has a new base, as the commit that is now out. NULL: nothing has. */
+struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms);
+
+/* The commit that is out was answered: each of its assignments is committed, or dirty again. */
+void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms);
+
+/* The assignment ends: forget it. */
+void commit_forget(struct commit *commit, struct klane_assignment *assignment);
+
+#endif

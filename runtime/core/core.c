@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/core.h"
+
+#include "base/assert.h"
+#include "core/internal.h"
+
+#include <stdlib.h>
+
+bool core_init(struct core *core, const struct core_config *config)
+{
+    *core = (struct core){.config = *config};
+    slab_init(&core->slab, config->limit_bytes);
+    lane_heap_init(&core->timers, LANE_HEAP_TIMERS);
+    admission_init(&core->admission, config->records_max, config->lane_records_max);
+    commit_init(&core->commit, config->commit_interval_ms, config->commit_records);
+    /* Each record in memory may wait for a retry: no timer can fail for want of memory later. */
+    if (!lane_heap_reserve(&core->timers, config->records_max))
+        return false;
+    if (!lane_table_init(&core->lanes, config->records_max, config->seed)) {
+        lane_heap_deinit(&core->timers);
+        return false;
+    }
+    return true;
+}
+
+void core_deinit(struct core *core)
+{
+    while (core->assignments != NULL)
+        assignment_free(core, core->assignments);
+    while (core->partitions != NULL) {
+        struct partition *partition = core->partitions;
+
+        core->partitions = partition->next;
+        free(partition);
+    }
+    lane_table_deinit(&core->lanes);
+    lane_heap_deinit(&core->timers);
+    slab_deinit(&core->slab);
+}
+
+/* ---- notices ----------------------------------------------------------------------------- */
+
+void notice_add(struct core *core, struct klane_assignment *assignment,
+                enum assignment_notice notice)
+{
+    bool queued = assignment->notices != 0;
+
+    assignment->notices |= (uint8_t)notice;
+    if (queued)
+        return;
+    assignment->notice_next = NULL;
+    if (core->notices_last != NULL)
+        core->notices_last->notice_next = assignment;
+    else
+        core->notices_first = assignment;
+    core->notices_last = assignment;
+}
+
+void notice_forget(struct core *core, struct klane_assignment *assignment)
+{
+    struct klane_assignment *previous = NULL, *each;
+
+    if (assignment->notices == 0)
+        return;
+    for (each = core->notices_first; each != assignment; each = each->notice_next)
+        previous = each;
+    if (previous != NULL)
+        previous->notice_next = assignment->notice_next;
+    else
+        core->notices_first = assignment->notice_next;
+    if (core->notices_last == assignment)
+        core->notices_last = previous;
+    assignment->notices = 0;
+}
+
+enum assignment_notice core_next_notice(struct core *core, struct klane_assignment **assignment)
+{
+    struct klane_assignment *first = core->notices_first;
+    unsigned notice;
+
+    if (first == NULL)
+        return 0;
+    /* Lowest bit first; HELD and RELEASED both: it has come and gone, in whichever order. */
+    if ((first->notices & (NOTICE_HELD | NOTICE_RELEASED)) == (NOTICE_HELD | NOTICE_RELEASED))
+        first->notices &= (uint8_t) ~(first->partition->held ? NOTICE_RELEASED : NOTICE_HELD);
+    notice = first->notices & (0U - first->notices);
+    *assignment = first;
+    if (first->notices == notice)
+        notice_forget(core, first);
+    else
+        first->notices &= (uint8_t)~notice;
+    return (enum assignment_notice)notice;
+}
+
+/* ---- records in -------------------------------------------------------------------------- */
+
+void hold_slot(struct core *core, struct klane_slot *slot)
+{
+    struct lane *lane = slot->control.lane;
+
+    KLANE_ASSERT(lane->held == NULL);
+    slot->control.state = SLOT_READY;
+    lane->held = slot;
+    ready_add(&core->ready, lane);
+}
+
+/* What the partition holds for has changed. */
+static void hold_check(struct core *core, struct partition *partition)
+{
+    bool held = partition->over_quota > 0 || partition->full_at > 0;
+
+    if (held == partition->held)
+        return;
+    partition->held = held;
+    core->held += held ? 1U : -1U;
+    if (held)
+        core->counts.holds++;
+    if (partition->current != NULL)
+        notice_add(core, partition->current, held ? NOTICE_HELD : NOTICE_RELEASED);
+}
+
+void core_hold_fullest(struct core *core)
+{
+    struct klane_assignment *each;
+    struct partition *fullest = NULL;
+    uint32_t open = 0;
+
+    for (each = core->assignments; each != NULL; each = each->next) {
+        if (assignment_state(each) != ASSIGNMENT_ACTIVE || each->partition->held)
+            continue;
+        open++;
+        if (fullest == NULL || each->partition->slots > fullest->slots)
+            fullest = each->partition;
+    }
+    /* The last one that still takes in would give way to nobody. */
+    if (open < 2 || fullest->slots == 0)
+        return;
+    KLANE_MARK("the fullest partition holds");
+    fullest->full_at = fullest->slots;
+    hold_check(core, fullest);
+}
+
+void fullness_check(struct core *core, struct partition *partition)
+{
+    if (partition->slots > partition->full_at / 2)
+        return;
+    partition->full_at = 0;
+    hold_check(core, partition);
+}
+
+/* A lane has got longer or shorter: does its partition hold? */
+void quota_check(struct core *core, struct lane *lane, uint32_t count)
+{
+    struct partition *partition = lane->partition;
+    bool over = lane->over_quota;
+
+    if (!over)
+        over = admission_is_over(&core->admission, count);
+    else if (admission_is_back(&core->admission, count))
+        over = false;
+    if (over == lane->over_quota)
+        return;
+    KLANE_MARK("a lane over its quota holds its partition");
+    lane->over_quota = over;
+    partition->over_quota += over ? 1U : -1U;
+    hold_check(core, partition);
+}
+
+bool core_take_in(struct core *core, struct klane_assignment *assignment,
+                  const struct source_record *record, const struct core_place *place)
+{
+    struct lane_name name = {
+        .partition = assignment->partition,
+        .kind = place->kind,
+        .key = place->lane_key != NULL ? place->lane_key : record->key,
+        .key_size = place->lane_key != NULL ? place->lane_key_size : record->key_size,
+    };
+    struct lane *lane = NULL;
+    struct klane_slot *slot;
+    uint64_t hash = 0;
+
+    KLANE_ASSERT(assignment_state(assignment) == ASSIGNMENT_ACTIVE);
+    KLANE_ASSERT(core_room(core) > 0);
+    if (!offsets_reserve(&assignment->offsets, assignment->slots))
+        return false;
+    slot = slot_create(&core->slab, record, place->lane_key, place->lane_key_size);
+    if (slot == NULL)
+        return false;
+    slot->record.assignment = assignment;
+    slot->record.route = place->route;
+    if (place->kind != LANE_OF_RECORD)
+        lane = lane_find(&core->lanes, &name, &hash);
+    if (lane == NULL)
+        lane = lane_create(&core->lanes, &core->slab, &name, hash);
+    if (lane == NULL) {
+        slot_destroy(&core->slab, slot);
+        return false;
+    }
+    if (lane_append(lane, slot))
+        hold_slot(core, slot);
+    offsets_add(&assignment->offsets, slot);
+    assignment->slots++;
+    assignment->partition->slots++;
+    core->admission.records++;
+    core->counts.records++;
+    if (!assignment->behind && record->offset >= assignment->end) {
+        assignment->behind = true;
+        core->behind++;
+    }
+    quota_check(core, lane, lane->count);
+    return true;
+}
+
+void core_end(struct core *core, struct klane_assignment *assignment, int64_t end)
+{
+    if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
+        return;
+    assignment->end = end;
+    if (assignment->behind) {
+        assignment->behind = false;
+        core->behind--;
+    }
+}
+
+/* ---- what is to be done ------------------------------------------------------------------ */
+
+struct klane_slot *core_next_ready(struct core *core)
+{
+    struct lane *lane = ready_take(&core->ready);
+    struct klane_slot *slot;
+
+    if (lane == NULL)
+        return NULL;
+    slot = lane->held;
+    KLANE_ASSERT(slot->control.state == SLOT_READY);
+    lane->held = NULL;
+    slot->control.state = SLOT_OUT;
+    return slot;
+}
+
+struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms)
+{
+    if (commit_due_ms(&core->commit, core->settling > 0) > now_ms)
+        return NULL;
+    return commit_send(&core->commit, now_ms);
+}
+
+void core_committed(struct core *core, bool acknowledged, int64_t now_ms)
+{
+    commit_answer(&core->commit, acknowledged, now_ms);
+    if (acknowledged)
+        core->counts.commits++;
+    else
+        core->counts.commits_failed++;
+    if (core->settling > 0)
+        drains_check(core, now_ms);
+}
+
+void core_tick(struct core *core, int64_t now_ms)
+{
+    while (core->timers.count > 0 && core->timers.entries[0].value <= now_ms) {
+        struct lane *lane = core->timers.entries[0].lane;
+        struct klane_slot *slot = lane->held;
+
+        KLANE_ASSERT(slot->control.state == SLOT_WAITING);
+        lane_heap_remove(&core->timers, lane);
+        lane->held = NULL;
+        slot->record.attempt++;
+        hold_slot(core, slot);
+    }
+    if (core->draining + core->settling > 0)
+        drains_check(core, now_ms);
+}
+
+uint32_t core_room(const struct core *core)
+{
+    return admission_room(&core->admission);
+}
+
+int64_t core_next_due_ms(const struct core *core)
+{
+    int64_t due_ms = commit_due_ms(&core->commit, core->settling > 0);
+
+    if (core->timers.count > 0 && core->timers.entries[0].value < due_ms)
+        due_ms = core->timers.entries[0].value;
+    if (core->draining + core->settling > 0)
+        for (struct klane_assignment *each = core->assignments; each; each = each->next)
+            if (assignment_state(each) == ASSIGNMENT_DRAINING ||
+                assignment_state(each) == ASSIGNMENT_SETTLING)
+                due_ms = each->deadline_ms < due_ms ? each->deadline_ms : due_ms;
+    return due_ms;
+}
+
+bool core_is_caught_up(const struct core *core)
+{
+    return core->assigned > 0 && core->behind == 0 && core->draining + core->settling == 0 &&
+           core->admission.records == 0;
+}
+
+bool core_is_empty(const struct core *core)
+{
+    return core->admission.records == 0;
+}
+
+#ifdef KLANE_TESTING
+void core_verify(const struct core *core)
+{
+    uint32_t slots = 0, assigned = 0, draining = 0, settling = 0;
+
+    for (const struct klane_assignment *each = core->assignments; each; each = each->next) {
+        enum assignment_state state = assignment_state(each);
+
+        KLANE_ASSERT(each->overdue <= each->slots);
+        KLANE_ASSERT(state < ASSIGNMENT_SETTLING || each->base_final >= each->committed);
+        if (state < ASSIGNMENT_SETTLING)
+            offsets_verify(&each->offsets);
+        slots += each->slots;
+        assigned += state != ASSIGNMENT_ENDED;
+        draining += state == ASSIGNMENT_DRAINING;
+        settling += state == ASSIGNMENT_SETTLING;
+    }
+    KLANE_ASSERT(slots == core->admission.records);
+    KLANE_ASSERT(assigned == core->assigned);
+    KLANE_ASSERT(draining == core->draining);
+    KLANE_ASSERT(settling == core->settling);
+    lane_table_verify(&core->lanes);
+    lane_heap_verify(&core->timers);
+    slab_verify(&core->slab);
+}
+#endif

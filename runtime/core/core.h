@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The core: every decision of the control thread, with no thread, clock or input of its own.
+ *
+ * What happens goes in by the functions of the first group, with the time where it matters; what
+ * is to be done comes out of the second group until they have nothing more to say. The same calls
+ * in the same order decide the same, so the whole core is simulated from a seed.
+ *
+ * Upholds G1 (order), G2 (nothing lost), G3 (isolation, here inside the limits of admission), G6
+ * (fencing) for everything that it is told truthfully. Control's alone. */
+#ifndef KLANE_CORE_CORE_H
+#define KLANE_CORE_CORE_H
+
+#include "base/slab.h"
+#include "base/source_record.h"
+#include "core/admission.h"
+#include "core/assignment.h"
+#include "core/commit.h"
+#include "core/lane.h"
+#include "core/lane_heap.h"
+#include "core/ready.h"
+#include "core/slot.h"
+
+struct core_config {
+    uint32_t records_max;
+    uint32_t lane_records_max;
+    uint32_t commit_interval_ms;
+    uint32_t commit_records;
+    uint32_t drain_ms;
+    uint32_t settle_ms;   /* how long the last commit of an assignment may take after its drain */
+    uint64_t seed;        /* of the hash of keys */
+    uint64_t limit_bytes; /* of the slabs; 0: none */
+};
+
+struct core_counts {
+    uint64_t records;
+    uint64_t done;
+    uint64_t skipped;
+    uint64_t retried;
+    uint64_t not_started;
+    uint64_t fenced;
+    uint64_t commits;
+    uint64_t commits_failed;
+    uint64_t holds;
+};
+
+struct core {
+    struct core_config config; /* fixed */
+    struct slab slab;
+    struct lane_table lanes;
+    struct ready_round ready;
+    struct lane_heap timers; /* lanes that wait for a retry, by due time */
+    struct admission admission;
+    struct commit commit;
+    struct core_counts counts;
+    struct partition *partitions;
+    struct klane_assignment *assignments;
+    uint32_t assigned;                      /* assignments that are not ENDED */
+    uint32_t behind;                        /* of them ACTIVE and behind */
+    uint32_t draining;                      /* of them DRAINING */
+    uint32_t settling;                      /* of them SETTLING */
+    uint32_t held;     /* partitions that hold */
+    struct klane_assignment *notices_first; /* in order */
+    struct klane_assignment *notices_last;
+};
+
+/* How a record is to be handled, as its topic's rules say. */
+struct core_place {
+    enum lane_kind kind;
+    uint16_t route;
+    const void *lane_key; /* NULL: the record's own key */
+    uint32_t lane_key_size;
+};
+
+bool core_init(struct core *core, const struct core_config *config);
+
+/* Nothing may be out. */
+void core_deinit(struct core *core);
+
+/* ---- what happened ----------------------------------------------------------------------- */
+
+/* A partition came; its records begin at begin. topic lives as long as the core. The partition
+ * has no assignment that is not ENDED. epoch was never used before. NULL: no memory. */
+struct klane_assignment *core_assign(struct core *core, const struct core_topic *topic,
+                                     int32_t partition, uint32_t epoch, int64_t begin, void *own);
+
+/* The group has committed nothing yet: begin is to be committed as it is. Without that, a group
+ * that begins at the latest record would, after a crash, begin behind what it had in hand. */
+void core_begin_is_new(struct core *core, struct klane_assignment *assignment);
+
+/* A record of an ACTIVE assignment. False: no memory, nothing has changed. */
+bool core_take_in(struct core *core, struct klane_assignment *assignment,
+                  const struct source_record *record, const struct core_place *place);
+
+/* A slot came back with what its holder wrote into slot->back. retry_ms: the delay if it is to be
+ * retried (the notice's, or its route's). The slot may be gone on return. */
+void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms, int64_t now_ms);
+
+/* The log's end as the source last saw it: everything below was offered. */
+void core_end(struct core *core, struct klane_assignment *assignment, int64_t end);
+
+/* Give the partition up: drain, then commit. Nothing if it is doing so already. */
+void core_revoke(struct core *core, struct klane_assignment *assignment, int64_t now_ms);
+
+/* The partition is gone. The assignment is not to be used any more. */
+void core_lost(struct core *core, struct klane_assignment *assignment);
+
+/* It was given up, after NOTICE_SETTLED. The assignment is not to be used any more. */
+void core_given_up(struct core *core, struct klane_assignment *assignment);
+
+/* A slot of a draining assignment has been running for longer than a drain waits: go on without
+ * it. At most once for a slot. */
+void core_overdue(struct core *core, struct klane_slot *slot, int64_t now_ms);
+
+/* The answer to the commit that is out. */
+void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
+
+/* The limits of drains in the configuration were lowered: for those under way too. */
+void core_hurry(struct core *core, int64_t now_ms);
+
+/* Memory is nearly full and nothing in it can run: the partition that has most of it holds, until
+ * it has half of that, if there is another that still takes in. */
+void core_hold_fullest(struct core *core);
+
+/* Time passed: retries that are due, deadlines of drains. */
+void core_tick(struct core *core, int64_t now_ms);
+
+/* ---- what is to be done ------------------------------------------------------------------ */
+
+/* The next slot to hand to a worker, which the caller does. NULL: none. */
+struct klane_slot *core_next_ready(struct core *core);
+
+/* The next notice, one bit; its assignment in *assignment. 0: none. */
+enum assignment_notice core_next_notice(struct core *core, struct klane_assignment **assignment);
+
+/* What to commit now, if it is time and no commit is out: the first of a list by committing_next,
+ * each with its offset in committing. The list is out until core_committed(). NULL: nothing. */
+struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms);
+
+/* How many records may be taken in. */
+uint32_t core_room(const struct core *core);
+
+/* When core_tick() or core_next_commit() have to be called at the latest; INT64_MAX: never. */
+int64_t core_next_due_ms(const struct core *core);
+
+/* Everything that the log had is taken in and finished, and every partition's end is known. */
+bool core_is_caught_up(const struct core *core);
+
+/* No slot is in memory. */
+bool core_is_empty(const struct core *core);
+
+#ifdef KLANE_TESTING
+void core_verify(const struct core *core);
+#endif
+
+#endif

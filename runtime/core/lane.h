@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A lane: the unfinished records of one key in one partition, in order; and the table of lanes.
+ *
+ * Upholds: two keys never share a lane (the whole key is compared); a lane exists only while it
+ * has an unfinished slot, so nothing is left of an idle key; the table grows and shrinks one
+ * bucket at a time, so no record waits for a rehash. Control's alone.
+ *
+ * A lane belongs to the partition, not to the assignment: when a partition comes back while a
+ * handler of its last stay still runs, the new records of that key queue behind it.
+ *
+ *   list   first -> ... -> last    every unfinished slot, in order; control's alone
+ *   chain  the same slots as the workers see them (sync/chain.h); last is its tail
+ *
+ * The key's bytes are those of the first slot: every slot of the lane carries them. */
+#ifndef KLANE_CORE_LANE_H
+#define KLANE_CORE_LANE_H
+
+#include "core/lane_heap.h"
+#include "core/slot.h"
+
+struct partition;
+struct slab;
+
+/* What names a lane, besides its partition. */
+enum lane_kind {
+    LANE_OF_KEY,       /* its key */
+    LANE_OF_NULL_KEYS, /* the one lane for records without a key */
+    LANE_OF_PARTITION, /* the one lane for all records */
+    LANE_OF_RECORD     /* nothing: it has one record and is not in the table */
+};
+
+struct lane_name {
+    struct partition *partition;
+    enum lane_kind kind;
+    const void *key;
+    uint32_t key_size;
+};
+
+struct lane {
+    struct lane *table_next; /* in its bucket */
+    uint64_t hash;
+    struct partition *partition;
+    struct klane_slot *first;
+    struct klane_slot *last;
+    struct klane_slot
+        *held; /* the slot that control holds: SLOT_READY or SLOT_WAITING; or NULL */
+    struct lane *ready_next; /* in the partition's list of ready lanes */
+    struct lane *ready_previous;
+    uint32_t count; /* slots in the list */
+    uint32_t heap_place[LANE_HEAP_KINDS];
+    uint8_t kind;       /* enum lane_kind */
+    bool over_quota;    /* it has made its partition hold */
+    uint8_t size_class; /* of the slab */
+};
+
+struct lane_table {
+    struct lane ***segments; /* of LANE_SEGMENT buckets each */
+    uint64_t seed;
+    uint32_t segments_max;
+    uint32_t buckets; /* in use: mask + 1 + those split in this round */
+    uint32_t mask;    /* of this round: the buckets that it began with, less one */
+    uint32_t lanes;
+    uint32_t alone; /* lanes of single records, which are not in it */
+};
+
+/* lanes_max: the most lanes there can be at once. False: no memory. */
+bool lane_table_init(struct lane_table *table, uint32_t lanes_max, uint64_t seed);
+void lane_table_deinit(struct lane_table *table);
+
+/* The lane of this name, or NULL; *hash is what lane_create() needs. Not for LANE_OF_RECORD. */
+struct lane *lane_find(const struct lane_table *table, const struct lane_name *name,
+                       uint64_t *hash);
+
+/* A new, empty lane of this name, entered into the table. NULL: no memory. */
+struct lane *lane_create(struct lane_table *table, struct slab *slab,
+                         const struct lane_name *name, uint64_t hash);
+
+/* The lane is empty and goes. */
+void lane_destroy(struct lane_table *table, struct slab *slab, struct lane *lane);
+
+/* Append a slot. True: nobody will pass it on; it is control's to start. */
+bool lane_append(struct lane *lane, struct klane_slot *slot);
+
+/* The finished prefix of the list: its first slot if that is finished, taken out; else NULL. */
+struct klane_slot *lane_take_finished(struct lane *lane);
+
+/* Take back, in order, every slot that no worker can reach any more: those from lane->held on, or
+ * those behind a cut. Returns the first of them (linked by control.next), or NULL. */
+struct klane_slot *lane_take_back(struct lane *lane);
+
+/* The first unfinished slot of an assignment in this lane, or NULL. */
+struct klane_slot *lane_head(const struct lane *lane, const struct klane_assignment *assignment);
+
+#ifdef KLANE_TESTING
+void lane_table_verify(const struct lane_table *table);
+#endif
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Slots that come back. Upholds: a record is finished in its assignment's offsets only when every
+ * record of its lane before it is; outcomes may arrive in any order. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "core/internal.h"
+
+void slot_gone(struct core *core, struct klane_slot *slot)
+{
+    struct klane_assignment *assignment = slot->record.assignment;
+
+    KLANE_ASSERT(assignment->slots > 0);
+    if (assignment_counts(assignment)) {
+        offsets_settle(&assignment->offsets, slot);
+        commit_mark(&core->commit, assignment);
+    }
+    assignment->slots--;
+    if (slot->control.overdue)
+        assignment->overdue--;
+    assignment->partition->slots--;
+    if (assignment->partition->full_at > 0)
+        fullness_check(core, assignment->partition);
+    core->admission.records--;
+    slot_destroy(&core->slab, slot);
+    if (assignment->slots == 0 && assignment_state(assignment) == ASSIGNMENT_ENDED)
+        assignment_free(core, assignment);
+}
+
+void lane_settle(struct core *core, struct lane *lane)
+{
+    struct klane_slot *slot;
+
+    while ((slot = lane_take_finished(lane)) != NULL)
+        slot_gone(core, slot);
+    quota_check(core, lane, lane->count);
+    if (lane->first == NULL)
+        lane_destroy(&core->lanes, &core->slab, lane);
+}
+
+static void wait_for_retry(struct core *core, struct klane_slot *slot, int64_t due_ms)
+{
+    struct lane *lane = slot->control.lane;
+
+    KLANE_ASSERT(lane->held == NULL);
+    KLANE_ASSERT(!slot->back.passed);
+    slot->back.token = 0;
+    slot->back.notice = NULL;
+    slot->control.state = SLOT_WAITING;
+    lane->held = slot;
+    lane_heap_set(&core->timers, lane, due_ms);
+    core->counts.retried++;
+}
+
+static void count_outcome(struct core *core, const struct klane_slot *slot)
+{
+    struct klane_assignment *assignment = slot->record.assignment;
+
+    if (!assignment_counts(assignment)) {
+        KLANE_MARK("a record comes back after its assignment settled");
+        core->counts.fenced++;
+        return;
+    }
+    switch ((enum slot_outcome)slot->back.outcome) {
+    case SLOT_DONE:
+        core->counts.done++;
+        core->commit.finished++;
+        break;
+    case SLOT_SKIPPED:
+        core->counts.skipped++;
+        core->commit.finished++;
+        break;
+    case SLOT_RETRY:
+    case SLOT_NOT_STARTED:
+        KLANE_MARK("a record comes back unfinished while its partition drains");
+        core->counts.not_started++;
+        offsets_abandon(&assignment->offsets, slot->record.offset);
+        break;
+    }
+}
+
+void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms, int64_t now_ms)
+{
+    struct klane_assignment *assignment = slot->record.assignment;
+    struct lane *lane = slot->control.lane;
+    struct chain_link *next = NULL;
+
+    if (slot->back.outcome == SLOT_RETRY && assignment_state(assignment) == ASSIGNMENT_ACTIVE) {
+        wait_for_retry(core, slot, clock_after(now_ms, retry_ms));
+        return;
+    }
+    KLANE_ASSERT(slot->back.outcome != SLOT_NOT_STARTED ||
+                 assignment_state(assignment) != ASSIGNMENT_ACTIVE);
+    count_outcome(core, slot);
+    slot->control.state = SLOT_FINISHED;
+    if (!slot->back.passed)
+        next = chain_finish(&slot->chain);
+    if (next != NULL) {
+        /* What of this assignment could not start any more was taken back when it was fenced. */
+        KLANE_ASSERT(assignment_may_start(slot_of_link(next)->record.assignment));
+        hold_slot(core, slot_of_link(next));
+    }
+    lane_settle(core, lane);
+    if (core->draining > 0)
+        drains_check(core, now_ms);
+}

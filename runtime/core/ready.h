@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lanes that can run and wait for a worker: a queue for each partition, taken round robin.
+ *
+ * Upholds: a partition with many ready lanes does not keep another's from running; inside a
+ * partition the lane that waits longest is next. Control's alone. */
+#ifndef KLANE_CORE_READY_H
+#define KLANE_CORE_READY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lane;
+struct partition;
+
+/* In each partition. */
+struct ready_queue {
+    struct lane *first;
+    struct lane *last;
+    struct partition *next; /* in the round; NULL: this partition has no ready lane */
+};
+
+struct ready_round {
+    struct partition *last; /* a ring of partitions; last->next is whose turn it is */
+    uint32_t lanes;
+};
+
+void ready_add(struct ready_round *round, struct lane *lane);
+
+/* The next lane, taken out; NULL: none. */
+struct lane *ready_take(struct ready_round *round);
+
+void ready_remove(struct ready_round *round, struct lane *lane);
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Partitions come and go. Upholds: a drain is complete when every slot of the partition came
+ * back, run or not started, and never later than its deadline; what is still out then counts as
+ * unfinished. */
+#include "base/assert.h"
+#include "core/internal.h"
+
+#include <stdlib.h>
+
+static struct partition *partition_get(struct core *core, const struct core_topic *topic,
+                                       int32_t number)
+{
+    struct partition *partition;
+
+    for (partition = core->partitions; partition != NULL; partition = partition->next)
+        if (partition->topic == topic && partition->number == number)
+            return partition;
+    partition = calloc(1, sizeof(*partition));
+    if (partition == NULL)
+        return NULL;
+    partition->topic = topic;
+    partition->number = number;
+    partition->next = core->partitions;
+    core->partitions = partition;
+    return partition;
+}
+
+struct klane_assignment *core_assign(struct core *core, const struct core_topic *topic,
+                                     int32_t number, uint32_t epoch, int64_t begin, void *own)
+{
+    struct partition *partition = partition_get(core, topic, number);
+    struct klane_assignment *assignment;
+
+    if (partition == NULL || (assignment = malloc(sizeof(*assignment))) == NULL)
+        return NULL;
+    KLANE_ASSERT(partition->current == NULL);
+    assignment_init(assignment, partition, epoch, begin, own);
+    partition->current = assignment;
+    assignment->next = core->assignments;
+    assignment->link = &core->assignments;
+    if (assignment->next != NULL)
+        assignment->next->link = &assignment->next;
+    core->assignments = assignment;
+    core->assigned++;
+    core->behind++;
+    if (partition->slots > 0)
+        KLANE_MARK("a partition comes back beside a handler of its last stay");
+    if (partition->held)
+        notice_add(core, assignment, NOTICE_HELD);
+    return assignment;
+}
+
+void core_begin_is_new(struct core *core, struct klane_assignment *assignment)
+{
+    assignment->committed = -1;
+    commit_mark(&core->commit, assignment);
+    commit_hurry(&core->commit);
+}
+
+void assignment_free(struct core *core, struct klane_assignment *assignment)
+{
+    notice_forget(core, assignment);
+    commit_forget(&core->commit, assignment);
+    *assignment->link = assignment->next;
+    if (assignment->next != NULL)
+        assignment->next->link = assignment->link;
+    assignment_deinit(assignment);
+    free(assignment);
+}
+
+/* Every slot of this lane that no worker can reach any more is dropped. True: there were some. */
+static bool lane_drop_back(struct core *core, struct lane *lane)
+{
+    struct klane_slot *slot, *next;
+
+    if (lane->held != NULL && lane->held->control.state == SLOT_READY)
+        ready_remove(&core->ready, lane);
+    else if (lane->held != NULL)
+        lane_heap_remove(&core->timers, lane);
+    slot = lane_take_back(lane);
+    if (slot == NULL)
+        return false;
+    for (; slot != NULL; slot = next) {
+        next = slot->control.next;
+        offsets_abandon(&slot->record.assignment->offsets, slot->record.offset);
+        core->counts.not_started++;
+        slot_gone(core, slot);
+    }
+    lane_settle(core, lane);
+    return true;
+}
+
+/* Take back what has not reached a worker: lanes are found by what is unfinished. */
+static void take_back_all(struct core *core, struct klane_assignment *assignment)
+{
+    struct offsets *offsets = &assignment->offsets;
+    uint32_t sequence = offsets->first;
+    struct klane_slot *slot;
+    bool dropped;
+
+    while ((slot = offsets_in_ring(offsets, &sequence)) != NULL)
+        lane_drop_back(core, slot->control.lane);
+    /* Dropping may move lanes about in the heap: until a whole pass finds nothing to drop. */
+    do {
+        dropped = false;
+        for (uint32_t i = 0; i < offsets->heads.count; i++)
+            if (lane_drop_back(core, offsets->heads.entries[i].lane))
+                dropped = true;
+    } while (dropped);
+}
+
+/* Nothing starts any more, and nothing of it waits with control. */
+static void fence(struct core *core, struct klane_assignment *assignment)
+{
+    assignment_move(assignment, ASSIGNMENT_DRAINING);
+    if (assignment->behind)
+        core->behind--;
+    assignment->behind = false;
+    core->draining++;
+    take_back_all(core, assignment);
+}
+
+static void drain_check(struct core *core, struct klane_assignment *assignment, int64_t now_ms)
+{
+    if (assignment->slots > assignment->overdue && now_ms < assignment->deadline_ms)
+        return;
+    if (assignment->slots > assignment->overdue)
+        KLANE_MARK("a drain reaches its deadline");
+    assignment_move(assignment, ASSIGNMENT_SETTLING);
+    core->draining--;
+    core->settling++;
+    assignment->deadline_ms = now_ms + core->config.settle_ms;
+    commit_mark(&core->commit, assignment);
+}
+
+static void settle_check(struct core *core, struct klane_assignment *assignment, int64_t now_ms)
+{
+    if (assignment->committed != assignment->base_final && now_ms < assignment->deadline_ms)
+        return;
+    if (assignment->committed != assignment->base_final)
+        KLANE_MARK("a partition is given up without its last commit");
+    /* Told once: from here on only core_given_up() or core_lost() move it. */
+    assignment->deadline_ms = INT64_MAX;
+    notice_add(core, assignment, NOTICE_SETTLED);
+}
+
+void core_revoke(struct core *core, struct klane_assignment *assignment, int64_t now_ms)
+{
+    if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
+        return;
+    fence(core, assignment);
+    assignment->deadline_ms = now_ms + core->config.drain_ms;
+    drain_check(core, assignment, now_ms);
+    if (assignment_state(assignment) == ASSIGNMENT_SETTLING)
+        settle_check(core, assignment, now_ms);
+}
+
+void core_hurry(struct core *core, int64_t now_ms)
+{
+    struct klane_assignment *each;
+
+    for (each = core->assignments; each != NULL; each = each->next) {
+        int64_t deadline_ms = now_ms + core->config.drain_ms;
+
+        if (assignment_state(each) == ASSIGNMENT_SETTLING)
+            deadline_ms = now_ms + core->config.settle_ms;
+        /* INT64_MAX: it was told already that it is to be given up. */
+        if (!assignment_may_start(each) && each->deadline_ms > deadline_ms &&
+            each->deadline_ms != INT64_MAX)
+            each->deadline_ms = deadline_ms;
+    }
+}
+
+static void end(struct core *core, struct klane_assignment *assignment)
+{
+    assignment->partition->current = NULL;
+    core->assigned--;
+    notice_forget(core, assignment);
+    commit_forget(&core->commit, assignment);
+    assignment_move(assignment, ASSIGNMENT_ENDED);
+    if (assignment->slots == 0)
+        assignment_free(core, assignment);
+}
+
+void core_lost(struct core *core, struct klane_assignment *assignment)
+{
+    if (assignment_state(assignment) == ASSIGNMENT_ACTIVE)
+        fence(core, assignment);
+    if (assignment_state(assignment) == ASSIGNMENT_DRAINING)
+        core->draining--;
+    else
+        core->settling--;
+    end(core, assignment);
+}
+
+void core_given_up(struct core *core, struct klane_assignment *assignment)
+{
+    KLANE_ASSERT(assignment_state(assignment) == ASSIGNMENT_SETTLING);
+    core->settling--;
+    end(core, assignment);
+}
+
+void core_overdue(struct core *core, struct klane_slot *slot, int64_t now_ms)
+{
+    KLANE_ASSERT(!slot->control.overdue);
+    KLANE_MARK("a drain goes on without a record that runs too long");
+    slot->control.overdue = true;
+    slot->record.assignment->overdue++;
+    drains_check(core, now_ms);
+}
+
+void drains_check(struct core *core, int64_t now_ms)
+{
+    struct klane_assignment *each;
+
+    for (each = core->assignments; each != NULL; each = each->next) {
+        if (assignment_state(each) == ASSIGNMENT_DRAINING)
+            drain_check(core, each, now_ms);
+        if (assignment_state(each) == ASSIGNMENT_SETTLING && each->deadline_ms != INT64_MAX)
+            settle_check(core, each, now_ms);
+    }
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A slot: the memory of one record in flight, in one block with its key, value and headers.
+ *
+ * Upholds: each field has one writer at a time, named by the member that it stands in. Allocated
+ * and freed by control only, after the slot has come back.
+ *
+ *   bytes behind the structure:  key | value | headers | lane key, if not the record's key */
+#ifndef KLANE_CORE_SLOT_H
+#define KLANE_CORE_SLOT_H
+
+#include "base/source_record.h"
+#include "sync/chain.h"
+#include "sync/mailbox.h"
+
+#include <klane/klane.h>
+
+struct klane_assignment;
+struct lane;
+struct slab;
+
+/* How an attempt ended, as whoever ended it reports. */
+enum slot_outcome {
+    SLOT_DONE,
+    SLOT_SKIPPED,
+    SLOT_RETRY,
+    SLOT_NOT_STARTED /* its assignment no longer starts anything */
+};
+
+/* What only some outcomes carry; made by whoever reports, freed by control. */
+struct slot_notice {
+    int64_t delay_ms; /* -1: the route's */
+    char reason[];    /* empty: none was given */
+};
+
+enum slot_has { SLOT_HAS_KEY = 1, SLOT_HAS_VALUE = 2, SLOT_HAS_LANE_KEY = 4 };
+
+/* Where control has a slot. */
+enum slot_state {
+    SLOT_QUEUED,  /* in its lane's chain, or passed on from there by workers */
+    SLOT_READY,   /* runnable, held by control */
+    SLOT_OUT,     /* handed over by control */
+    SLOT_WAITING, /* for the time of its retry, held by control */
+    SLOT_FINISHED /* came back and is settled, behind one that has not */
+};
+
+struct klane_slot {
+    struct chain_link chain; /* by the rules of sync/chain.h */
+
+    /* Written by the holder that ends the attempt; control's once the mail arrived. */
+    struct {
+        struct mail mail;
+        struct slot_notice *notice;
+        uint32_t token;  /* 0: none */
+        uint8_t outcome; /* enum slot_outcome */
+        bool passed;     /* the holder finished the link and kept what it received */
+    } back;
+
+    /* Control's alone. */
+    struct {
+        uint8_t state; /* enum slot_state */
+        uint8_t size_class;
+        bool overdue;      /* the drain goes on without it */
+        uint32_t sequence; /* place in the ring of offsets */
+        struct lane *lane;
+        struct klane_slot *next; /* in the lane's list of unfinished slots */
+    } control;
+
+    /* Written by control before the slot is handed over, then read by its holder. */
+    struct {
+        struct klane_assignment *assignment;
+        int64_t offset;
+        int64_t timestamp_ms;
+        uint32_t key_size;
+        uint32_t value_size;
+        uint32_t headers_size;
+        uint32_t lane_key_size;
+        uint32_t attempt;
+        uint16_t route;
+        uint8_t has; /* enum slot_has */
+    } record;
+
+    unsigned char bytes[];
+};
+
+/* A slot with a copy of the record; lane_key NULL: the record's own key names its lane. The
+ * caller sets assignment and route. NULL: no memory. */
+struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
+                               const void *lane_key, uint32_t lane_key_size);
+
+void slot_destroy(struct slab *slab, struct klane_slot *slot);
+
+static inline struct klane_slot *slot_of_link(struct chain_link *link)
+{
+    return (struct klane_slot *)(void *)((char *)link - offsetof(struct klane_slot, chain));
+}
+
+static inline struct klane_slot *slot_of_mail(struct mail *mail)
+{
+    return (struct klane_slot *)(void *)((char *)mail - offsetof(struct klane_slot, back.mail));
+}
+
+static inline const void *slot_key(const struct klane_slot *slot)
+{
+    return slot->record.has & SLOT_HAS_KEY ? slot->bytes : NULL;
+}
+
+static inline const void *slot_value(const struct klane_slot *slot)
+{
+    return slot->record.has & SLOT_HAS_VALUE ? slot->bytes + slot->record.key_size : NULL;
+}
+
+static inline const void *slot_headers(const struct klane_slot *slot)
+{
+    return slot->bytes + slot->record.key_size + slot->record.value_size;
+}
+
+#endif
