@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a source must do, and what it may ask of whoever reads from it.
+ *
+ * Upholds: every record from an assignment's begin on is offered, in offset order, until it was
+ * taken; a commit is answered once; after given_up() or intake->lost() nothing of the assignment
+ * is offered any more.
+ *
+ * A source is used by one thread, the control thread, but for what its own public functions allow.
+ * No call may wait for network or disk: what has to wait goes to a helper thread
+ * (source/helper.h), and the answer is handed over at a later poll(). Everything a source has to
+ * say, it says by calling the intake from inside poll().
+ *
+ *   start -> poll ... -> close -> poll ... intake->closed -> destroy
+ *
+ *   an assignment:  intake->assigned -> record ... -> intake->revoke -> given_up, once control
+ *                   has drained and committed; or -> intake->lost, at once
+ *
+ * Every source passes tests/lib/source_conformance.c. */
+#ifndef KLANE_SOURCE_SOURCE_H
+#define KLANE_SOURCE_SOURCE_H
+
+#include "base/source_record.h"
+
+#include <klane/klane.h>
+
+struct klane_assignment;
+struct klane_intake;
+
+/* A topic to read. */
+struct source_topic {
+    const char *name;
+    enum klane_begin begin;
+    int64_t begin_time_ms;
+};
+
+/* The first unfinished offset of an assignment, to be committed. */
+struct source_commit {
+    struct klane_assignment *assignment;
+    void *own; /* the source's, as given to assigned() */
+    int64_t offset;
+};
+
+/* What control offers a source; called from poll() only. */
+struct klane_intake_ops {
+    /* A partition came; its records follow from begin on. topic and partition name it; own is
+     * handed back with every call about it. is_committed: begin is what the group has committed;
+     * if not, control commits it as it is, so that the group begins there again whatever comes.
+     * NULL: no memory, or control stops; the source tries again later. */
+    struct klane_assignment *(*assigned)(struct klane_intake *intake, const char *topic,
+                                         int32_t partition, int64_t begin, bool is_committed,
+                                         void *own);
+
+    /* Offers the next record. False: not taken, for want of memory; offer it again later and offer
+     * none behind it. */
+    bool (*record)(struct klane_intake *intake, struct klane_assignment *assignment,
+                   const struct source_record *record);
+
+    /* Everything below end was offered, and the log had no more just now; end is one past the
+     * log's last offset. Only needed when that became true or end moved. */
+    void (*end)(struct klane_intake *intake, struct klane_assignment *assignment, int64_t end);
+
+    /* Please give the partition up: control drains, commits and calls given_up(). Records may not
+     * be offered any more. */
+    void (*revoke)(struct klane_intake *intake, struct klane_assignment *assignment);
+
+    /* The partition is gone: no commit for it can succeed. The assignment is invalid on return. */
+    void (*lost)(struct klane_intake *intake, struct klane_assignment *assignment);
+
+    /* The answer to the commit that is out. */
+    void (*committed)(struct klane_intake *intake, klane_err_t err);
+
+    /* The committed offset was not in the log; begin is where it goes on instead. */
+    void (*out_of_range)(struct klane_intake *intake, const char *topic, int32_t partition,
+                         int64_t committed, int64_t begin);
+
+    /* Something went wrong and is tried again. topic may be NULL. */
+    void (*error)(struct klane_intake *intake, klane_err_t err, const char *topic,
+                  int32_t partition, const char *message);
+
+    /* The source cannot go on. close() follows. */
+    void (*fatal)(struct klane_intake *intake, klane_err_t err, const char *message);
+
+    /* The answer to close(): no call on the intake follows. */
+    void (*closed)(struct klane_intake *intake);
+};
+
+/* Begins every structure that implements it. */
+struct klane_intake {
+    const struct klane_intake_ops *ops;
+};
+
+struct klane_source_ops {
+    const char *name;
+
+    /* Begin to read the topics; the list and its texts live until destroy(). On the thread of
+     * klane_start(), once. May make a thread, may not wait. */
+    klane_err_t (*start)(struct klane_source *source, struct klane_intake *intake,
+                         const struct source_topic *topics, size_t count, char *errstr,
+                         size_t errstr_size);
+
+    /* Say what there is to say, with at most records_max records, 0 included. Returns how many
+     * records were taken. */
+    size_t (*poll)(struct klane_source *source, size_t records_max);
+
+    /* A descriptor that becomes readable when poll() has something to say that it had not before;
+     * poll() makes it unreadable again. */
+    int (*descriptor)(const struct klane_source *source);
+
+    /* Offer no records of this partition until told otherwise; other partitions go on. At most
+     * what the source had in hand already may still come. */
+    void (*hold)(struct klane_source *source, void *own, bool held);
+
+    /* Commit these. One at a time: not before the last was answered by committed(). Entries whose
+     * assignment was lost meanwhile are left out. The list is copied. */
+    void (*commit)(struct klane_source *source, const struct source_commit *commits,
+                   size_t count);
+
+    /* The revoked partition is drained and committed as far as it will be. Its assignment is
+     * invalid on return. */
+    void (*given_up)(struct klane_source *source, void *own);
+
+    /* End: every assignment was given up or is to be forgotten. Answered by closed(). */
+    void (*close)(struct klane_source *source);
+
+    /* Free it: after closed(), or if it was never started, or after control's deadline for
+     * closed() has passed (then on any thread, and it may wait). */
+    void (*destroy)(struct klane_source *source);
+};
+
+/* Begins every source. */
+struct klane_source {
+    const struct klane_source_ops *ops;
+};
+
+#endif
