@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source/sqlite/database.h"
+
+#include "base/assert.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum {
+    CHECKPOINT_PAGES = 4000, /* 16 MB: fewer syncs of the main file than the default's 4 MB */
+    SWITCH_PAUSE_MS = 2
+};
+
+/* Each run once on every connection. What acknowledges must be FULL: with NORMAL the last
+ * transactions are lost when the power fails. */
+static const char connection_sql[] = "PRAGMA cell_size_check = ON;"
+                                     "PRAGMA trusted_schema = OFF;"
+                                     "PRAGMA synchronous = FULL;"
+                                     "PRAGMA temp_store = MEMORY;"
+                                     "PRAGMA cache_size = -8192;"; /* KiB */
+
+/* A write-ahead log that grew beside a slow reader is cut back to 64 MB. */
+static const char journal_sql[] = "PRAGMA journal_size_limit = 67108864";
+
+static const char schema_sql[] =
+    "CREATE TABLE klane_topics ("
+    " id INTEGER PRIMARY KEY,"
+    " name TEXT NOT NULL UNIQUE,"
+    " partitions INTEGER NOT NULL);"
+    "CREATE TABLE klane_partitions ("
+    " id INTEGER PRIMARY KEY,"
+    " topic INTEGER NOT NULL REFERENCES klane_topics (id),"
+    " number INTEGER NOT NULL,"
+    " next INTEGER NOT NULL,"
+    " UNIQUE (topic, number));"
+    "CREATE TABLE klane_records ("
+    " id INTEGER PRIMARY KEY,"
+    " timestamp INTEGER NOT NULL,"
+    " key BLOB,"
+    " value BLOB,"
+    " headers BLOB);"
+    "CREATE TABLE klane_groups ("
+    " id INTEGER PRIMARY KEY,"
+    " name TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE klane_offsets ("
+    " group_id INTEGER NOT NULL REFERENCES klane_groups (id),"
+    " partition_id INTEGER NOT NULL REFERENCES klane_partitions (id),"
+    " committed INTEGER NOT NULL,"
+    " PRIMARY KEY (group_id, partition_id)) WITHOUT ROWID;"
+    "PRAGMA application_id = 0x6b6c616e;"
+    "PRAGMA user_version = 1;";
+
+_Static_assert(DATABASE_APPLICATION_ID == 0x6b6c616e && DATABASE_VERSION == 1,
+               "schema_sql writes what identify() looks for");
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Atomic int open_count; /* in this process, or in its parent when it was forked */
+static _Atomic bool is_forked;
+
+/* What SQLite knows of a file's locks is inherited by a child, but the locks are not. So a child
+ * of a process that had a log open must not open any. */
+static void in_child(void)
+{
+    /* Relaxed: a child begins with one thread. */
+    if (atomic_load_explicit(&open_count, memory_order_relaxed) > 0)
+        atomic_store_explicit(&is_forked, true, memory_order_relaxed);
+}
+
+static void handle_forks(void)
+{
+    /* Without memory for it a child that breaks the rule is not found out. */
+    (void)pthread_atfork(NULL, NULL, in_child);
+}
+
+klane_err_t database_error(int result)
+{
+    switch (result & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return KLANE_OK;
+    case SQLITE_NOMEM:
+        return KLANE_ERR_NOMEM;
+    case SQLITE_FULL:
+        return KLANE_ERR_FULL;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return KLANE_ERR_READ_ONLY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return KLANE_ERR_BUSY;
+    case SQLITE_TOOBIG:
+        return KLANE_ERR_INVALID;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_ERROR: /* our texts are right, so a table or column of ours is missing */
+    case SQLITE_SCHEMA:
+    case SQLITE_CONSTRAINT: /* two records or partitions claim one place */
+    case SQLITE_MISMATCH:
+        return KLANE_ERR_CORRUPT;
+    default:
+        return KLANE_ERR_IO;
+    }
+}
+
+klane_err_t database_fail(struct database *database, klane_err_t err, const char *format, ...)
+{
+    va_list arguments;
+    int length = snprintf(database->text, sizeof database->text / 2, "%s", database->path);
+    size_t used = length < 0 ? 0 : (size_t)length;
+
+    if (used >= sizeof database->text / 2)
+        used = sizeof database->text / 2 - 1;
+    memcpy(database->text + used, ": ", 2);
+    used += 2;
+    va_start(arguments, format);
+    vsnprintf(database->text + used, sizeof database->text - used, format, arguments);
+    va_end(arguments);
+    return err;
+}
+
+klane_err_t database_failed(struct database *database, int result)
+{
+    klane_err_t err = database_error(result);
+    int number = sqlite3_system_errno(database->handle);
+
+    if (err == KLANE_ERR_IO && number != 0)
+        return database_fail(database, err, "%s (%s)", sqlite3_errmsg(database->handle),
+                             strerror(number));
+    return database_fail(database, err, "%s", sqlite3_errmsg(database->handle));
+}
+
+klane_err_t database_prepare(struct database *database, const char *const *texts, size_t count,
+                             sqlite3_stmt **statements)
+{
+    for (size_t i = 0; i < count; i++) {
+        int result = sqlite3_prepare_v3(database->handle, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                        &statements[i], NULL);
+
+        if (result != SQLITE_OK)
+            return database_failed(database, result);
+    }
+    return KLANE_OK;
+}
+
+void database_finalize(sqlite3_stmt **statements, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sqlite3_finalize(statements[i]);
+        statements[i] = NULL;
+    }
+}
+
+klane_err_t database_run(struct database *database, sqlite3_stmt *statement)
+{
+    int result = sqlite3_step(statement);
+    klane_err_t err = KLANE_OK;
+
+    if (result != SQLITE_DONE && result != SQLITE_ROW)
+        err = database_failed(database, result);
+    sqlite3_reset(statement);
+    return err;
+}
+
+klane_err_t database_row(struct database *database, sqlite3_stmt *statement)
+{
+    int result = sqlite3_step(statement);
+
+    if (result == SQLITE_ROW)
+        return KLANE_OK;
+    if (result == SQLITE_DONE)
+        return KLANE_ERR_NOT_FOUND;
+    return database_failed(database, result);
+}
+
+void database_rollback(struct database *database, sqlite3_stmt *rollback)
+{
+    if (sqlite3_get_autocommit(database->handle))
+        return;
+    sqlite3_step(rollback);
+    sqlite3_reset(rollback);
+}
+
+bool database_is_in_place(const struct database *database)
+{
+    struct stat status;
+
+    /* Whatever else keeps us from looking says nothing about the file. */
+    if (lstat(database->path, &status) != 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    return status.st_dev == database->device && status.st_ino == database->inode;
+}
+
+bool database_name_is_valid(const char *name)
+{
+    size_t length = 0;
+
+    if (name == NULL)
+        return false;
+    while (length <= DATABASE_NAME_BYTES_MAX && (unsigned char)name[length] > ' ' &&
+           name[length] != 0x7f)
+        length++;
+    return length > 0 && length <= DATABASE_NAME_BYTES_MAX && name[length] == '\0';
+}
+
+/* SQLite refuses a symbolic link anywhere in a path that is opened with NOFOLLOW. Links to the
+ * directory are the administrator's affair and resolved here; the file itself must not be one. */
+static klane_err_t resolve(struct database *database, const char *path)
+{
+    char directory[PATH_MAX];
+    char resolved[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    size_t directory_size = slash == NULL ? 1 : (size_t)(slash - path) + 1;
+
+    database->path = strdup(path);
+    if (database->path == NULL) {
+        snprintf(database->text, sizeof database->text, "memory is exhausted");
+        return KLANE_ERR_NOMEM;
+    }
+    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return database_fail(database, KLANE_ERR_INVALID, "the path does not name a file");
+    if (directory_size >= sizeof directory)
+        return database_fail(database, KLANE_ERR_INVALID, "the path is too long");
+    memcpy(directory, slash == NULL ? "." : path, directory_size);
+    directory[directory_size] = '\0';
+    if (realpath(directory, resolved) == NULL)
+        return database_fail(database, KLANE_ERR_IO, "its directory: %s", strerror(errno));
+
+    size_t size = strlen(resolved) + strlen(name) + 2;
+    char *absolute = malloc(size);
+
+    if (absolute == NULL)
+        return database_fail(database, KLANE_ERR_NOMEM, "memory is exhausted");
+    snprintf(absolute, size, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, name);
+    free(database->path);
+    database->path = absolute;
+    return KLANE_OK;
+}
+
+/* An empty main file with a filled write-ahead log was cut off by somebody: SQLite would delete
+ * what is left of it. */
+static klane_err_t check_empty(struct database *database)
+{
+    struct stat status;
+    char *journal = sqlite3_mprintf("%s-wal", database->path);
+    bool is_left;
+
+    if (journal == NULL)
+        return database_fail(database, KLANE_ERR_NOMEM, "memory is exhausted");
+    is_left = lstat(journal, &status) == 0 && status.st_size > 0;
+    sqlite3_free(journal);
+    if (is_left)
+        return database_fail(database, KLANE_ERR_CORRUPT,
+                             "the file is empty but its write-ahead log is not");
+    return KLANE_OK;
+}
+
+/* Makes the file if it is missing, and looks whether it is one. By mknod() and lstat(), because to
+ * open and close it would drop the locks of every other connection that this process has to it. */
+static klane_err_t make_file(struct database *database)
+{
+    struct stat status;
+    int number;
+
+    if (mknod(database->path, S_IFREG | S_IRUSR | S_IWUSR, 0) != 0 && errno != EEXIST) {
+        number = errno;
+        if (lstat(database->path, &status) != 0) {
+            if (number == EROFS || number == EACCES || number == EPERM)
+                return database_fail(database, KLANE_ERR_READ_ONLY, "the file cannot be made: %s",
+                                     strerror(number));
+            return database_fail(
+                database, number == ENOSPC || number == EDQUOT ? KLANE_ERR_FULL : KLANE_ERR_IO,
+                "the file cannot be made: %s", strerror(number));
+        }
+    }
+    if (lstat(database->path, &status) != 0)
+        return database_fail(database, KLANE_ERR_IO, "%s", strerror(errno));
+    if (S_ISLNK(status.st_mode))
+        return database_fail(database, KLANE_ERR_IO, "the file is a symbolic link");
+    if (!S_ISREG(status.st_mode))
+        return database_fail(database, KLANE_ERR_IO, "it is not a regular file");
+    database->device = status.st_dev;
+    database->inode = status.st_ino;
+    return status.st_size == 0 ? check_empty(database) : KLANE_OK;
+}
+
+static klane_err_t execute(struct database *database, const char *sql)
+{
+    int result = sqlite3_exec(database->handle, sql, NULL, NULL, NULL);
+
+    return result == SQLITE_OK ? KLANE_OK : database_failed(database, result);
+}
+
+static klane_err_t number_of(struct database *database, const char *sql, int64_t *number)
+{
+    sqlite3_stmt *statement = NULL;
+    klane_err_t err = database_prepare(database, &sql, 1, &statement);
+
+    if (err == KLANE_OK) {
+        err = database_row(database, statement);
+        if (err == KLANE_OK)
+            *number = sqlite3_column_int64(statement, 0);
+        else if (err == KLANE_ERR_NOT_FOUND)
+            err = database_fail(database, KLANE_ERR_CORRUPT, "a pragma has no answer");
+    }
+    sqlite3_finalize(statement);
+    return err;
+}
+
+/* SQLite answers with the mode that it is in now, and calls it a success whichever that is. */
+static klane_err_t switch_to_write_ahead_log(struct database *database)
+{
+    const char *sql = "PRAGMA journal_mode = WAL";
+    sqlite3_stmt *statement = NULL;
+    klane_err_t err = database_prepare(database, &sql, 1, &statement);
+
+    if (err == KLANE_OK)
+        err = database_row(database, statement);
+    if (err == KLANE_OK && strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0)
+        err = database_fail(database, KLANE_ERR_IO, "a write-ahead log is not possible here");
+    sqlite3_finalize(statement);
+    return err;
+}
+
+/* The write-ahead log lets one process append while others read. Changing to it does not wait for
+ * others by itself, so this does. */
+static klane_err_t use_write_ahead_log(struct database *database, uint32_t busy_ms)
+{
+    static const struct timespec pause = {0, SWITCH_PAUSE_MS * 1000000L};
+    uint32_t waited_ms = 0;
+    klane_err_t err = switch_to_write_ahead_log(database);
+
+    while (err == KLANE_ERR_BUSY && waited_ms < busy_ms) {
+        nanosleep(&pause, NULL);
+        waited_ms += SWITCH_PAUSE_MS;
+        err = switch_to_write_ahead_log(database);
+    }
+    if (err != KLANE_OK)
+        return err;
+    sqlite3_wal_autocheckpoint(database->handle, CHECKPOINT_PAGES);
+    return execute(database, journal_sql);
+}
+
+/* Whether this is a log of ours; *is_new: it holds nothing at all yet. */
+static klane_err_t identify(struct database *database, bool *is_new)
+{
+    int64_t application = 0;
+    int64_t version = 0;
+    int64_t tables = 0;
+    klane_err_t err = number_of(database, "PRAGMA application_id", &application);
+
+    if (err == KLANE_OK)
+        err = number_of(database, "PRAGMA user_version", &version);
+    if (err == KLANE_OK)
+        err = number_of(database, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (err != KLANE_OK)
+        return err;
+    *is_new = application == 0 && version == 0 && tables == 0;
+    if (*is_new)
+        return KLANE_OK;
+    if (application != DATABASE_APPLICATION_ID)
+        return database_fail(database, KLANE_ERR_CORRUPT,
+                             "it is an SQLite database but not a klane log");
+    if (version > DATABASE_VERSION)
+        return database_fail(database, KLANE_ERR_VERSION,
+                             "the log has version %lld, this library knows up to %d",
+                             (long long)version, DATABASE_VERSION);
+    if (version < 1)
+        return database_fail(database, KLANE_ERR_CORRUPT, "the log has no version");
+    return KLANE_OK;
+}
+
+/* Ends the transaction: COMMIT, or ROLLBACK if something failed. */
+static klane_err_t end_transaction(struct database *database, klane_err_t err)
+{
+    if (err == KLANE_OK)
+        err = execute(database, "COMMIT");
+    if (err != KLANE_OK && !sqlite3_get_autocommit(database->handle))
+        sqlite3_exec(database->handle, "ROLLBACK", NULL, NULL, NULL);
+    return err;
+}
+
+/* In one transaction, for another process may be making the log at this moment. */
+static klane_err_t identify_at_once(struct database *database, bool *is_new)
+{
+    klane_err_t err = execute(database, "BEGIN");
+
+    return err == KLANE_OK ? end_transaction(database, identify(database, is_new)) : err;
+}
+
+/* Another process may be making the same log: whoever comes second finds it made. */
+static klane_err_t make_tables(struct database *database)
+{
+    bool is_new = false;
+    klane_err_t err = execute(database, "BEGIN IMMEDIATE");
+
+    if (err != KLANE_OK)
+        return err;
+    err = identify(database, &is_new);
+    if (err == KLANE_OK && is_new) {
+        err = execute(database, schema_sql);
+    }
+    return end_transaction(database, err);
+}
+
+/* A file may have been made to attack whoever opens it: nothing in its schema is trusted. */
+static klane_err_t harden(struct database *database)
+{
+    sqlite3 *handle = database->handle;
+
+    if (sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK ||
+        sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) != SQLITE_OK ||
+        sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL) != SQLITE_OK ||
+        sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL) != SQLITE_OK)
+        return database_fail(database, KLANE_ERR_SYSTEM, "this SQLite cannot be made safe");
+    /* Builds without extension loading do not know this one. */
+    (void)sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
+    return execute(database, connection_sql);
+}
+
+static klane_err_t connect_to(struct database *database, uint32_t busy_ms)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
+                SQLITE_OPEN_EXRESCODE;
+    int result = sqlite3_open_v2(database->path, &database->handle, flags, NULL);
+    bool is_new = false;
+    klane_err_t err;
+
+    if (database->handle == NULL)
+        return database_fail(database, KLANE_ERR_NOMEM, "memory is exhausted");
+    /* Relaxed: a number and nothing else. */
+    atomic_fetch_add_explicit(&open_count, 1, memory_order_relaxed);
+    if (result != SQLITE_OK)
+        return database_failed(database, result);
+    sqlite3_busy_timeout(database->handle, busy_ms > INT_MAX ? INT_MAX : (int)busy_ms);
+    if (sqlite3_db_readonly(database->handle, "main") != 0)
+        return database_fail(database, KLANE_ERR_READ_ONLY, "the file is read-only");
+    err = harden(database);
+    if (err == KLANE_OK)
+        err = identify_at_once(database, &is_new);
+    if (err == KLANE_OK)
+        err = use_write_ahead_log(database, busy_ms);
+    if (err == KLANE_OK && is_new)
+        err = make_tables(database);
+    if (err == KLANE_OK && !database_is_in_place(database))
+        err = database_fail(database, KLANE_ERR_IO, "the file was replaced while it was opened");
+    return err;
+}
+
+klane_err_t database_open(struct database *database, const char *path, uint32_t busy_ms)
+{
+    klane_err_t err;
+
+    memset(database, 0, sizeof *database);
+    pthread_once(&once, handle_forks);
+    err = resolve(database, path);
+    /* Relaxed: only written before any other thread of the process exists. */
+    if (err == KLANE_OK && atomic_load_explicit(&is_forked, memory_order_relaxed))
+        err = database_fail(database, KLANE_ERR_FORKED,
+                            "a child of fork() cannot use what its parent had open");
+    if (err == KLANE_OK)
+        err = make_file(database);
+    if (err == KLANE_OK)
+        err = connect_to(database, busy_ms);
+    if (err != KLANE_OK)
+        database_close(database);
+    return err;
+}
+
+void database_close(struct database *database)
+{
+    bool was_open = database->handle != NULL;
+    int result = sqlite3_close(database->handle);
+
+    /* Relaxed: a number and nothing else. */
+    if (was_open)
+        atomic_fetch_sub_explicit(&open_count, 1, memory_order_relaxed);
+    /* Anything else means that a statement was not finalized. */
+    KLANE_ASSERT(result == SQLITE_OK);
+    free(database->path);
+    database->handle = NULL;
+    database->path = NULL;
+}

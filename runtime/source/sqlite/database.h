@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file of an embedded log: how it is made, opened and checked, and what its errors mean.
+ *
+ * Upholds: a file that is not a log, is damaged, or is of a newer version is refused and left as
+ * it is; what was committed is on the disk. A connection belongs to one thread at a time.
+ *
+ *   klane_topics      a topic and its number of partitions
+ *   klane_partitions  a partition and its next offset
+ *   klane_records     the records; id = partition's id << 40 | offset, so that one partition is
+ *                     one range of the table, read in sequence and appended to at its right edge
+ *   klane_groups      a group's name
+ *   klane_offsets     what a group has committed in a partition */
+#ifndef KLANE_SOURCE_SQLITE_DATABASE_H
+#define KLANE_SOURCE_SQLITE_DATABASE_H
+
+#include <klane/klane.h>
+
+#include <sqlite3.h>
+#include <sys/types.h>
+
+enum {
+    DATABASE_APPLICATION_ID = 0x6b6c616e, /* "klan" */
+    DATABASE_VERSION = 1,
+    DATABASE_OFFSET_BITS = 40,
+    DATABASE_PARTITION_IDS_MAX = 1 << (63 - DATABASE_OFFSET_BITS),
+    DATABASE_PARTITIONS_MAX = 4096, /* of one topic */
+    DATABASE_NAME_BYTES_MAX = 249,  /* of a topic or a group, as in Kafka */
+    DATABASE_TEXT_SIZE = 512        /* enough for a path, cut if need be, and what is wrong */
+};
+
+#define DATABASE_OFFSETS_MAX ((int64_t)1 << DATABASE_OFFSET_BITS)
+
+struct database {
+    sqlite3 *handle;
+    char *path; /* absolute */
+    dev_t device;
+    ino_t inode;
+    char text[DATABASE_TEXT_SIZE]; /* of the last error: the file and what is wrong */
+};
+
+/* Opens the log, making it if it is missing or empty. On an error everything is closed again and
+ * database->text says why. */
+klane_err_t database_open(struct database *database, const char *path, uint32_t busy_ms);
+
+void database_close(struct database *database);
+
+/* What an SQLite result means. */
+klane_err_t database_error(int result);
+
+/* Keeps the text of an error of ours, with the file's name before it. Returns err. */
+klane_err_t database_fail(struct database *database, klane_err_t err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Keeps SQLite's text of its last error. Returns what it means. */
+klane_err_t database_failed(struct database *database, int result);
+
+/* Prepares count statements, each kept for as long as the connection lives. */
+klane_err_t database_prepare(struct database *database, const char *const *texts, size_t count,
+                             sqlite3_stmt **statements);
+
+void database_finalize(sqlite3_stmt **statements, size_t count);
+
+/* Steps a statement that returns no rows, and resets it. */
+klane_err_t database_run(struct database *database, sqlite3_stmt *statement);
+
+/* Steps a statement to its first row. KLANE_ERR_NOT_FOUND without a text: no row. The caller
+ * resets it. */
+klane_err_t database_row(struct database *database, sqlite3_stmt *statement);
+
+/* Ends a transaction that failed, if SQLite has not done so itself. */
+void database_rollback(struct database *database, sqlite3_stmt *rollback);
+
+/* Whether path still names the file that is open. */
+bool database_is_in_place(const struct database *database);
+
+/* Whether a topic or group may have this name. */
+bool database_name_is_valid(const char *name);
+
+#endif

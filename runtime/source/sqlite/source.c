@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The embedded log as a source: control's half. The helper's half is source/sqlite/reader.h.
+ *
+ * Upholds: a record is offered from the run that holds it, in order, until it was taken; nothing
+ * here waits. Runs are read ahead while their partition streams, so that reading and handling
+ * overlap. Partitions take turns, a run each.
+ *
+ * Edge R1: see source/sqlite/reader.h. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "source/sqlite/notify.h"
+#include "source/sqlite/reader.h"
+
+#include <klane/sqlite.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RUNS = 16,             /* of all partitions together: 4 MiB, and more for larger records */
+    RUNS_OF_PARTITION = 4, /* at most */
+    FIND_AGAIN_MS = 1000,  /* topics that do not exist yet */
+    ASSIGN_AGAIN_MS = 10,  /* when control had no memory for a partition */
+    BACKOFF_FIRST_MS = 10,
+    BACKOFF_MAX_MS = 1000
+};
+
+struct sqlite_source {
+    struct klane_source base;
+    struct sqlite_reader reader; /* the helper's, but for what it says itself */
+    struct helper *helper;       /* NULL: not started */
+    struct klane_intake *intake;
+    struct notify_reader notify;
+
+    struct sqlite_partitions partitions;
+    STAILQ_HEAD(, sqlite_partition) ready;
+    STAILQ_HEAD(, sqlite_partition) wanting;
+    STAILQ_HEAD(, sqlite_run) idle_runs;
+    struct sqlite_run *runs;
+    uint32_t partition_count;
+
+    struct sqlite_find find;
+    struct sqlite_commit commit;
+    struct sqlite_request close;
+
+    int64_t wake_ms;        /* when there is something to do by time */
+    int64_t find_ms;        /* when to find topics again */
+    int64_t assign_ms;      /* when to assign again what was refused */
+    klane_err_t commit_err; /* of a commit that could not be sent */
+    bool commit_is_refused; /* and is to be answered with commit_err */
+    bool has_failed;        /* nothing is offered any more */
+    bool is_closing;        /* and nothing is read any more */
+};
+
+static struct sqlite_source *source_of(struct klane_source *base)
+{
+    return (struct sqlite_source *)(void *)base;
+}
+
+/* poll() is wanted again at this time. */
+static void wake_at(struct sqlite_source *source, int64_t ms)
+{
+    if (ms >= source->wake_ms)
+        return;
+    source->wake_ms = ms;
+    /* Relaxed: a time and nothing else. */
+    atomic_store_explicit(&source->reader.wake_ms, ms, memory_order_relaxed);
+}
+
+static void send(struct sqlite_source *source, struct sqlite_request *request)
+{
+    request->err = KLANE_OK;
+    request->text[0] = '\0';
+    helper_send(source->helper, &request->base);
+}
+
+/* ---- runs -------------------------------------------------------------------------------- */
+
+/* The run has been offered, or nobody wants it any more. */
+static void release_run(struct sqlite_source *source, struct sqlite_run *run)
+{
+    run->partition->control.runs_held--;
+    run->partition = NULL;
+    /* A buffer that one large record has needed is not kept. */
+    if (run->capacity > READER_RUN_BYTES) {
+        free(run->bytes);
+        run->bytes = NULL;
+        run->capacity = 0;
+    }
+    STAILQ_INSERT_HEAD(&source->idle_runs, run, link);
+}
+
+/* Throws away what was read ahead; reading begins again at the next record to offer. */
+static void drop_runs(struct sqlite_source *source, struct sqlite_partition *partition)
+{
+    struct sqlite_run *run;
+
+    while ((run = STAILQ_FIRST(&partition->control.runs)) != NULL) {
+        STAILQ_REMOVE_HEAD(&partition->control.runs, link);
+        release_run(source, run);
+    }
+    partition->control.generation++;
+    partition->control.seek = partition->control.position;
+    partition->control.is_at_end = false;
+}
+
+/* A partition that streams is read ahead, as far as the runs reach for all. */
+static uint32_t runs_wanted(const struct sqlite_source *source,
+                            const struct sqlite_partition *partition)
+{
+    uint32_t share = source->partition_count == 0 ? RUNS : RUNS / source->partition_count;
+
+    if (!partition->control.is_streaming || share < 1)
+        return 1;
+    return share > RUNS_OF_PARTITION ? RUNS_OF_PARTITION : share;
+}
+
+static bool is_to_be_read(const struct sqlite_source *source,
+                          const struct sqlite_partition *partition)
+{
+    return partition->control.assignment != NULL && !partition->control.is_held &&
+           !partition->control.is_at_end && partition->control.retry_ms == 0 &&
+           partition->control.runs_held < runs_wanted(source, partition);
+}
+
+static void want(struct sqlite_source *source, struct sqlite_partition *partition)
+{
+    if (partition->control.is_wanting || !is_to_be_read(source, partition))
+        return;
+    partition->control.is_wanting = true;
+    STAILQ_INSERT_TAIL(&source->wanting, partition, control.wanting);
+}
+
+static void make_ready(struct sqlite_source *source, struct sqlite_partition *partition)
+{
+    if (partition->control.is_ready || partition->control.is_held ||
+        STAILQ_EMPTY(&partition->control.runs))
+        return;
+    partition->control.is_ready = true;
+    STAILQ_INSERT_TAIL(&source->ready, partition, control.ready);
+}
+
+/* Held partitions keep what was read for them only as long as nobody else needs the room. */
+static void reclaim_runs(struct sqlite_source *source)
+{
+    struct sqlite_partition *partition;
+
+    STAILQ_FOREACH(partition, &source->partitions, control.all)
+    if (partition->control.is_held && !STAILQ_EMPTY(&partition->control.runs)) {
+        KLANE_MARK("sqlite: runs of a held partition dropped");
+        drop_runs(source, partition);
+    }
+}
+
+static void read_partition(struct sqlite_source *source, struct sqlite_partition *partition)
+{
+    struct sqlite_run *run = STAILQ_FIRST(&source->idle_runs);
+
+    STAILQ_REMOVE_HEAD(&source->idle_runs, link);
+    run->partition = partition;
+    run->generation = partition->control.generation;
+    run->seek = partition->control.seek;
+    partition->control.seek = -1;
+    partition->control.runs_held++;
+    send(source, &run->request);
+}
+
+/* Sends reads for those who have room for more, one each in turn. */
+static void read_more(struct sqlite_source *source)
+{
+    struct sqlite_partition *partition;
+
+    if (!STAILQ_EMPTY(&source->wanting) && STAILQ_EMPTY(&source->idle_runs))
+        reclaim_runs(source);
+    while (!STAILQ_EMPTY(&source->idle_runs) &&
+           (partition = STAILQ_FIRST(&source->wanting)) != NULL) {
+        STAILQ_REMOVE_HEAD(&source->wanting, control.wanting);
+        partition->control.is_wanting = false;
+        if (!is_to_be_read(source, partition))
+            continue;
+        read_partition(source, partition);
+        want(source, partition);
+    }
+}
+
+/* ---- what the helper hands back ---------------------------------------------------------- */
+
+static void read_failed(struct sqlite_source *source, struct sqlite_partition *partition,
+                        const struct sqlite_run *run)
+{
+    int64_t backoff_ms = partition->control.backoff_ms;
+
+    /* What else is on its way is read again, behind the run that failed. */
+    partition->control.generation++;
+    partition->control.seek = run->next;
+    partition->control.is_at_end = false;
+    partition->control.is_streaming = false;
+    partition->control.retry_ms = clock_now_ms() + backoff_ms;
+    partition->control.backoff_ms =
+        2 * backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : 2 * backoff_ms;
+    wake_at(source, partition->control.retry_ms);
+    source->intake->ops->error(source->intake, run->request.err, partition->found.topic->name,
+                               partition->found.number, run->request.text);
+}
+
+static void run_came(struct sqlite_source *source, struct sqlite_run *run)
+{
+    struct sqlite_partition *partition = run->partition;
+
+    if (source->is_closing || partition->control.assignment == NULL ||
+        run->generation != partition->control.generation) {
+        release_run(source, run);
+        want(source, partition);
+        return;
+    }
+    STAILQ_INSERT_TAIL(&partition->control.runs, run, link);
+    make_ready(source, partition);
+    if (run->request.err != KLANE_OK) {
+        read_failed(source, partition, run);
+        return;
+    }
+    partition->control.backoff_ms = BACKOFF_FIRST_MS;
+    partition->control.end_read = run->end;
+    partition->control.is_at_end = run->end >= 0;
+    partition->control.is_streaming = run->end < 0;
+    want(source, partition);
+}
+
+static void look_at_ends(struct sqlite_source *source)
+{
+    struct sqlite_partition *partition;
+
+    STAILQ_FOREACH(partition, &source->partitions, control.all)
+    {
+        /* Relaxed: the request that told of it was sent after the end was stored (M1). */
+        int64_t end = atomic_load_explicit(&partition->end, memory_order_relaxed);
+
+        if (partition->control.is_at_end && partition->control.end_read != end) {
+            partition->control.is_at_end = false;
+            want(source, partition);
+        }
+    }
+}
+
+static void topics_came(struct sqlite_source *source)
+{
+    struct sqlite_find *find = &source->find;
+    struct klane_intake *intake = source->intake;
+    bool is_again = find->request.err != KLANE_OK;
+    char text[DATABASE_TEXT_SIZE];
+    struct sqlite_partition *partition;
+
+    STAILQ_FOREACH(partition, &find->partitions, control.all)
+    source->partition_count++;
+    STAILQ_CONCAT(&source->partitions, &find->partitions);
+    source->assign_ms = 0;
+    if (is_again)
+        intake->ops->error(intake, find->request.err, NULL, -1, find->request.text);
+    for (size_t i = 0; i < find->topic_count; i++) {
+        if (find->is_found[i])
+            continue;
+        if (find->request.err == KLANE_OK && !find->is_missing[i]) {
+            find->is_missing[i] = true;
+            snprintf(text, sizeof text, "%s: there is no topic %s yet",
+                     source->reader.database.path, find->topics[i].name);
+            intake->ops->error(intake, KLANE_ERR_NOT_FOUND, find->topics[i].name, -1, text);
+        }
+        is_again = true;
+    }
+    if (is_again) {
+        source->find_ms = clock_now_ms() + FIND_AGAIN_MS;
+        wake_at(source, source->find_ms);
+    }
+}
+
+static void fail(struct sqlite_source *source, klane_err_t err, const char *message)
+{
+    if (source->has_failed)
+        return;
+    source->has_failed = true;
+    source->intake->ops->fatal(source->intake, err, message);
+}
+
+/* Returns whether it was the last: nothing may be said after it. */
+static bool request_came(struct sqlite_source *source, struct sqlite_request *request)
+{
+    bool has_grown = request->has_grown;
+
+    if (request->is_lost && !source->is_closing) {
+        char text[DATABASE_TEXT_SIZE];
+
+        snprintf(text, sizeof text, "%s: the file was removed or replaced",
+                 source->reader.database.path);
+        fail(source, KLANE_ERR_IO, text);
+    }
+    switch (request->type) {
+    case READER_FIND:
+        topics_came(source);
+        break;
+    case READER_READ:
+        run_came(source, (struct sqlite_run *)(void *)request);
+        break;
+    case READER_COMMIT:
+        source->intake->ops->committed(source->intake, request->err);
+        break;
+    case READER_CLOSE:
+        source->intake->ops->closed(source->intake);
+        return true;
+    case READER_WAKE:
+        if (request->err != KLANE_OK && !source->is_closing)
+            source->intake->ops->error(source->intake, request->err, NULL, -1, request->text);
+        /* R1 release: done with it. Pairs with reader_idle(). */
+        atomic_store_explicit(&source->reader.wake_is_out, false, memory_order_release);
+        break;
+    }
+    if (has_grown)
+        look_at_ends(source);
+    return false;
+}
+
+/* ---- assigning and offering -------------------------------------------------------------- */
+
+/* False: control has no memory for it. */
+static bool assign(struct sqlite_source *source, struct sqlite_partition *partition)
+{
+    struct klane_intake *intake = source->intake;
+    const char *topic = partition->found.topic->name;
+
+    if (partition->found.committed >= 0 && !partition->control.is_out_of_range_told)
+        intake->ops->out_of_range(intake, topic, partition->found.number,
+                                  partition->found.committed, partition->found.begin);
+    partition->control.is_out_of_range_told = true;
+    partition->control.assignment =
+        intake->ops->assigned(intake, topic, partition->found.number, partition->found.begin,
+                              partition->found.is_committed, partition);
+    if (partition->control.assignment == NULL)
+        return false;
+    partition->control.position = partition->found.begin;
+    partition->control.seek = partition->found.begin;
+    partition->control.end_reported = -1;
+    partition->control.backoff_ms = BACKOFF_FIRST_MS;
+    want(source, partition);
+    return true;
+}
+
+/* Assigns what was found and not yet assigned, if it is time to. */
+static void assign_found(struct sqlite_source *source)
+{
+    struct sqlite_partition *partition;
+
+    source->assign_ms = READER_NEVER_MS;
+    STAILQ_FOREACH(partition, &source->partitions, control.all)
+    {
+        if (partition->control.assignment != NULL || partition->control.is_given_up)
+            continue;
+        if (!assign(source, partition)) {
+            source->assign_ms = clock_now_ms() + ASSIGN_AGAIN_MS;
+            wake_at(source, source->assign_ms);
+            break;
+        }
+    }
+}
+
+/* What is due by time. */
+static void work_by_time(struct sqlite_source *source)
+{
+    struct sqlite_partition *partition;
+    int64_t now = clock_now_ms();
+
+    if (now < source->wake_ms)
+        return;
+    source->wake_ms = READER_NEVER_MS;
+    /* Relaxed: a time and nothing else. */
+    atomic_store_explicit(&source->reader.wake_ms, READER_NEVER_MS, memory_order_relaxed);
+    if (now >= source->find_ms) {
+        source->find_ms = READER_NEVER_MS;
+        send(source, &source->find.request);
+    }
+    wake_at(source, source->find_ms);
+    wake_at(source, source->assign_ms);
+    STAILQ_FOREACH(partition, &source->partitions, control.all)
+    {
+        if (partition->control.retry_ms == 0)
+            continue;
+        if (now >= partition->control.retry_ms) {
+            partition->control.retry_ms = 0;
+            want(source, partition);
+        } else {
+            wake_at(source, partition->control.retry_ms);
+        }
+    }
+}
+
+/* The run is used up. */
+static void finish_run(struct sqlite_source *source, struct sqlite_partition *partition,
+                       struct sqlite_run *run)
+{
+    int64_t end = run->end;
+
+    STAILQ_REMOVE_HEAD(&partition->control.runs, link);
+    partition->control.position = run->next;
+    release_run(source, run);
+    want(source, partition);
+    if (end < 0 || end == partition->control.end_reported)
+        return;
+    partition->control.end_reported = end;
+    source->intake->ops->end(source->intake, partition->control.assignment, end);
+}
+
+/* Offers the partition's first run. False: stop, no more are to be offered for now. */
+static bool offer_run(struct sqlite_source *source, struct sqlite_partition *partition,
+                      size_t records_max, size_t *taken)
+{
+    struct sqlite_run *run = STAILQ_FIRST(&partition->control.runs);
+    struct source_record record;
+    size_t before = run->offered;
+
+    /* What the intake calls back may hold the partition. */
+    while (!partition->control.is_held && sqlite_run_next(run, &record)) {
+        if (*taken == records_max ||
+            !source->intake->ops->record(source->intake, partition->control.assignment,
+                                         &record)) {
+            run->offered = before;
+            return false;
+        }
+        ++*taken;
+        before = run->offered;
+        partition->control.position = record.offset + 1;
+    }
+    if (run->offered == run->used)
+        finish_run(source, partition, run);
+    return true;
+}
+
+/* A partition that had to stop is first again next time. */
+static size_t offer(struct sqlite_source *source, size_t records_max)
+{
+    struct sqlite_partition *partition;
+    size_t taken = 0;
+
+    while ((partition = STAILQ_FIRST(&source->ready)) != NULL) {
+        if (!partition->control.is_held && !STAILQ_EMPTY(&partition->control.runs) &&
+            !offer_run(source, partition, records_max, &taken))
+            break;
+        STAILQ_REMOVE_HEAD(&source->ready, control.ready);
+        partition->control.is_ready = false;
+        make_ready(source, partition);
+    }
+    return taken;
+}
+
+/* ---- the source's operations ------------------------------------------------------------- */
+
+static size_t source_poll(struct klane_source *base, size_t records_max)
+{
+    struct sqlite_source *source = source_of(base);
+    struct helper_request *next;
+    size_t taken;
+
+    for (struct helper_request *request = helper_receive(source->helper); request != NULL;
+         request = next) {
+        next = request->next;
+        if (request_came(source, (struct sqlite_request *)(void *)request))
+            return 0;
+    }
+    if (source->commit_is_refused) {
+        source->commit_is_refused = false;
+        source->intake->ops->committed(source->intake, source->commit_err);
+    }
+    if (source->is_closing || source->has_failed)
+        return 0;
+    if (source->wake_ms != READER_NEVER_MS)
+        work_by_time(source);
+    if (source->assign_ms != READER_NEVER_MS)
+        assign_found(source);
+    taken = offer(source, records_max);
+    read_more(source);
+    return taken;
+}
+
+static int source_descriptor(const struct klane_source *base)
+{
+    const struct sqlite_source *source = (const struct sqlite_source *)(const void *)base;
+
+    return helper_descriptor(source->helper);
+}
+
+static void source_hold(struct klane_source *base, void *own, bool held)
+{
+    struct sqlite_source *source = source_of(base);
+    struct sqlite_partition *partition = own;
+
+    partition->control.is_held = held;
+    if (held)
+        return;
+    make_ready(source, partition);
+    want(source, partition);
+    wake_at(source, 0);
+    helper_nudge(source->helper);
+}
+
+static void source_commit(struct klane_source *base, const struct source_commit *commits,
+                          size_t count)
+{
+    struct sqlite_source *source = source_of(base);
+    struct sqlite_commit *commit = &source->commit;
+
+    if (count > commit->capacity) {
+        struct sqlite_commit_entry *entries = realloc(commit->entries, count * sizeof *entries);
+
+        if (entries == NULL) {
+            source->commit_err = KLANE_ERR_NOMEM;
+            source->commit_is_refused = true;
+            wake_at(source, 0);
+            return;
+        }
+        commit->entries = entries;
+        commit->capacity = count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        commit->entries[i].partition = commits[i].own;
+        commit->entries[i].offset = commits[i].offset;
+    }
+    commit->count = count;
+    send(source, &commit->request);
+}
+
+static void source_given_up(struct klane_source *base, void *own)
+{
+    struct sqlite_partition *partition = own;
+
+    drop_runs(source_of(base), partition);
+    partition->control.assignment = NULL;
+    partition->control.is_given_up = true;
+}
+
+static void source_close(struct klane_source *base)
+{
+    struct sqlite_source *source = source_of(base);
+
+    source->is_closing = true;
+    send(source, &source->close);
+}
+
+static klane_err_t start_failed(klane_err_t err, char *errstr, size_t errstr_size)
+{
+    if (errstr != NULL && errstr_size > 0)
+        snprintf(errstr, errstr_size, "the embedded log's source: %s", klane_strerror(err));
+    return err;
+}
+
+static klane_err_t source_start(struct klane_source *base, struct klane_intake *intake,
+                                const struct source_topic *topics, size_t count, char *errstr,
+                                size_t errstr_size)
+{
+    struct sqlite_source *source = source_of(base);
+    klane_err_t err;
+
+    if (source->helper != NULL)
+        return start_failed(KLANE_ERR_STATE, errstr, errstr_size);
+    free(source->find.is_found);
+    free(source->find.is_missing);
+    source->find.is_found = calloc(count + 1, sizeof(bool));
+    source->find.is_missing = calloc(count + 1, sizeof(bool));
+    if (source->find.is_found == NULL || source->find.is_missing == NULL)
+        return start_failed(KLANE_ERR_NOMEM, errstr, errstr_size);
+    source->intake = intake;
+    source->find.topics = topics;
+    source->find.topic_count = count;
+    err = helper_create(&sqlite_helper_ops, &source->reader, READER_LOOK_MS, &source->helper);
+    if (err != KLANE_OK)
+        return start_failed(err, errstr, errstr_size);
+    source->notify.helper = source->helper;
+    source->notify.device = source->reader.database.device;
+    source->notify.inode = source->reader.database.inode;
+    notify_add(&source->notify);
+    send(source, &source->find.request);
+    return KLANE_OK;
+}
+
+static void free_partitions(struct sqlite_partitions *partitions)
+{
+    struct sqlite_partition *partition;
+
+    while ((partition = STAILQ_FIRST(partitions)) != NULL) {
+        STAILQ_REMOVE_HEAD(partitions, control.all);
+        free(partition);
+    }
+}
+
+static void source_destroy(struct klane_source *base)
+{
+    struct sqlite_source *source = source_of(base);
+
+    notify_remove(&source->notify);
+    if (source->helper != NULL)
+        helper_destroy(source->helper);
+    free_partitions(&source->partitions);
+    free_partitions(&source->find.partitions);
+    for (size_t i = 0; source->runs != NULL && i < RUNS; i++)
+        free(source->runs[i].bytes);
+    free(source->runs);
+    free(source->commit.entries);
+    free(source->find.is_found);
+    free(source->find.is_missing);
+    sqlite_reader_deinit(&source->reader);
+    free(source);
+}
+
+static const struct klane_source_ops sqlite_source_ops = {
+    .name = "sqlite",
+    .start = source_start,
+    .poll = source_poll,
+    .descriptor = source_descriptor,
+    .hold = source_hold,
+    .commit = source_commit,
+    .given_up = source_given_up,
+    .close = source_close,
+    .destroy = source_destroy,
+};
+
+static klane_err_t init(struct sqlite_source *source)
+{
+    source->base.ops = &sqlite_source_ops;
+    STAILQ_INIT(&source->partitions);
+    STAILQ_INIT(&source->find.partitions);
+    STAILQ_INIT(&source->ready);
+    STAILQ_INIT(&source->wanting);
+    STAILQ_INIT(&source->idle_runs);
+    source->find.request.type = READER_FIND;
+    source->commit.request.type = READER_COMMIT;
+    source->close.type = READER_CLOSE;
+    source->wake_ms = READER_NEVER_MS;
+    source->find_ms = READER_NEVER_MS;
+    source->assign_ms = READER_NEVER_MS;
+    source->runs = calloc(RUNS, sizeof *source->runs);
+    if (source->runs == NULL)
+        return KLANE_ERR_NOMEM;
+    for (size_t i = 0; i < RUNS; i++) {
+        source->runs[i].request.type = READER_READ;
+        STAILQ_INSERT_TAIL(&source->idle_runs, &source->runs[i], link);
+    }
+    return KLANE_OK;
+}
+
+static klane_err_t create_failed(klane_err_t err, const char *text, char *errstr,
+                                 size_t errstr_size)
+{
+    if (errstr != NULL && errstr_size > 0)
+        snprintf(errstr, errstr_size, "%s", text);
+    return err;
+}
+
+klane_err_t klane_sqlite_create(const char *path, const char *group, struct klane_source **source,
+                                char *errstr, size_t errstr_size)
+{
+    struct sqlite_source *made;
+    klane_err_t err;
+
+    if (errstr != NULL && errstr_size > 0)
+        errstr[0] = '\0';
+    if (source == NULL || path == NULL)
+        return create_failed(KLANE_ERR_INVALID, "path or source is NULL", errstr, errstr_size);
+    *source = NULL;
+    if (!database_name_is_valid(group))
+        return create_failed(KLANE_ERR_INVALID,
+                             "a group's name has 1 to 249 bytes, no spaces or control characters",
+                             errstr, errstr_size);
+    made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return create_failed(KLANE_ERR_NOMEM, "memory is exhausted", errstr, errstr_size);
+    err = sqlite_reader_init(&made->reader, path, group);
+    if (err == KLANE_OK)
+        err = init(made);
+    if (err != KLANE_OK) {
+        const char *text = made->reader.database.text;
+
+        create_failed(err, text[0] == '\0' ? klane_strerror(err) : text, errstr, errstr_size);
+        sqlite_reader_deinit(&made->reader);
+        free(made);
+        return err;
+    }
+    *source = &made->base;
+    return KLANE_OK;
+}
