@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control thread: everything that was decided in the core happens here.
+ *
+ * Upholds: it makes no call that can wait, but one poll(2); a round that found nothing to do ends
+ * in that sleep, with the bell armed before the last look. */
+#include "engine/engine.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Rounds between two publications of the statistics while control does not sleep. */
+#define PUBLISH_ROUNDS 16
+
+/* Records taken in before the outcomes are looked at again: enough to spread the round's own
+ * cost, few enough that workers do not wait for the first of them. */
+#define INTAKE_RECORDS 128U
+
+/* When the source is asked again for what there was no memory for. */
+#define REFUSED_AGAIN_MS 50
+
+/* How long an unanswered commit goes without a word. */
+#define COMMIT_ALARM_MS 10000
+
+/* ---- what came back ---------------------------------------------------------------------- */
+
+static void tell_skipped(struct klane_runtime *runtime, const struct klane_slot *slot)
+{
+    const struct slot_notice *notice = slot->back.notice;
+
+    control_event(runtime, KLANE_EVENT_SKIPPED, KLANE_OK, slot->record.assignment,
+                  slot->record.offset, slot->record.attempt,
+                  notice != NULL && notice->reason[0] != '\0' ? notice->reason : NULL);
+}
+
+static void came_back(struct klane_runtime *runtime, struct klane_slot *slot)
+{
+    struct control *control = &runtime->control;
+    int64_t retry_ms = runtime->routes.routes[slot->record.route].retry_delay_ms;
+
+    if (slot->back.outcome == SLOT_SKIPPED && assignment_counts(slot->record.assignment) &&
+        runtime_state(runtime) == RUNTIME_RUNNING)
+        tell_skipped(runtime, slot);
+    if (slot->back.notice != NULL && slot->back.notice->delay_ms >= 0)
+        retry_ms = slot->back.notice->delay_ms;
+    free(slot->back.notice);
+    if (slot->back.token != 0)
+        tokens_free(&runtime->tokens, slot->back.token - 1);
+    core_came_back(&control->core, slot, retry_ms, control->now_ms);
+}
+
+static void prefetch_slot(struct mail *mail)
+{
+    const char *slot;
+
+    if (mail == NULL)
+        return;
+    slot = (const char *)slot_of_mail(mail);
+    __builtin_prefetch(slot, 1);
+    __builtin_prefetch(slot + ENGINE_LINE, 1);
+}
+
+void control_collect(struct klane_runtime *runtime)
+{
+    struct mail *mail = mailbox_collect(&runtime->outcomes), *next;
+
+    for (; mail != NULL; mail = next) {
+        /* Asked first: the slot may be gone afterwards. The next is still in its worker's cache:
+         * fetch it while this one is looked at. */
+        next = mailbox_next(mail);
+        prefetch_slot(next);
+        came_back(runtime, slot_of_mail(mail));
+    }
+}
+
+void control_reclaim(struct klane_runtime *runtime)
+{
+    /* Once around the ring: the order of what stays is kept. */
+    for (uint32_t left = ready_count(&runtime->ready); left > 0; left--) {
+        struct klane_slot *slot = ready_pop(&runtime->ready);
+
+        while (slot != NULL && !assignment_may_start(slot->record.assignment))
+            slot = slot_refuse(runtime, slot);
+        if (slot != NULL)
+            ready_push(&runtime->ready, slot);
+    }
+    idle_wake_one(&runtime->idle);
+}
+
+static void answer_questions(struct klane_runtime *runtime)
+{
+    struct mail *mail = mailbox_collect(&runtime->questions), *next;
+
+    for (; mail != NULL; mail = next) {
+        next = mailbox_next(mail);
+        stats_answer(runtime, (struct question *)(void *)mail);
+    }
+}
+
+/* ---- what is to be done ------------------------------------------------------------------ */
+
+static void hand_over(struct klane_runtime *runtime)
+{
+    struct core *core = &runtime->control.core;
+    bool pushed = false;
+
+    while (core->ready.lanes > 0 && ready_room(&runtime->ready) > 0) {
+        /* There is room, and control is the only producer. */
+        bool fits = ready_push(&runtime->ready, core_next_ready(core));
+
+        KLANE_ASSERT(fits);
+        pushed = true;
+    }
+    if (pushed)
+        idle_wake_one(&runtime->idle);
+}
+
+static void send_commit(struct klane_runtime *runtime)
+{
+    struct control *control = &runtime->control;
+    struct klane_assignment *each = core_next_commit(&control->core, control->now_ms);
+    struct source_commit *commits;
+    size_t count = 0;
+
+    if (each == NULL)
+        return;
+    commits = calloc(control->core.assigned, sizeof(*commits));
+    if (commits == NULL) {
+        core_committed(&control->core, false, control->now_ms);
+        return;
+    }
+    for (; each != NULL; each = each->committing_next)
+        commits[count++] = (struct source_commit){each, each->own, each->committing};
+    control->commit_alarm_ms = control->now_ms + COMMIT_ALARM_MS;
+    runtime->source->ops->commit(runtime->source, commits, count);
+    free(commits);
+}
+
+static void watch_commit(struct klane_runtime *runtime)
+{
+    struct control *control = &runtime->control;
+
+    if (!control->core.commit.out || control->now_ms < control->commit_alarm_ms)
+        return;
+    control->commit_alarm_ms = INT64_MAX;
+    observe_log(&runtime->observe, KLANE_LOG_WARNING, "a commit has no answer after %d ms",
+                COMMIT_ALARM_MS);
+    control_event(runtime, KLANE_EVENT_COMMIT_FAILED, KLANE_ERR_TIMEOUT, NULL, -1,
+                  COMMIT_ALARM_MS, "no answer yet");
+}
+
+static void settled(struct klane_runtime *runtime, struct klane_assignment *assignment)
+{
+    struct control *control = &runtime->control;
+
+    control_event(runtime, KLANE_EVENT_REVOKED, KLANE_OK, assignment, assignment->base_final, 0,
+                  NULL);
+    runtime->source->ops->given_up(runtime->source, assignment->own);
+    core_given_up(&control->core, assignment);
+}
+
+static void act_on_notices(struct klane_runtime *runtime)
+{
+    struct klane_assignment *assignment;
+    enum assignment_notice notice;
+    bool held;
+
+    while ((notice = core_next_notice(&runtime->control.core, &assignment)) != 0) {
+        if (notice == NOTICE_SETTLED) {
+            settled(runtime, assignment);
+            continue;
+        }
+        held = notice == NOTICE_HELD;
+        if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
+            continue;
+        runtime->source->ops->hold(runtime->source, assignment->own, held);
+        control_event(runtime, held ? KLANE_EVENT_HELD : KLANE_EVENT_RELEASED, KLANE_OK,
+                      assignment, assignment->offsets.frontier, assignment->slots, NULL);
+    }
+}
+
+static bool is_nearly_full(const struct core *core)
+{
+    return core_room(core) <= core->config.records_max / 8;
+}
+
+/* Workers have nothing to do. */
+static bool is_starving(const struct klane_runtime *runtime)
+{
+    return runtime->control.core.ready.lanes == 0 && ready_is_empty(&runtime->ready);
+}
+
+/* When workers have nothing to do although memory is nearly full, what is in memory waits behind
+ * handlers that take long: the partition that has most of it takes no more in, so that the others
+ * still can. */
+static void relieve(struct klane_runtime *runtime)
+{
+    if (is_nearly_full(&runtime->control.core) && is_starving(runtime))
+        core_hold_fullest(&runtime->control.core);
+}
+
+static void watch_end(struct klane_runtime *runtime)
+{
+    struct control *control = &runtime->control;
+
+    if (!core_is_caught_up(&control->core) || control->refused ||
+        !routes_all_met(&runtime->routes)) {
+        control->caught_up = false;
+        return;
+    }
+    if (control->caught_up)
+        return;
+    control->caught_up = true;
+    control_event(runtime, KLANE_EVENT_CAUGHT_UP, KLANE_OK, NULL, -1, 0, NULL);
+    if (runtime->options.stop_when_caught_up)
+        control_stop(runtime, KLANE_OK, NULL);
+}
+
+/* ---- stop -------------------------------------------------------------------------------- */
+
+void control_stop(struct klane_runtime *runtime, klane_err_t err, const char *message)
+{
+    struct control *control = &runtime->control;
+    struct core *core = &control->core;
+    struct klane_assignment *each, *next;
+    uint32_t settle_ms = runtime->options.stop_ms / 4;
+
+    if (err != KLANE_OK) {
+        observe_log(&runtime->observe, KLANE_LOG_ERROR, "stopping: %s", message);
+        control_event(runtime, KLANE_EVENT_FATAL, err, NULL, -1, 0, message);
+        control->fatal = true;
+    }
+    if (control->stopping)
+        return;
+    control->stopping = true;
+    control->stop_deadline_ms = control->now_ms + runtime->options.stop_ms;
+    /* Handlers get most of the time, the last commit and the closing the rest. */
+    core->config.settle_ms = settle_ms / 2;
+    core->config.drain_ms = runtime->options.stop_ms - settle_ms;
+    core_hurry(core, control->now_ms);
+    for (each = core->assignments; each != NULL; each = next) {
+        next = each->next;
+        if (assignment_state(each) != ASSIGNMENT_ACTIVE)
+            continue;
+        fences_close(runtime->fences, each->epoch);
+        core_revoke(core, each, control->now_ms);
+    }
+    control_reclaim(runtime);
+}
+
+static void watch_stop(struct klane_runtime *runtime)
+{
+    struct control *control = &runtime->control;
+
+    /* Relaxed: whoever asks writes to the descriptor afterwards, and control looks again then. */
+    if (atomic_load_explicit(&runtime->stop_asked, memory_order_relaxed))
+        control_stop(runtime, KLANE_OK, NULL);
+    if (atomic_load_explicit(&runtime->worker_refused, memory_order_relaxed) && !control->fatal)
+        control_stop(runtime, KLANE_ERR_FATAL, "worker_start returned false");
+    if (!control->stopping || control->closing)
+        return;
+    if (control->core.assigned > 0 && control->now_ms < control->stop_deadline_ms)
+        return;
+    control->closing = true;
+    runtime->source->ops->close(runtime->source);
+}
+
+static bool is_over(const struct klane_runtime *runtime)
+{
+    const struct control *control = &runtime->control;
+
+    return control->closing && (control->closed || control->now_ms >= control->stop_deadline_ms);
+}
+
+/* ---- sleep ------------------------------------------------------------------------------- */
+
+/* How many records the source may hand over now. The last eighth of the memory is for the time
+ * when workers have nothing to do: see relieve(). */
+static uint32_t intake_room(const struct klane_runtime *runtime)
+{
+    const struct core *core = &runtime->control.core;
+    uint32_t room = core_room(core);
+
+    if (runtime->control.stopping || (is_nearly_full(core) && !is_starving(runtime)))
+        return 0;
+    if (!is_nearly_full(core))
+        room -= core->config.records_max / 8;
+    return room < INTAKE_RECORDS ? room : INTAKE_RECORDS;
+}
+
+/* The latest time at which something has to be looked at. */
+static int64_t next_due_ms(const struct klane_runtime *runtime)
+{
+    const struct control *control = &runtime->control;
+    int64_t due_ms = core_next_due_ms(&control->core);
+    int64_t quiet_ms = control->now_ms + runtime->options.commit_interval_ms;
+
+    if (control->stopping && control->stop_deadline_ms < due_ms)
+        due_ms = control->stop_deadline_ms;
+    if (control->core.commit.out && control->commit_alarm_ms < due_ms)
+        due_ms = control->commit_alarm_ms;
+    if (control->refused)
+        due_ms = clock_after(control->now_ms, REFUSED_AGAIN_MS);
+    if (core_is_empty(&control->core))
+        return due_ms;
+    /* Records are out: slow handlers are looked for, and outcomes that nobody rang for. */
+    if (control->monitor_ms < due_ms)
+        due_ms = control->monitor_ms;
+    return quiet_ms < due_ms ? quiet_ms : due_ms;
+}
+
+/* What is worth waking control for. */
+static enum bell_urgency least_urgency(const struct klane_runtime *runtime)
+{
+    const struct control *control = &runtime->control;
+    const struct core *core = &control->core;
+
+    /* Something ends with the next outcome. */
+    if (control->stopping || core->draining > 0 ||
+        (runtime->options.stop_when_caught_up && core->behind == 0))
+        return BELL_QUIET;
+    /* There is more to hand over, or to take in. */
+    if (core->held > 0 || core->ready.lanes > 0 || core_room(core) < core->config.records_max / 2)
+        return BELL_WANTED;
+    return BELL_URGENT;
+}
+
+/* The last look before a sleep, with the bell armed. */
+static bool has_news(const struct klane_runtime *runtime)
+{
+    return !mailbox_is_empty(&runtime->outcomes) || !mailbox_is_empty(&runtime->questions) ||
+           (runtime->control.core.ready.lanes > 0 && ready_is_low(&runtime->ready));
+}
+
+static void sleep_until_due(struct klane_runtime *runtime)
+{
+    struct control *control = &runtime->control;
+    struct pollfd descriptors[2] = {
+        {.fd = runtime->bell.descriptor, .events = POLLIN},
+        {.fd = runtime->source->ops->descriptor(runtime->source), .events = POLLIN},
+    };
+    int64_t due_ms, wait_ms;
+
+    bell_arm(&runtime->bell, least_urgency(runtime));
+    due_ms = next_due_ms(runtime);
+    wait_ms = due_ms - clock_now_ms();
+    if (has_news(runtime) || wait_ms <= 0) {
+        bell_disarm(&runtime->bell, false);
+        return;
+    }
+    control->sleeps++;
+    stats_publish(runtime);
+    poll(descriptors, 2, wait_ms > INT32_MAX ? -1 : (int)wait_ms);
+    bell_disarm(&runtime->bell, (descriptors[0].revents & POLLIN) != 0);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------- */
+
+/* What this round decided has more to it: notices to act on, or nothing left to wait for. */
+static bool is_unfinished(const struct control *control)
+{
+    return control->core.notices_first != NULL ||
+           (control->stopping && !control->closing && control->core.assigned == 0);
+}
+
+/* One round. True: there may be more to do at once. */
+static bool round_of(struct klane_runtime *runtime)
+{
+    struct control *control = &runtime->control;
+    size_t records;
+
+    control->loops++;
+    control->now_ms = clock_now_ms();
+    control_collect(runtime);
+    core_tick(&control->core, control->now_ms);
+    hand_over(runtime);
+    relieve(runtime);
+    act_on_notices(runtime);
+    control->refused = false;
+    records = runtime->source->ops->poll(runtime->source, intake_room(runtime));
+    hand_over(runtime);
+    watch_end(runtime);
+    watch_stop(runtime);
+    if (control->now_ms >= control->monitor_ms)
+        workers_monitor(runtime);
+    act_on_notices(runtime);
+    send_commit(runtime);
+    watch_commit(runtime);
+    answer_questions(runtime);
+    if (control->loops % PUBLISH_ROUNDS == 0)
+        stats_publish(runtime);
+    return records > 0 || !mailbox_is_empty(&runtime->outcomes) || is_unfinished(control);
+}
+
+static void log_bad_outcome(struct klane_runtime *runtime)
+{
+    /* Relaxed: a note of a worker's, see outcome_of(). */
+    uint64_t bad = atomic_load_explicit(&runtime->outcome_bad, memory_order_relaxed);
+
+    if (bad == runtime->control.outcome_logged)
+        return;
+    runtime->control.outcome_logged = bad;
+    observe_log(&runtime->observe, KLANE_LOG_ERROR,
+                "a handler returned the undefined outcome %" PRId32 "; taken as a retry",
+                (int32_t)(uint32_t)(bad - 1));
+}
+
+void *control_main(void *argument)
+{
+    struct klane_runtime *runtime = argument;
+    struct control *control = &runtime->control;
+
+    thread_belongs_to(runtime);
+    while (!is_over(runtime)) {
+        if (!round_of(runtime) && !is_over(runtime))
+            sleep_until_due(runtime);
+        log_bad_outcome(runtime);
+    }
+    if (!control->closed)
+        observe_log(&runtime->observe, KLANE_LOG_WARNING, "the source did not close in time");
+    workers_close(runtime);
+    control->now_ms = clock_now_ms();
+    control_collect(runtime);
+    stats_publish(runtime);
+    pthread_mutex_lock(&runtime->lock);
+    runtime->err = control->fatal ? KLANE_ERR_FATAL : KLANE_OK;
+    /* S1 release: pairs with runtime_state(). */
+    atomic_store_explicit(&runtime->state, RUNTIME_STOPPED, memory_order_release);
+    /* The last questions: whoever asks looks at the state under the lock. From here on the core
+     * belongs to whoever has the lock. */
+    answer_questions(runtime);
+    pthread_cond_broadcast(&runtime->state_changed);
+    pthread_mutex_unlock(&runtime->lock);
+    return NULL;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine: threads around the core. What its files share among themselves.
+ *
+ *   control thread  owns struct control: the core, timers, the source. Never waits but in poll(2)
+ *   workers         run handlers: slots come by the ready ring or a chain, and go by a mailbox
+ *   program         calls the public functions
+ *
+ * struct klane_runtime is cut by owner: what is fixed at start, what all share, control's own.
+ *
+ * Edges, besides those of sync/ and core/:
+ *   S1  state, release in klane_start() and control_main() -> acquire in runtime_state(): what
+ *       was set up before start; what control left when it ended.
+ *   W1  exited, release in worker_main() -> acquire in workers_join(): the thread is at its end.
+ *   W2  turn and running, release in turn_begin() -> acquire in worker_look(): a slot belongs to
+ *       the turn in which it runs. */
+#ifndef KLANE_ENGINE_ENGINE_H
+#define KLANE_ENGINE_ENGINE_H
+
+#include "core/core.h"
+#include "engine/fences.h"
+#include "engine/routes.h"
+#include "observe/observe.h"
+#include "source/source.h"
+#include "sync/bell.h"
+#include "sync/idle.h"
+#include "sync/mailbox.h"
+#include "sync/ready.h"
+#include "sync/tokens.h"
+
+#include <klane/klane.h>
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#define ENGINE_LINE 64
+
+/* Slots that wait in the ring for a worker, with room for one each; the rest waits in the core,
+ * where partitions take turns. */
+#define ENGINE_READY_MIN 256U
+
+enum runtime_state { RUNTIME_NEW, RUNTIME_RUNNING, RUNTIME_STOPPED };
+
+/* A worker thread. */
+struct worker {
+    /* Fixed while the thread runs. */
+    struct klane_runtime *runtime;
+    pthread_t thread;
+    int seat;
+    void *local; /* the program's, of worker_start */
+
+    /* Written by the worker, read by control and statistics. Odd turn: in a handler. */
+    _Alignas(ENGINE_LINE) _Atomic uint64_t turn;
+    _Atomic(struct klane_slot *) running;
+    _Atomic bool exited;
+    uint32_t quiet; /* the worker's own: outcomes sent since control was last rung */
+    bool left_as_surplus; /* the worker's, until it has exited */
+
+    /* Control's. */
+    _Alignas(ENGINE_LINE) uint64_t turn_seen;
+    int64_t turn_since_ms;
+    bool alive; /* the thread exists and was not joined */
+    bool slow;
+};
+
+/* A question of a program's thread to control. */
+struct question {
+    struct mail mail;
+    const char *topic;
+    int32_t partition;
+    struct klane_partition_stats stats;
+    klane_err_t err;
+    sem_t answered;
+};
+
+/* Control's own. */
+struct control {
+    struct klane_intake intake; /* what the source sees */
+    struct core core;
+    int64_t now_ms;
+    uint32_t pushed; /* into the ring in this round */
+    uint32_t workers_alive;
+    uint32_t workers_slow;
+    uint32_t workers_used; /* entries of workers[] that ever had a thread */
+    int64_t monitor_ms;    /* when workers are looked at next */
+    uint32_t monitor_period_ms;
+    int64_t stop_deadline_ms;
+    int64_t commit_alarm_ms; /* when an unanswered commit is reported */
+    uint64_t outcome_logged; /* the last undefined outcome that was logged, and 1 */
+    bool stopping;
+    bool closing;
+    bool closed;
+    bool fatal;
+    bool caught_up;
+    bool refused; /* the source offers again what there was no memory for */
+    uint64_t loops;
+    uint64_t sleeps;
+    uint64_t spares_started;
+    struct observe_limit limits[KLANE_EVENT_FATAL + 1];
+};
+
+struct klane_runtime {
+    /* Fixed from klane_start() on. */
+    struct klane_options options;
+    struct klane_source *source;
+    struct routes routes;
+    struct source_topic *source_topics; /* for the source, until the end */
+    struct worker *workers;             /* workers_max of them */
+    uint32_t fork_generation;
+    uint32_t spin_rounds;
+    uint32_t quiet_max; /* outcomes that a worker sends without ringing for control */
+    pthread_t control_thread;
+    char name[16];
+
+    /* Shared by all. */
+    struct ready_ring ready;
+    struct idle idle;
+    struct tokens tokens;
+    struct mailbox outcomes;
+    struct mailbox questions;
+    struct bell bell;
+    _Atomic bool stop_asked;
+    _Atomic bool worker_refused;   /* worker_start said no */
+    _Atomic bool closing;          /* workers end */
+    _Atomic uint32_t surplus;      /* workers that are to end, as slow ones came back */
+    _Atomic uint32_t leaving;      /* workers that end for that, until they are joined */
+    _Atomic uint64_t taken;        /* records handed out by klane_take() */
+    _Atomic uint64_t outcome_bad; /* the last undefined outcome of a handler, and 1; 0: none */
+    struct fences *fences;         /* control writes */
+    struct observe observe;
+    struct stats_board *board; /* control writes, statistics read */
+
+    /* Guards state and err; and, once stopped, what was control's. */
+    pthread_mutex_t lock;
+    pthread_cond_t state_changed;
+    _Atomic uint8_t state; /* enum runtime_state; also read without the lock */
+    klane_err_t err;
+    bool never_ran; /* control could not be started */
+
+    struct control control;
+};
+
+/* fork.c */
+/* False: children cannot be known. */
+bool fork_watch(void);
+uint32_t fork_generation(void);
+static inline bool runtime_forked(const struct klane_runtime *runtime)
+{
+    return runtime->fork_generation != fork_generation();
+}
+
+/* runtime.c: the calling thread is one of the runtime's own: it must not wait for the runtime. */
+void thread_belongs_to(const struct klane_runtime *runtime);
+
+static inline enum runtime_state runtime_state(const struct klane_runtime *runtime)
+{
+    /* S1 acquire: pairs with the release stores of klane_start() and control_main(). */
+    return (enum runtime_state)atomic_load_explicit(&runtime->state, memory_order_acquire);
+}
+
+static inline bool runtime_started(const struct klane_runtime *runtime)
+{
+    return runtime_state(runtime) != RUNTIME_NEW;
+}
+
+/* control.c */
+void *control_main(void *runtime);
+/* Take back from the ring what may not start any more. */
+void control_reclaim(struct klane_runtime *runtime);
+/* Collect what came back. Also used, under the lock, when control has ended. */
+void control_collect(struct klane_runtime *runtime);
+/* Begin to stop; err KLANE_OK or what made it stop. */
+void control_stop(struct klane_runtime *runtime, klane_err_t err, const char *message);
+
+/* intake.c */
+extern const struct klane_intake_ops intake_ops;
+void control_event(struct klane_runtime *runtime, enum klane_event_type type, klane_err_t err,
+                   const struct klane_assignment *assignment, int64_t offset, int64_t value,
+                   const char *message);
+
+/* worker.c */
+void *worker_main(void *worker);
+/* Give a slot back to control, which looks at it at once. */
+void slot_report(struct klane_runtime *runtime, struct klane_slot *slot);
+/* A slot is away and will not come back soon: control may have more for the ring. */
+void slot_left_ring(struct klane_runtime *runtime);
+/* A slot whose assignment may not start it: report it, and return what the chain passes on. */
+struct klane_slot *slot_refuse(struct klane_runtime *runtime, struct klane_slot *slot);
+/* The record as the program sees it. */
+void slot_show(struct klane_slot *slot, struct klane_record *record);
+
+/* workers.c */
+klane_err_t workers_start(struct klane_runtime *runtime);
+/* Look at the workers: who is slow, who came back, is a spare needed. */
+void workers_monitor(struct klane_runtime *runtime);
+/* Tell all to end. */
+void workers_close(struct klane_runtime *runtime);
+/* Join those that ended. True: none is left. */
+bool workers_join(struct klane_runtime *runtime);
+
+/* stats.c */
+klane_err_t stats_create(struct klane_runtime *runtime);
+void stats_destroy(struct klane_runtime *runtime);
+void stats_publish(struct klane_runtime *runtime);
+void stats_answer(struct klane_runtime *runtime, struct question *question);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a source says, on the control thread, from inside its poll(). */
+#include "base/assert.h"
+#include "engine/engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static struct klane_runtime *runtime_of(struct klane_intake *intake)
+{
+    return (struct klane_runtime *)(void *)((char *)intake -
+                                            offsetof(struct klane_runtime, control.intake));
+}
+
+static struct topic *topic_of(const struct klane_assignment *assignment)
+{
+    const struct core_topic *core = assignment->partition->topic;
+
+    return (struct topic *)(uintptr_t)core;
+}
+
+void control_event(struct klane_runtime *runtime, enum klane_event_type type, klane_err_t err,
+                   const struct klane_assignment *assignment, int64_t offset, int64_t value,
+                   const char *message)
+{
+    struct klane_event event = {
+        .type = type,
+        .err = err,
+        .partition = -1,
+        .offset = offset,
+        .value = value,
+        .message = message,
+    };
+
+    if (assignment != NULL) {
+        event.topic = assignment->partition->topic->name;
+        event.partition = assignment->partition->number;
+        event.epoch = assignment->epoch;
+    }
+    observe_event(&runtime->observe, &runtime->control.limits[type], runtime->control.now_ms,
+                  &event);
+}
+
+/* An event about a partition that has no assignment. */
+static void event_by_name(struct klane_runtime *runtime, struct klane_event *event)
+{
+    observe_event(&runtime->observe, &runtime->control.limits[event->type],
+                  runtime->control.now_ms, event);
+}
+
+/* There was no memory, or no number: the source offers it again, and is asked to soon. */
+static void refused(struct klane_runtime *runtime, const char *topic, int32_t partition)
+{
+    struct klane_event event = {
+        .type = KLANE_EVENT_SOURCE_ERROR,
+        .err = KLANE_ERR_NOMEM,
+        .topic = topic,
+        .partition = partition,
+        .offset = -1,
+        .message = "no memory to take it in; tried again",
+    };
+
+    if (!runtime->control.refused)
+        observe_log(&runtime->observe, KLANE_LOG_WARNING,
+                    "%s [%" PRId32 "]: no memory to take it in; tried again", topic, partition);
+    runtime->control.refused = true;
+    event_by_name(runtime, &event);
+}
+
+static struct klane_assignment *intake_assigned(struct klane_intake *intake, const char *name,
+                                                int32_t partition, int64_t begin,
+                                                bool is_committed, void *own)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+    struct control *control = &runtime->control;
+    struct topic *topic = routes_find(&runtime->routes, name);
+    struct klane_assignment *assignment;
+    uint32_t epoch;
+
+    KLANE_ASSERT(topic != NULL);
+    /* Nothing new begins any more, though the source may ask again. */
+    if (control->stopping)
+        return NULL;
+    epoch = fences_open(runtime->fences);
+    if (epoch == 0) {
+        refused(runtime, name, partition);
+        return NULL;
+    }
+    topic->met = true;
+    assignment = core_assign(&control->core, &topic->core, partition, epoch, begin, own);
+    if (assignment == NULL) {
+        fences_close(runtime->fences, epoch);
+        refused(runtime, name, partition);
+        return NULL;
+    }
+    if (!is_committed)
+        core_begin_is_new(&control->core, assignment);
+    control->caught_up = false;
+    control_event(runtime, KLANE_EVENT_ASSIGNED, KLANE_OK, assignment, begin, 0, NULL);
+    return assignment;
+}
+
+/* Which lane the topic's rules put the record into. */
+static void place_of(const struct topic *topic, const struct klane_assignment *assignment,
+                     const struct source_record *record, struct core_place *place)
+{
+    const struct klane_topic *rules = &topic->rules;
+    const void *key = record->key;
+    size_t key_size = record->key_size;
+
+    place->lane_key = NULL;
+    place->lane_key_size = 0;
+    if (rules->order != KLANE_ORDER_KEY) {
+        place->kind = rules->order == KLANE_ORDER_NONE ? LANE_OF_RECORD : LANE_OF_PARTITION;
+        return;
+    }
+    if (rules->key != NULL) {
+        const struct klane_record view = {
+            .topic = topic->core.name,
+            .key = record->key,
+            .value = record->value,
+            .key_size = record->key_size,
+            .value_size = record->value_size,
+            .offset = record->offset,
+            .timestamp_ms = record->timestamp_ms,
+            .partition = assignment->partition->number,
+            .epoch = assignment->epoch,
+        };
+
+        if (!rules->key(&view, rules->key_context, &key, &key_size))
+            key = NULL;
+        place->lane_key = key;
+        place->lane_key_size = key == NULL ? 0 : (uint32_t)key_size;
+    }
+    if (key != NULL)
+        place->kind = LANE_OF_KEY;
+    else
+        place->kind =
+            rules->null_keys == KLANE_NULL_KEYS_ORDERED ? LANE_OF_NULL_KEYS : LANE_OF_RECORD;
+}
+
+static bool intake_record(struct klane_intake *intake, struct klane_assignment *assignment,
+                          const struct source_record *record)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+    const struct topic *topic = topic_of(assignment);
+    struct core_place place;
+
+    if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
+        return false;
+    place_of(topic, assignment, record, &place);
+    place.route = routes_match(&runtime->routes, topic, record->key, record->key_size);
+    if (core_take_in(&runtime->control.core, assignment, record, &place))
+        return true;
+    refused(runtime, topic->core.name, assignment->partition->number);
+    return false;
+}
+
+static void intake_end(struct klane_intake *intake, struct klane_assignment *assignment,
+                       int64_t end)
+{
+    core_end(&runtime_of(intake)->control.core, assignment, end);
+}
+
+static void intake_revoke(struct klane_intake *intake, struct klane_assignment *assignment)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+
+    fences_close(runtime->fences, assignment->epoch);
+    core_revoke(&runtime->control.core, assignment, runtime->control.now_ms);
+    control_reclaim(runtime);
+}
+
+static void intake_lost(struct klane_intake *intake, struct klane_assignment *assignment)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+
+    fences_close(runtime->fences, assignment->epoch);
+    control_event(runtime, KLANE_EVENT_LOST, KLANE_OK, assignment, assignment_base(assignment), 0,
+                  NULL);
+    core_lost(&runtime->control.core, assignment);
+    control_reclaim(runtime);
+}
+
+static void intake_committed(struct klane_intake *intake, klane_err_t err)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+    struct control *control = &runtime->control;
+    struct klane_assignment *each;
+
+    for (each = control->core.commit.sent; each != NULL; each = each->committing_next)
+        control_event(runtime,
+                      err == KLANE_OK ? KLANE_EVENT_COMMITTED : KLANE_EVENT_COMMIT_FAILED, err,
+                      each, each->committing, 0, err == KLANE_OK ? NULL : klane_strerror(err));
+    core_committed(&control->core, err == KLANE_OK, control->now_ms);
+}
+
+static void intake_out_of_range(struct klane_intake *intake, const char *topic, int32_t partition,
+                                int64_t committed, int64_t begin)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+    struct klane_event event = {
+        .type = KLANE_EVENT_OUT_OF_RANGE,
+        .topic = topic,
+        .partition = partition,
+        .offset = committed,
+        .value = begin,
+        .message = "the committed offset is not in the log; value says where it goes on",
+    };
+
+    observe_log(&runtime->observe, KLANE_LOG_WARNING,
+                "%s [%" PRId32 "]: committed offset %" PRId64 " is not in the log; going on at "
+                "%" PRId64,
+                topic, partition, committed, begin);
+    event_by_name(runtime, &event);
+}
+
+static void intake_error(struct klane_intake *intake, klane_err_t err, const char *topic,
+                         int32_t partition, const char *message)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+    struct klane_event event = {
+        .type = KLANE_EVENT_SOURCE_ERROR,
+        .err = err,
+        .topic = topic,
+        .partition = topic == NULL ? -1 : partition,
+        .offset = -1,
+        .message = message,
+    };
+
+    /* Not there yet is an answer too: who waits for the end of everything need not wait for it. */
+    if (err == KLANE_ERR_NOT_FOUND && topic != NULL && routes_find(&runtime->routes, topic))
+        routes_find(&runtime->routes, topic)->met = true;
+    observe_log(&runtime->observe, KLANE_LOG_WARNING, "source: %s", message);
+    event_by_name(runtime, &event);
+}
+
+static void intake_fatal(struct klane_intake *intake, klane_err_t err, const char *message)
+{
+    control_stop(runtime_of(intake), err, message);
+}
+
+static void intake_closed(struct klane_intake *intake)
+{
+    runtime_of(intake)->control.closed = true;
+}
+
+const struct klane_intake_ops intake_ops = {
+    .assigned = intake_assigned,
+    .record = intake_record,
+    .end = intake_end,
+    .revoke = intake_revoke,
+    .lost = intake_lost,
+    .committed = intake_committed,
+    .out_of_range = intake_out_of_range,
+    .error = intake_error,
+    .fatal = intake_fatal,
+    .closed = intake_closed,
+};

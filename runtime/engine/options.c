@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options, topics and routes as the program gives them. Upholds: a structure of an older or newer
+ * caller is read only as far as both know it; what is wrong is named. */
+#include "engine/options.h"
+
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WORKERS_MAX 1000U
+#define RECORDS_MIN 16U
+#define RECORDS_MAX (1U << 24)
+#define STACK_MIN (64U * 1024)
+
+#define COPY_OUT(target, size, defaults)                                                         \
+    do {                                                                                         \
+        if ((target) != NULL && (size) >= sizeof(uint32_t)) {                                    \
+            memset((target), 0, (size));                                                         \
+            memcpy((target), &(defaults),                                                        \
+                   (size) < sizeof(defaults) ? (size) : sizeof(defaults));                       \
+            (target)->struct_size = (uint32_t)(size);                                            \
+        }                                                                                        \
+    } while (0)
+
+static uint32_t processors(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+        return 1;
+    return (uint32_t)CPU_COUNT(&set);
+}
+
+uint32_t options_processors(void)
+{
+    return processors();
+}
+
+void klane_options_init(struct klane_options *options, size_t options_size)
+{
+    const struct klane_options defaults = {
+        .workers = processors() < WORKERS_MAX ? processors() : WORKERS_MAX,
+        .records_max = 16384,
+        .commit_interval_ms = 1000,
+        .commit_records = 100000,
+        .drain_ms = 2000,
+        .stop_ms = 10000,
+        .name = "klane",
+    };
+
+    COPY_OUT(options, options_size, defaults);
+}
+
+void klane_topic_init(struct klane_topic *topic, size_t topic_size)
+{
+    const struct klane_topic defaults = {.order = KLANE_ORDER_KEY};
+
+    COPY_OUT(topic, topic_size, defaults);
+}
+
+void klane_route_init(struct klane_route *route, size_t route_size)
+{
+    const struct klane_route defaults = {
+        .match = KLANE_MATCH_ALL, .retry_delay_ms = 1000, .slow_ms = 1000};
+
+    COPY_OUT(route, route_size, defaults);
+}
+
+bool options_copy(void *target, size_t target_size, const void *given, uint32_t given_size)
+{
+    const unsigned char *bytes = given;
+
+    if (given_size < sizeof(uint32_t))
+        return false;
+    /* A newer caller's fields that this version does not know must be unset. */
+    for (size_t i = target_size; i < given_size; i++)
+        if (bytes[i] != 0)
+            return false;
+    memcpy(target, given, given_size < target_size ? given_size : target_size);
+    return true;
+}
+
+static klane_err_t complain(char *errstr, size_t errstr_size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static klane_err_t complain(char *errstr, size_t errstr_size, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (errstr != NULL && errstr_size > 0)
+        vsnprintf(errstr, errstr_size, format, arguments);
+    va_end(arguments);
+    return KLANE_ERR_INVALID;
+}
+
+static klane_err_t check_bounds(const struct klane_options *options, char *errstr,
+                                size_t errstr_size)
+{
+    const struct {
+        const char *name;
+        uint32_t value, low, high;
+    } bounds[] = {
+        {"workers", options->workers, 0, WORKERS_MAX},
+        {"workers_max", options->workers_max, options->workers, WORKERS_MAX},
+        {"records_max", options->records_max, RECORDS_MIN, RECORDS_MAX},
+        {"lane_records_max", options->lane_records_max, 2, options->records_max},
+        {"commit_interval_ms", options->commit_interval_ms, 1, 3600000},
+        {"commit_records", options->commit_records, 1, UINT32_MAX},
+        {"drain_ms", options->drain_ms, 0, 3600000},
+        {"stop_ms", options->stop_ms, 1, 3600000},
+    };
+
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+        if (bounds[i].value < bounds[i].low || bounds[i].value > bounds[i].high)
+            return complain(errstr, errstr_size, "%s is %u, must be from %u to %u",
+                            bounds[i].name, bounds[i].value, bounds[i].low, bounds[i].high);
+    if (options->stack_bytes != 0 && options->stack_bytes < STACK_MIN)
+        return complain(errstr, errstr_size, "stack_bytes is %u, must be 0 or at least %u",
+                        options->stack_bytes, STACK_MIN);
+    if (options->name == NULL || options->name[0] == '\0')
+        return complain(errstr, errstr_size, "name is empty");
+    return KLANE_OK;
+}
+
+klane_err_t options_take(struct klane_options *options, const struct klane_options *given,
+                         char *errstr, size_t errstr_size)
+{
+    klane_options_init(options, sizeof(*options));
+    if (given != NULL && !options_copy(options, sizeof(*options), given, given->struct_size))
+        return complain(errstr, errstr_size,
+                        "options have a struct_size of %u; call klane_options_init() first, and "
+                        "set no option that this version does not know",
+                        given->struct_size);
+    options->struct_size = sizeof(*options);
+    if (options->workers_max == 0 && options->workers > 0) {
+        options->workers_max = 2 * options->workers + 16;
+        if (options->workers_max > WORKERS_MAX)
+            options->workers_max = WORKERS_MAX;
+    }
+    if (options->lane_records_max == 0)
+        options->lane_records_max = options->records_max / 4;
+    return check_bounds(options, errstr, errstr_size);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/routes.h"
+
+#include "base/assert.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TOPIC_NAME_MAX 249 /* Kafka's limit, kept by every source */
+
+void routes_deinit(struct routes *routes)
+{
+    for (uint32_t i = 0; i < routes->topic_count; i++) {
+        struct topic *topic = routes->topics[i];
+
+        free((char *)(uintptr_t)topic->core.name);
+        free(topic->keyed);
+        free(topic->prefix_sizes);
+        free(topic);
+    }
+    for (uint32_t i = 0; i < routes->route_count; i++)
+        free(routes->routes[i].key);
+    free(routes->topics);
+    free(routes->routes);
+    *routes = (struct routes){0};
+}
+
+struct topic *routes_find(const struct routes *routes, const char *name)
+{
+    for (uint32_t i = 0; i < routes->topic_count; i++)
+        if (strcmp(routes->topics[i]->core.name, name) == 0)
+            return routes->topics[i];
+    return NULL;
+}
+
+bool routes_all_met(const struct routes *routes)
+{
+    for (uint32_t i = 0; i < routes->topic_count; i++)
+        if (!routes->topics[i]->met)
+            return false;
+    return true;
+}
+
+/* No spaces and no control characters: no source has such a topic. */
+static bool name_is_valid(const char *name)
+{
+    size_t size = 0;
+
+    if (name == NULL)
+        return false;
+    while (size <= TOPIC_NAME_MAX && (unsigned char)name[size] > ' ' && name[size] != 0x7f)
+        size++;
+    return size > 0 && size <= TOPIC_NAME_MAX && name[size] == '\0';
+}
+
+static struct topic *topic_get(struct routes *routes, struct klane_runtime *runtime,
+                               const char *name)
+{
+    struct topic *topic = routes_find(routes, name), **topics;
+
+    if (topic != NULL)
+        return topic;
+    topics = realloc(routes->topics, (routes->topic_count + 1) * sizeof(*topics));
+    if (topics == NULL)
+        return NULL;
+    routes->topics = topics;
+    topic = calloc(1, sizeof(*topic));
+    if (topic == NULL)
+        return NULL;
+    topic->core.name = strdup(name);
+    if (topic->core.name == NULL) {
+        free(topic);
+        return NULL;
+    }
+    klane_topic_init(&topic->rules, sizeof(topic->rules));
+    topic->rules.name = topic->core.name;
+    topic->runtime = runtime;
+    topic->fallback = -1;
+    topics[routes->topic_count++] = topic;
+    return topic;
+}
+
+klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
+                         const struct klane_topic *rules)
+{
+    struct topic *topic;
+
+    if (!name_is_valid(rules->name) || (unsigned)rules->order > KLANE_ORDER_NONE ||
+        (unsigned)rules->null_keys > KLANE_NULL_KEYS_ORDERED ||
+        (unsigned)rules->begin > KLANE_BEGIN_TIME)
+        return KLANE_ERR_INVALID;
+    /* A key function that is never asked is a mistake of the program's. */
+    if (rules->key != NULL && rules->order != KLANE_ORDER_KEY)
+        return KLANE_ERR_INVALID;
+    topic = topic_get(routes, runtime, rules->name);
+    if (topic == NULL)
+        return KLANE_ERR_NOMEM;
+    if (topic->stated)
+        return KLANE_ERR_EXISTS;
+    topic->stated = true;
+    topic->rules = *rules;
+    topic->rules.name = topic->core.name;
+    return KLANE_OK;
+}
+
+static bool route_is_twice(const struct routes *routes, const struct topic *topic,
+                           const struct klane_route *rules)
+{
+    for (uint32_t i = 0; i < routes->route_count; i++) {
+        const struct route *route = &routes->routes[i];
+
+        if (routes->topics[route->topic] == topic && route->match == rules->match &&
+            route->key_size == rules->key_size &&
+            (route->key_size == 0 || memcmp(route->key, rules->key, route->key_size) == 0))
+            return true;
+    }
+    return false;
+}
+
+static bool route_is_valid(const struct klane_route *rules)
+{
+    if (!name_is_valid(rules->topic) || rules->handler == NULL || rules->retry_delay_ms < 0)
+        return false;
+    if ((unsigned)rules->match > KLANE_MATCH_PREFIX || rules->key_size > UINT32_MAX)
+        return false;
+    if (rules->match == KLANE_MATCH_ALL)
+        return rules->key == NULL && rules->key_size == 0;
+    /* An empty key is a key; an empty prefix would be another word for all keys. */
+    return rules->key != NULL && (rules->match == KLANE_MATCH_KEY || rules->key_size > 0);
+}
+
+klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
+                         const struct klane_route *rules)
+{
+    struct topic *topic;
+    struct route *grown, *route;
+    uint32_t index = 0;
+    void *key = NULL;
+
+    if (!route_is_valid(rules) || routes->route_count == ROUTES_MAX)
+        return KLANE_ERR_INVALID;
+    topic = routes_find(routes, rules->topic);
+    if (topic != NULL && route_is_twice(routes, topic, rules))
+        return KLANE_ERR_EXISTS;
+    grown = realloc(routes->routes, (routes->route_count + 1) * sizeof(*grown));
+    if (grown == NULL)
+        return KLANE_ERR_NOMEM;
+    routes->routes = grown;
+    if (rules->match != KLANE_MATCH_ALL) {
+        key = malloc(rules->key_size + 1);
+        if (key == NULL)
+            return KLANE_ERR_NOMEM;
+        memcpy(key, rules->key, rules->key_size);
+    }
+    topic = topic_get(routes, runtime, rules->topic);
+    if (topic == NULL) {
+        free(key);
+        return KLANE_ERR_NOMEM;
+    }
+    while (routes->topics[index] != topic)
+        index++;
+    route = &routes->routes[routes->route_count++];
+    *route = (struct route){
+        .handler = rules->handler,
+        .context = rules->context,
+        .key = key,
+        .key_size = (uint32_t)rules->key_size,
+        .match = rules->match,
+        .retry_delay_ms = rules->retry_delay_ms,
+        .slow_ms = rules->slow_ms,
+        .topic = index,
+    };
+    if (rules->match == KLANE_MATCH_ALL)
+        topic->fallback = (int32_t)(routes->route_count - 1);
+    return KLANE_OK;
+}
+
+/* ---- look-up ----------------------------------------------------------------------------- */
+
+/* By match, then size, then bytes: so the prefixes of one size are one sorted run. */
+static int order_of(enum klane_match match, const void *key, uint32_t key_size,
+                    const struct route *route)
+{
+    if (match != route->match)
+        return match < route->match ? -1 : 1;
+    if (key_size != route->key_size)
+        return key_size < route->key_size ? -1 : 1;
+    return key_size == 0 ? 0 : memcmp(key, route->key, key_size);
+}
+
+static int32_t search(const struct routes *routes, const struct topic *topic,
+                      enum klane_match match, const void *key, uint32_t key_size)
+{
+    uint32_t low = 0, high = topic->exact_count + topic->prefix_count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = order_of(match, key, key_size, &routes->routes[topic->keyed[middle]]);
+
+        if (order == 0)
+            return topic->keyed[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return -1;
+}
+
+uint16_t routes_match(const struct routes *routes, const struct topic *topic, const void *key,
+                      uint32_t key_size)
+{
+    int32_t found = -1;
+
+    if (key != NULL && topic->exact_count > 0)
+        found = search(routes, topic, KLANE_MATCH_KEY, key, key_size);
+    for (uint32_t i = 0; found == -1 && key != NULL && i < topic->prefix_size_count; i++)
+        if (topic->prefix_sizes[i] <= key_size)
+            found = search(routes, topic, KLANE_MATCH_PREFIX, key, topic->prefix_sizes[i]);
+    return (uint16_t)(found == -1 ? topic->fallback : found);
+}
+
+/* Insertion keeps it simple: this runs once, over what a program wrote down by hand. */
+static void insert_sorted(const struct routes *routes, struct topic *topic, uint16_t index)
+{
+    const struct route *route = &routes->routes[index];
+    uint32_t at = topic->exact_count + topic->prefix_count;
+
+    while (at > 0 && order_of(route->match, route->key, route->key_size,
+                              &routes->routes[topic->keyed[at - 1]]) < 0) {
+        topic->keyed[at] = topic->keyed[at - 1];
+        at--;
+    }
+    topic->keyed[at] = index;
+    if (route->match == KLANE_MATCH_KEY)
+        topic->exact_count++;
+    else
+        topic->prefix_count++;
+}
+
+static bool topic_ready(const struct routes *routes, struct topic *topic)
+{
+    topic->exact_count = topic->prefix_count = topic->prefix_size_count = 0;
+    free(topic->keyed);
+    free(topic->prefix_sizes);
+    topic->keyed = calloc(routes->route_count, sizeof(*topic->keyed));
+    topic->prefix_sizes = calloc(routes->route_count, sizeof(*topic->prefix_sizes));
+    if (topic->keyed == NULL || topic->prefix_sizes == NULL)
+        return false;
+    for (uint32_t i = 0; i < routes->route_count; i++)
+        if (routes->topics[routes->routes[i].topic] == topic &&
+            routes->routes[i].match != KLANE_MATCH_ALL)
+            insert_sorted(routes, topic, (uint16_t)i);
+    /* Prefixes come last and rise in size: read backwards, each size once. */
+    for (uint32_t i = topic->exact_count + topic->prefix_count; i-- > topic->exact_count;) {
+        uint32_t size = routes->routes[topic->keyed[i]].key_size;
+        uint32_t count = topic->prefix_size_count;
+
+        if (count == 0 || topic->prefix_sizes[count - 1] != size)
+            topic->prefix_sizes[topic->prefix_size_count++] = size;
+    }
+    return true;
+}
+
+klane_err_t routes_ready(struct routes *routes, char *errstr, size_t errstr_size)
+{
+    if (routes->topic_count == 0) {
+        snprintf(errstr, errstr_size, "no handler was registered");
+        return KLANE_ERR_STATE;
+    }
+    routes->slow_ms_min = UINT32_MAX;
+    for (uint32_t i = 0; i < routes->route_count; i++)
+        if (routes->routes[i].slow_ms < routes->slow_ms_min)
+            routes->slow_ms_min = routes->routes[i].slow_ms;
+    for (uint32_t i = 0; i < routes->topic_count; i++) {
+        if (routes->topics[i]->fallback == -1) {
+            snprintf(errstr, errstr_size, "topic \"%s\" has no handler for all other keys",
+                     routes->topics[i]->core.name);
+            return KLANE_ERR_INVALID;
+        }
+        if (!topic_ready(routes, routes->topics[i])) {
+            snprintf(errstr, errstr_size, "no memory for the routes of topic \"%s\"",
+                     routes->topics[i]->core.name);
+            return KLANE_ERR_NOMEM;
+        }
+    }
+    return KLANE_OK;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Topics, and which handler takes which key of them.
+ *
+ * Upholds: every record of a started runtime has exactly one handler: that of its exact key, else
+ * of the longest matching prefix, else the topic's own. Written before start, read-only after. */
+#ifndef KLANE_ENGINE_ROUTES_H
+#define KLANE_ENGINE_ROUTES_H
+
+#include "core/assignment.h"
+
+#include <klane/klane.h>
+
+struct klane_runtime;
+
+struct route {
+    klane_handler_fn handler;
+    void *context;
+    void *key; /* a copy; NULL: all keys */
+    uint32_t key_size;
+    enum klane_match match;
+    int64_t retry_delay_ms;
+    uint32_t slow_ms;
+    uint32_t topic; /* index */
+};
+
+struct topic {
+    struct core_topic core; /* its name; first, so that a partition leads here */
+    struct klane_runtime *runtime;
+    struct klane_topic rules;
+    bool met; /* control's: the source showed it, or said that there is none yet */
+    bool stated;      /* by klane_topic(), not only by a route */
+    int32_t fallback; /* route for all other keys; -1: none yet */
+    uint16_t *keyed;  /* routes by key: exact ones, then prefixes, sorted */
+    uint32_t exact_count;
+    uint32_t prefix_count;
+    uint32_t *prefix_sizes; /* distinct, longest first */
+    uint32_t prefix_size_count;
+};
+
+struct routes {
+    struct topic **topics;
+    uint32_t topic_count;
+    struct route *routes;
+    uint32_t route_count;
+    uint32_t slow_ms_min;
+};
+
+#define ROUTES_MAX 65535U
+
+void routes_deinit(struct routes *routes);
+
+klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
+                         const struct klane_topic *topic);
+klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
+                         const struct klane_route *route);
+
+/* Before start: sort what is looked up, and refuse what is incomplete. */
+klane_err_t routes_ready(struct routes *routes, char *errstr, size_t errstr_size);
+
+/* Every topic was shown by the source, or is known to be missing. */
+bool routes_all_met(const struct routes *routes);
+
+/* The topic of this name, or NULL. */
+struct topic *routes_find(const struct routes *routes, const char *name);
+
+/* The route of a record's key (NULL: none) in a topic. */
+uint16_t routes_match(const struct routes *routes, const struct topic *topic, const void *key,
+                      uint32_t key_size);
+
+#endif

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Life: create, start, wait, stop, destroy. Wiring only.
+ *
+ * Upholds: what create took it gives back on an error; destroy frees nothing while somebody is
+ * still out; stop returns at once and may be called by a signal handler. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/thread.h"
+#include "engine/engine.h"
+#include "engine/options.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+/* Outcomes that a worker sends without ringing: often enough to give memory back in good time (an
+ * eighth of it at most waits unheard of), rarely enough that waking control costs nothing. */
+#define QUIET_MAX 64U
+
+static uint32_t quiet_max(const struct klane_options *options)
+{
+    uint32_t workers = options->workers_max == 0 ? 1 : options->workers_max;
+    uint32_t share = options->records_max / 8 / workers;
+
+    return share < 1 ? 1 : share > QUIET_MAX ? QUIET_MAX : share;
+}
+
+/* About ten microseconds of looking before a worker sleeps, if another processor can bring
+ * work. */
+#define SPIN_ROUNDS 400U
+
+const char *klane_version(void)
+{
+#define TEXT_OF(number) #number
+#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+    return VERSION_TEXT(KLANE_VERSION_MAJOR, KLANE_VERSION_MINOR, KLANE_VERSION_PATCH);
+}
+
+const char *klane_strerror(klane_err_t err)
+{
+    switch (err) {
+#define ERROR_TEXT(name, value, text)                                                            \
+    case name:                                                                                   \
+        return text;
+        KLANE_ERRORS(ERROR_TEXT)
+    }
+    return "an unknown error";
+}
+
+/* ---- create ------------------------------------------------------------------------------ */
+
+static bool core_set_up(struct klane_runtime *runtime)
+{
+    const struct klane_options *options = &runtime->options;
+    struct core_config config = {
+        .records_max = options->records_max,
+        .lane_records_max = options->lane_records_max,
+        .commit_interval_ms = options->commit_interval_ms,
+        .commit_records = options->commit_records,
+        .drain_ms = options->drain_ms,
+        .settle_ms = options->drain_ms,
+    };
+
+    /* Without the system's randomness the addresses of this process have to do. */
+    if (getrandom(&config.seed, sizeof(config.seed), GRND_NONBLOCK) != sizeof(config.seed))
+        config.seed = (uintptr_t)runtime;
+    return core_init(&runtime->control.core, &config);
+}
+
+static uint32_t ready_capacity(const struct klane_options *options)
+{
+    uint32_t capacity = ENGINE_READY_MIN;
+
+    while (capacity < options->workers_max * 2)
+        capacity *= 2;
+    return capacity;
+}
+
+static bool shared_set_up(struct klane_runtime *runtime)
+{
+    size_t workers = runtime->options.workers_max;
+
+    mailbox_init(&runtime->outcomes);
+    mailbox_init(&runtime->questions);
+    runtime->workers = aligned_alloc(ENGINE_LINE, (workers + 1) * sizeof(struct worker));
+    if (runtime->workers == NULL)
+        return false;
+    memset(runtime->workers, 0, (workers + 1) * sizeof(struct worker));
+    runtime->fences = fences_create();
+    return runtime->fences != NULL && stats_create(runtime) == KLANE_OK &&
+           ready_init(&runtime->ready, ready_capacity(&runtime->options));
+}
+
+/* How far the set-up came. */
+enum set_up { SET_UP_SHARED, SET_UP_CORE, SET_UP_IDLE, SET_UP_TOKENS, SET_UP_ALL };
+
+/* Whatever was set up; nothing may be out. */
+static void tear_down(struct klane_runtime *runtime, enum set_up reached)
+{
+    if (reached >= SET_UP_ALL) {
+        pthread_cond_destroy(&runtime->state_changed);
+        pthread_mutex_destroy(&runtime->lock);
+        bell_deinit(&runtime->bell);
+    }
+    if (reached >= SET_UP_TOKENS)
+        tokens_deinit(&runtime->tokens);
+    if (reached >= SET_UP_IDLE)
+        idle_deinit(&runtime->idle);
+    if (reached >= SET_UP_CORE)
+        core_deinit(&runtime->control.core);
+    ready_deinit(&runtime->ready);
+    stats_destroy(runtime);
+    fences_destroy(runtime->fences);
+    free(runtime->workers);
+    routes_deinit(&runtime->routes);
+    free(runtime);
+}
+
+static void locks_set_up(struct klane_runtime *runtime)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&runtime->lock, NULL);
+    pthread_cond_init(&runtime->state_changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static enum set_up set_up(struct klane_runtime *runtime)
+{
+    if (!shared_set_up(runtime) || !core_set_up(runtime))
+        return SET_UP_SHARED;
+    if (!idle_init(&runtime->idle))
+        return SET_UP_CORE;
+    if (!tokens_init(&runtime->tokens, runtime->options.records_max))
+        return SET_UP_IDLE;
+    if (!bell_init(&runtime->bell))
+        return SET_UP_TOKENS;
+    locks_set_up(runtime);
+    return SET_UP_ALL;
+}
+
+/* Says why, for those errors that no option explains. */
+static klane_err_t explain(klane_err_t err, char *errstr, size_t errstr_size)
+{
+    if (errstr != NULL && errstr_size > 0)
+        snprintf(errstr, errstr_size, "%s", klane_strerror(err));
+    return err;
+}
+
+klane_err_t klane_create(const struct klane_options *given, struct klane_source *source,
+                         struct klane_runtime **created, char *errstr, size_t errstr_size)
+{
+    struct klane_runtime *runtime;
+    struct klane_options options;
+    klane_err_t err;
+    enum set_up reached;
+
+    if (errstr != NULL && errstr_size > 0)
+        errstr[0] = '\0';
+    if (created == NULL || source == NULL) {
+        if (errstr != NULL)
+            snprintf(errstr, errstr_size, "%s is NULL", source == NULL ? "source" : "runtime");
+        return KLANE_ERR_INVALID;
+    }
+    err = options_take(&options, given, errstr, errstr_size);
+    if (err != KLANE_OK)
+        return err;
+    runtime = aligned_alloc(_Alignof(struct klane_runtime), sizeof(*runtime));
+    if (runtime == NULL || !fork_watch()) {
+        free(runtime);
+        return explain(KLANE_ERR_NOMEM, errstr, errstr_size);
+    }
+    memset(runtime, 0, sizeof(*runtime));
+    runtime->options = options;
+    runtime->source = source;
+    runtime->fork_generation = fork_generation();
+    runtime->quiet_max = quiet_max(&options);
+    runtime->spin_rounds = options_processors() > 1 ? SPIN_ROUNDS : 0;
+    snprintf(runtime->name, sizeof(runtime->name), "%s", options.name);
+    runtime->options.name = runtime->name;
+    observe_init(&runtime->observe, &options, runtime->name);
+    runtime->control.intake.ops = &intake_ops;
+    reached = set_up(runtime);
+    if (reached < SET_UP_ALL) {
+        tear_down(runtime, reached);
+        return explain(reached == SET_UP_TOKENS ? KLANE_ERR_SYSTEM : KLANE_ERR_NOMEM, errstr,
+                       errstr_size);
+    }
+    *created = runtime;
+    return KLANE_OK;
+}
+
+void klane_source_destroy(struct klane_source *source)
+{
+    if (source != NULL)
+        source->ops->destroy(source);
+}
+
+/* ---- topics and routes ------------------------------------------------------------------- */
+
+static klane_err_t may_register(const struct klane_runtime *runtime, const void *given)
+{
+    if (runtime == NULL || given == NULL)
+        return KLANE_ERR_INVALID;
+    if (runtime_forked(runtime))
+        return KLANE_ERR_FORKED;
+    return runtime_state(runtime) == RUNTIME_NEW ? KLANE_OK : KLANE_ERR_STATE;
+}
+
+klane_err_t klane_topic(struct klane_runtime *runtime, const struct klane_topic *given)
+{
+    struct klane_topic topic;
+    klane_err_t err = may_register(runtime, given);
+
+    if (err != KLANE_OK)
+        return err;
+    klane_topic_init(&topic, sizeof(topic));
+    if (!options_copy(&topic, sizeof(topic), given, given->struct_size))
+        return KLANE_ERR_INVALID;
+    return routes_topic(&runtime->routes, runtime, &topic);
+}
+
+klane_err_t klane_route(struct klane_runtime *runtime, const struct klane_route *given)
+{
+    struct klane_route route;
+    klane_err_t err = may_register(runtime, given);
+
+    if (err != KLANE_OK)
+        return err;
+    klane_route_init(&route, sizeof(route));
+    if (!options_copy(&route, sizeof(route), given, given->struct_size))
+        return KLANE_ERR_INVALID;
+    return routes_route(&runtime->routes, runtime, &route);
+}
+
+klane_err_t klane_handle(struct klane_runtime *runtime, const char *topic,
+                         klane_handler_fn handler, void *context)
+{
+    struct klane_route route;
+
+    klane_route_init(&route, sizeof(route));
+    route.topic = topic;
+    route.handler = handler;
+    route.context = context;
+    return klane_route(runtime, &route);
+}
+
+/* ---- start ------------------------------------------------------------------------------- */
+
+static _Thread_local const struct klane_runtime *runtime_of_thread;
+
+void thread_belongs_to(const struct klane_runtime *runtime)
+{
+    runtime_of_thread = runtime;
+}
+
+static bool thread_is_of(const struct klane_runtime *runtime)
+{
+    return runtime_of_thread == runtime;
+}
+
+static klane_err_t source_start(struct klane_runtime *runtime, char *errstr, size_t errstr_size)
+{
+    struct routes *routes = &runtime->routes;
+
+    runtime->source_topics = calloc(routes->topic_count, sizeof(*runtime->source_topics));
+    if (runtime->source_topics == NULL)
+        return KLANE_ERR_NOMEM;
+    for (uint32_t i = 0; i < routes->topic_count; i++)
+        runtime->source_topics[i] = (struct source_topic){
+            .name = routes->topics[i]->core.name,
+            .begin = routes->topics[i]->rules.begin,
+            .begin_time_ms = routes->topics[i]->rules.begin_time_ms,
+        };
+    return runtime->source->ops->start(runtime->source, &runtime->control.intake,
+                                       runtime->source_topics, routes->topic_count, errstr,
+                                       errstr_size);
+}
+
+/* The source or a thread could not be started: nothing was taken in, so all is taken back. */
+static klane_err_t start_failed(struct klane_runtime *runtime, klane_err_t err, const char *why)
+{
+    observe_log(&runtime->observe, KLANE_LOG_ERROR, "cannot start: %s", why);
+    workers_close(runtime);
+    for (uint32_t i = 0; i < runtime->control.workers_used; i++)
+        if (runtime->workers[i].alive)
+            pthread_join(runtime->workers[i].thread, NULL);
+    runtime->control.workers_alive = 0;
+    runtime->control.workers_used = 0;
+    runtime->err = err;
+    runtime->never_ran = true;
+    /* S1 release: pairs with runtime_state(). */
+    atomic_store_explicit(&runtime->state, RUNTIME_STOPPED, memory_order_release);
+    return err;
+}
+
+/* Under the lock, so that control cannot have ended before it is said to run. */
+static bool control_start(struct klane_runtime *runtime)
+{
+    char name[16];
+    bool started;
+
+    snprintf(name, sizeof(name), "%.7s-control", runtime->name);
+    pthread_mutex_lock(&runtime->lock);
+    started = thread_start(&runtime->control_thread, name, 0, control_main, runtime);
+    if (started)
+        /* S1 release: pairs with runtime_state(). */
+        atomic_store_explicit(&runtime->state, RUNTIME_RUNNING, memory_order_release);
+    pthread_mutex_unlock(&runtime->lock);
+    return started;
+}
+
+static uint32_t monitor_period(const struct routes *routes)
+{
+    uint32_t period_ms = routes->slow_ms_min / 4;
+
+    return period_ms < 5 ? 5 : period_ms > 250 ? 250 : period_ms;
+}
+
+klane_err_t klane_start(struct klane_runtime *runtime)
+{
+    char errstr[256] = "";
+    klane_err_t err = may_register(runtime, runtime);
+
+    if (err != KLANE_OK)
+        return err;
+    err = routes_ready(&runtime->routes, errstr, sizeof(errstr));
+    if (err != KLANE_OK) {
+        observe_log(&runtime->observe, KLANE_LOG_ERROR, "cannot start: %s", errstr);
+        return err;
+    }
+    runtime->control.now_ms = clock_now_ms();
+    runtime->control.monitor_period_ms = monitor_period(&runtime->routes);
+    runtime->control.core.commit.sent_ms = runtime->control.now_ms;
+    err = source_start(runtime, errstr, sizeof(errstr));
+    if (err != KLANE_OK)
+        return start_failed(runtime, err, errstr[0] == '\0' ? klane_strerror(err) : errstr);
+    err = workers_start(runtime);
+    if (err != KLANE_OK)
+        return start_failed(runtime, err, "a worker thread cannot be made");
+    if (!control_start(runtime))
+        return start_failed(runtime, KLANE_ERR_SYSTEM, "the control thread cannot be made");
+    return KLANE_OK;
+}
+
+/* ---- stop, wait, destroy ----------------------------------------------------------------- */
+
+void klane_stop(struct klane_runtime *runtime)
+{
+    if (runtime == NULL || runtime_forked(runtime))
+        return;
+    /* Relaxed: the write that follows makes control look. */
+    atomic_store_explicit(&runtime->stop_asked, true, memory_order_relaxed);
+    bell_write(&runtime->bell);
+}
+
+/* With control ended, under the lock: take back what came since. True: nobody is out any more. */
+static bool reap(struct klane_runtime *runtime)
+{
+    control_reclaim(runtime);
+    control_collect(runtime);
+    /* Ended workers only: those in a handler have a slot out. */
+    workers_join(runtime);
+    stats_publish(runtime);
+    return core_is_empty(&runtime->control.core);
+}
+
+static void deadline_after(struct timespec *deadline, int64_t timeout_ms)
+{
+    clock_gettime(CLOCK_MONOTONIC, deadline);
+    deadline->tv_sec += (time_t)(timeout_ms / 1000);
+    deadline->tv_nsec += (long)(timeout_ms % 1000 * 1000000);
+    if (deadline->tv_nsec >= 1000000000) {
+        deadline->tv_sec++;
+        deadline->tv_nsec -= 1000000000;
+    }
+}
+
+klane_err_t klane_wait(struct klane_runtime *runtime, int64_t timeout_ms)
+{
+    struct timespec deadline;
+    klane_err_t err = KLANE_OK;
+    int waited = 0;
+
+    if (runtime == NULL)
+        return KLANE_ERR_INVALID;
+    if (runtime_forked(runtime))
+        return KLANE_ERR_FORKED;
+    if (!runtime_started(runtime) || thread_is_of(runtime))
+        return KLANE_ERR_STATE;
+    deadline_after(&deadline, timeout_ms < 0 ? 0 : timeout_ms);
+    pthread_mutex_lock(&runtime->lock);
+    while (runtime_state(runtime) == RUNTIME_RUNNING && waited == 0)
+        waited = timeout_ms < 0
+                     ? pthread_cond_wait(&runtime->state_changed, &runtime->lock)
+                     : pthread_cond_timedwait(&runtime->state_changed, &runtime->lock, &deadline);
+    if (runtime_state(runtime) == RUNTIME_RUNNING)
+        err = KLANE_ERR_TIMEOUT;
+    else if (runtime->err != KLANE_OK)
+        err = runtime->err;
+    else if (!reap(runtime))
+        err = KLANE_ERR_BUSY;
+    pthread_mutex_unlock(&runtime->lock);
+    return err;
+}
+
+klane_err_t klane_run(struct klane_runtime *runtime)
+{
+    klane_err_t err = klane_start(runtime);
+
+    return err != KLANE_OK ? err : klane_wait(runtime, -1);
+}
+
+klane_err_t klane_destroy(struct klane_runtime *runtime)
+{
+    if (runtime == NULL)
+        return KLANE_OK;
+    if (runtime_forked(runtime))
+        return KLANE_ERR_FORKED;
+    if (runtime_state(runtime) == RUNTIME_RUNNING || thread_is_of(runtime))
+        return KLANE_ERR_STATE;
+    if (runtime_state(runtime) == RUNTIME_STOPPED) {
+        pthread_mutex_lock(&runtime->lock);
+        if (!reap(runtime)) {
+            pthread_mutex_unlock(&runtime->lock);
+            return KLANE_ERR_BUSY;
+        }
+        pthread_mutex_unlock(&runtime->lock);
+        if (!runtime->never_ran)
+            pthread_join(runtime->control_thread, NULL);
+        /* No handler runs any more: what is left of the workers ends at once. */
+        for (uint32_t i = 0; i < runtime->control.workers_used; i++)
+            if (runtime->workers[i].alive)
+                pthread_join(runtime->workers[i].thread, NULL);
+    }
+    /* First, as its helper may still be reading the topics' names. */
+    klane_source_destroy(runtime->source);
+    free(runtime->source_topics);
+    tear_down(runtime, SET_UP_ALL);
+    return KLANE_OK;
+}

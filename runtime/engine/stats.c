@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statistics: counts that control publishes for anybody to read, and questions that it
+ * answers. */
+#include "base/assert.h"
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What control publishes, in the order of struct klane_stats. */
+#define STATS_FIELDS (sizeof(struct klane_stats) / sizeof(uint64_t))
+_Static_assert(sizeof(struct klane_stats) % sizeof(uint64_t) == 0, "only counts of 64 bits");
+
+/* Control writes, anybody reads; each field for itself. */
+struct stats_board {
+    _Atomic uint64_t fields[STATS_FIELDS];
+};
+
+klane_err_t stats_create(struct klane_runtime *runtime)
+{
+    runtime->board = calloc(1, sizeof(*runtime->board));
+    return runtime->board == NULL ? KLANE_ERR_NOMEM : KLANE_OK;
+}
+
+void stats_destroy(struct klane_runtime *runtime)
+{
+    free(runtime->board);
+}
+
+static uint64_t starts(const struct klane_runtime *runtime)
+{
+    /* Relaxed: counts that order nothing. */
+    uint64_t sum = atomic_load_explicit(&runtime->taken, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < runtime->control.workers_used; i++)
+        sum += (atomic_load_explicit(&runtime->workers[i].turn, memory_order_relaxed) + 1) / 2;
+    return sum;
+}
+
+void stats_publish(struct klane_runtime *runtime)
+{
+    const struct control *control = &runtime->control;
+    const struct core *core = &control->core;
+    const struct klane_stats stats = {
+        .records = core->counts.records,
+        .started = starts(runtime),
+        .done = core->counts.done,
+        .skipped = core->counts.skipped,
+        .retried = core->counts.retried,
+        .fenced = core->counts.fenced,
+        .commits = core->counts.commits,
+        .commits_failed = core->counts.commits_failed,
+        .holds = core->counts.holds,
+        .spares_started = control->spares_started,
+        .in_memory = core->admission.records,
+        .lanes = core->lanes.lanes + core->lanes.alone,
+        .partitions = core->assigned,
+        .workers = control->workers_alive,
+        .workers_slow = control->workers_slow,
+        .slab_bytes = core->slab.bytes,
+        .control_loops = control->loops,
+        .control_sleeps = control->sleeps,
+    };
+    uint64_t fields[STATS_FIELDS];
+
+    memcpy(fields, &stats, sizeof(fields));
+    for (size_t i = 0; i < STATS_FIELDS; i++)
+        /* Relaxed: each field stands for itself. */
+        atomic_store_explicit(&runtime->board->fields[i], fields[i], memory_order_relaxed);
+}
+
+klane_err_t klane_stats_get(struct klane_runtime *runtime, struct klane_stats *stats,
+                            size_t stats_size)
+{
+    uint64_t fields[STATS_FIELDS];
+
+    if (runtime == NULL || stats == NULL || stats_size == 0)
+        return KLANE_ERR_INVALID;
+    if (runtime_forked(runtime))
+        return KLANE_ERR_FORKED;
+    for (size_t i = 0; i < STATS_FIELDS; i++)
+        /* Relaxed: each field stands for itself. */
+        fields[i] = atomic_load_explicit(&runtime->board->fields[i], memory_order_relaxed);
+    memset(stats, 0, stats_size);
+    memcpy(stats, fields, stats_size < sizeof(fields) ? stats_size : sizeof(fields));
+    return KLANE_OK;
+}
+
+/* ---- questions --------------------------------------------------------------------------- */
+
+static const struct klane_assignment *find(const struct klane_runtime *runtime,
+                                           const struct question *question)
+{
+    const struct klane_assignment *each;
+
+    for (each = runtime->control.core.assignments; each != NULL; each = each->next)
+        if (assignment_state(each) != ASSIGNMENT_ENDED &&
+            each->partition->number == question->partition &&
+            strcmp(each->partition->topic->name, question->topic) == 0)
+            return each;
+    return NULL;
+}
+
+void stats_answer(struct klane_runtime *runtime, struct question *question)
+{
+    const struct klane_assignment *assignment = find(runtime, question);
+
+    question->err = assignment == NULL ? KLANE_ERR_NOT_FOUND : KLANE_OK;
+    if (assignment != NULL)
+        question->stats = (struct klane_partition_stats){
+            .epoch = assignment->epoch,
+            .base = assignment_base(assignment),
+            .frontier = assignment->offsets.frontier,
+            .committed = assignment->ever_committed ? assignment->committed : -1,
+            .end = assignment->end,
+            .unfinished = assignment->slots,
+            .held = assignment->partition->held,
+        };
+    /* The question may be gone as soon as it is answered. */
+    sem_post(&question->answered);
+}
+
+klane_err_t klane_partition_stats(struct klane_runtime *runtime, const char *topic,
+                                  int32_t partition, struct klane_partition_stats *stats,
+                                  size_t stats_size)
+{
+    struct question question = {.topic = topic, .partition = partition};
+    bool running;
+
+    if (runtime == NULL || topic == NULL || stats == NULL || stats_size == 0)
+        return KLANE_ERR_INVALID;
+    if (runtime_forked(runtime))
+        return KLANE_ERR_FORKED;
+    if (runtime_started(runtime) && pthread_equal(pthread_self(), runtime->control_thread))
+        return KLANE_ERR_STATE;
+    if (sem_init(&question.answered, 0, 0) != 0)
+        return KLANE_ERR_SYSTEM;
+    pthread_mutex_lock(&runtime->lock);
+    running = runtime_state(runtime) == RUNTIME_RUNNING;
+    if (running)
+        mailbox_send(&runtime->questions, &question.mail);
+    pthread_mutex_unlock(&runtime->lock);
+    if (running) {
+        bell_ring(&runtime->bell, true);
+        while (sem_wait(&question.answered) == -1 && errno == EINTR)
+            continue;
+    }
+    sem_destroy(&question.answered);
+    if (!running)
+        return KLANE_ERR_STATE;
+    if (question.err != KLANE_OK)
+        return question.err;
+    memset(stats, 0, stats_size);
+    memcpy(stats, &question.stats,
+           stats_size < sizeof(question.stats) ? stats_size : sizeof(question.stats));
+    return KLANE_OK;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker: takes a slot, runs its handler, goes on with the next slot of the same lane.
+ *
+ * Upholds: the fence is asked before each start; a slot is never touched again after it was
+ * reported; a hot lane yields after its quantum if others wait. */
+#include "engine/engine.h"
+
+#include "base/assert.h"
+#include "base/headers.h"
+
+/* Records of one lane in a row while other lanes are ready. */
+#define QUANTUM_RECORDS 64U
+
+void slot_report(struct klane_runtime *runtime, struct klane_slot *slot)
+{
+    mailbox_send(&runtime->outcomes, &slot->back.mail);
+    bell_ring(&runtime->bell, BELL_URGENT);
+}
+
+/* For what only gives memory back: control hears of it now and then, in time if it has more for
+ * the ring, and at once if it asks for every outcome. */
+static void report_quietly(struct worker *worker, struct klane_slot *slot)
+{
+    struct klane_runtime *runtime = worker->runtime;
+    enum bell_urgency urgency = BELL_QUIET;
+
+    mailbox_send(&runtime->outcomes, &slot->back.mail);
+    if (++worker->quiet >= runtime->quiet_max) {
+        worker->quiet = 0;
+        urgency = BELL_URGENT;
+    } else if (ready_is_low(&runtime->ready)) {
+        urgency = BELL_WANTED;
+    }
+    bell_ring(&runtime->bell, urgency);
+}
+
+void slot_left_ring(struct klane_runtime *runtime)
+{
+    if (ready_is_low(&runtime->ready))
+        bell_ring(&runtime->bell, BELL_WANTED);
+}
+
+struct klane_slot *slot_refuse(struct klane_runtime *runtime, struct klane_slot *slot)
+{
+    struct chain_link *next;
+
+    slot->back.outcome = SLOT_NOT_STARTED;
+    slot->back.passed = true;
+    next = chain_finish(&slot->chain);
+    slot_report(runtime, slot);
+    return next == NULL ? NULL : slot_of_link(next);
+}
+
+void slot_show(struct klane_slot *slot, struct klane_record *record)
+{
+    const struct klane_assignment *assignment = slot->record.assignment;
+
+    *record = (struct klane_record){
+        .topic = assignment->partition->topic->name,
+        .key = slot_key(slot),
+        .value = slot_value(slot),
+        .key_size = slot->record.key_size,
+        .value_size = slot->record.value_size,
+        .offset = slot->record.offset,
+        .timestamp_ms = slot->record.timestamp_ms,
+        .partition = assignment->partition->number,
+        .attempt = slot->record.attempt,
+        .epoch = assignment->epoch,
+        .header_count = headers_count(slot_headers(slot), slot->record.headers_size),
+        .slot = slot,
+    };
+}
+
+static enum slot_outcome outcome_of(struct klane_runtime *runtime, enum klane_outcome outcome)
+{
+    switch (outcome) {
+    case KLANE_DONE:
+        return SLOT_DONE;
+    case KLANE_SKIP:
+        return SLOT_SKIPPED;
+    case KLANE_RETRY:
+        return SLOT_RETRY;
+    case KLANE_LATER:
+        break;
+    }
+    /* Relaxed: a note for control, which logs it. */
+    atomic_store_explicit(&runtime->outcome_bad, (uint64_t)(uint32_t)outcome + 1,
+                          memory_order_relaxed);
+    return SLOT_RETRY;
+}
+
+static void turn_begin(struct worker *worker, struct klane_slot *slot)
+{
+    /* Relaxed: only this thread writes it. */
+    uint64_t turn = atomic_load_explicit(&worker->turn, memory_order_relaxed);
+
+    /* W2 release, both: pair with worker_look(), which finds a turn and the slot that belongs to
+     * it, or finds that the turn has changed. */
+    atomic_store_explicit(&worker->running, slot, memory_order_release);
+    atomic_store_explicit(&worker->turn, turn + 1, memory_order_release);
+}
+
+static void turn_end(struct worker *worker)
+{
+    /* Relaxed: only this thread writes it, and an even turn says nothing of any slot. */
+    uint64_t turn = atomic_load_explicit(&worker->turn, memory_order_relaxed);
+
+    atomic_store_explicit(&worker->turn, turn + 1, memory_order_relaxed);
+}
+
+/* Finished: report it, and go on with what the chain passes on, or yield. */
+static struct klane_slot *pass_on(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
+{
+    struct chain_link *next;
+
+    if (in_row >= QUANTUM_RECORDS && !ready_is_empty(&worker->runtime->ready)) {
+        KLANE_MARK("a hot lane yields");
+        slot_report(worker->runtime, slot);
+        return NULL;
+    }
+    slot->back.passed = true;
+    next = chain_finish(&slot->chain);
+    report_quietly(worker, slot);
+    return next == NULL ? NULL : slot_of_link(next);
+}
+
+/* klane_later() was called, and then something else returned: if nobody has completed the token,
+ * that outcome counts, and the token is void. */
+static bool takes_back(struct klane_runtime *runtime, struct klane_slot *slot,
+                       enum klane_outcome outcome)
+{
+    return outcome != KLANE_LATER && tokens_take_back(&runtime->tokens, slot->back.token - 1);
+}
+
+/* Run one slot. Returns the next of its lane, if this worker is to run it. */
+static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
+{
+    struct klane_runtime *runtime = worker->runtime;
+    const struct route *route = &runtime->routes.routes[slot->record.route];
+    struct klane_record record;
+    enum klane_outcome outcome;
+
+    if (!assignment_may_start(slot->record.assignment))
+        return slot_refuse(runtime, slot);
+    slot_show(slot, &record);
+    turn_begin(worker, slot);
+    outcome = route->handler(&record, route->context);
+    turn_end(worker);
+    if (slot->back.token != 0 && !takes_back(runtime, slot, outcome)) {
+        if (tokens_returned(&runtime->tokens, slot->back.token - 1))
+            slot_report(runtime, slot);
+        else
+            slot_left_ring(runtime);
+        return NULL;
+    }
+    slot->back.outcome = (uint8_t)outcome_of(runtime, outcome);
+    if (slot->back.outcome != SLOT_RETRY)
+        return pass_on(worker, slot, in_row);
+    slot_report(runtime, slot);
+    return NULL;
+}
+
+static bool is_closing(const struct klane_runtime *runtime)
+{
+    /* Relaxed: the idle list's fences order it where it counts. */
+    return atomic_load_explicit(&runtime->closing, memory_order_relaxed);
+}
+
+/* Whether this worker is one too many, as a slow one came back. */
+static bool is_surplus(struct worker *worker)
+{
+    struct klane_runtime *runtime = worker->runtime;
+    /* Relaxed throughout: a count that orders nothing. */
+    uint32_t surplus = atomic_load_explicit(&runtime->surplus, memory_order_relaxed);
+
+    while (surplus > 0) {
+        if (!atomic_compare_exchange_weak_explicit(&runtime->surplus, &surplus, surplus - 1,
+                                                   memory_order_relaxed, memory_order_relaxed))
+            continue;
+        atomic_fetch_add_explicit(&runtime->leaving, 1, memory_order_relaxed);
+        worker->left_as_surplus = true;
+        return true;
+    }
+    return false;
+}
+
+static struct klane_slot *found(struct klane_runtime *runtime, int seat, struct klane_slot *slot)
+{
+    if (idle_search_end(&runtime->idle, seat) && !ready_is_empty(&runtime->ready))
+        idle_wake_one(&runtime->idle);
+    return slot;
+}
+
+/* About to sleep or to end: control hears of what was quiet, if it has a use for it. */
+static void tell_what_is_quiet(struct worker *worker)
+{
+    if (worker->quiet == 0)
+        return;
+    worker->quiet = 0;
+    bell_ring(&worker->runtime->bell, BELL_WANTED);
+}
+
+/* Look for a slot, then sleep until there may be one. NULL: the worker ends. */
+static struct klane_slot *search(struct worker *worker)
+{
+    struct klane_runtime *runtime = worker->runtime;
+    struct klane_slot *slot;
+
+    idle_search_begin(&runtime->idle, worker->seat);
+    for (;;) {
+        for (uint32_t i = 0; i <= runtime->spin_rounds; i++) {
+            slot = ready_pop(&runtime->ready);
+            if (slot != NULL || is_closing(runtime))
+                return found(runtime, worker->seat, slot);
+            if (!idle_is_only_searcher(&runtime->idle))
+                break;
+            idle_pause();
+        }
+        tell_what_is_quiet(worker);
+        idle_prepare(&runtime->idle, worker->seat);
+        if (!ready_is_empty(&runtime->ready) || is_closing(runtime))
+            idle_cancel(&runtime->idle, worker->seat);
+        else
+            idle_sleep(&runtime->idle, worker->seat, -1);
+    }
+}
+
+static void work(struct worker *worker)
+{
+    struct klane_runtime *runtime = worker->runtime;
+    struct klane_slot *slot;
+
+    while (!is_surplus(worker)) {
+        slot = ready_pop(&runtime->ready);
+        if (slot == NULL && (slot = search(worker)) == NULL)
+            return;
+        for (uint32_t in_row = 1; slot != NULL; in_row++)
+            slot = run(worker, slot, in_row);
+    }
+    tell_what_is_quiet(worker);
+}
+
+void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    struct klane_runtime *runtime = worker->runtime;
+    const struct klane_options *options = &runtime->options;
+
+    thread_belongs_to(runtime);
+    if (options->worker_start == NULL ||
+        options->worker_start(options->worker_context, &worker->local)) {
+        work(worker);
+        if (options->worker_stop != NULL)
+            options->worker_stop(options->worker_context, worker->local);
+    } else {
+        /* Relaxed: control is woken and asks. */
+        atomic_store_explicit(&runtime->worker_refused, true, memory_order_relaxed);
+        bell_write(&runtime->bell);
+    }
+    idle_seat_leave(&runtime->idle, worker->seat);
+    /* W1 release: pairs with workers_join(): the thread is at its end, and joining does not
+     * wait. */
+    atomic_store_explicit(&worker->exited, true, memory_order_release);
+    return NULL;
+}
