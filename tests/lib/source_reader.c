@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The recording intake. See lib/source_reader.h. */
+#include "lib/source_reader.h"
+
+#include "lib/check.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SLEEP_MS 20
+#define QUIET_MS 30
+
+int64_t reader_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct reader *reader_of(struct klane_intake *intake)
+{
+    return (struct reader *)(void *)intake;
+}
+
+/* A rule: remembers the first that does not hold. */
+static void rule(struct reader *reader, bool holds, const char *text,
+                 const struct klane_assignment *assignment, int64_t offset)
+{
+    if (holds || reader->broken[0] != '\0')
+        return;
+    snprintf(reader->broken, sizeof(reader->broken), "%s (partition %d, offset %" PRId64 ")",
+             text, assignment == NULL ? -1 : assignment->partition, offset);
+}
+
+/* Fails the test if a rule was broken; once, so that teardown can go on. */
+static void broken_report(struct reader *reader)
+{
+    char broken[sizeof(reader->broken)];
+
+    if (reader->broken[0] == '\0')
+        return;
+    memcpy(broken, reader->broken, sizeof(broken));
+    reader->broken[0] = '\0';
+    fail_msg("a rule was broken: %s", broken);
+}
+
+/* What holds for every call. */
+static void call_rules(struct reader *reader, const struct klane_assignment *assignment)
+{
+    rule(reader, reader->polling, "the intake is called from poll() only", assignment, -1);
+    rule(reader, reader->closed == 0, "nothing is said after closed()", assignment, -1);
+    rule(reader, assignment == NULL || !assignment->over,
+         "nothing is said about an assignment that is over", assignment, -1);
+}
+
+static void *copy(const void *bytes, size_t size)
+{
+    void *made;
+
+    if (bytes == NULL)
+        return NULL;
+    made = malloc(size + 1); /* an empty one is not NULL */
+    assert_non_null(made);
+    memcpy(made, bytes, size);
+    return made;
+}
+
+static struct klane_assignment *on_assigned(struct klane_intake *intake, const char *topic,
+                                            int32_t partition, int64_t begin, bool is_committed,
+                                            void *own)
+{
+    struct reader *reader = reader_of(intake);
+    struct klane_assignment *assignment = reader_find(reader, topic, partition);
+
+    call_rules(reader, NULL);
+    rule(reader, assignment == NULL || assignment->over,
+         "a partition is assigned once at a time", assignment, begin);
+    if (reader->refuse_assignments > 0) {
+        reader->refuse_assignments--;
+        reader->refused_assignments++;
+        return NULL;
+    }
+    assignment = calloc(1, sizeof(*assignment));
+    assert_non_null(assignment);
+    assignment->topic = copy(topic, strlen(topic) + 1);
+    assignment->partition = partition;
+    assignment->own = own;
+    assignment->begin = begin;
+    assignment->is_committed = is_committed;
+    assignment->next = begin;
+    assignment->refused = -1;
+    assignment->end = -1;
+    assignment->older = reader->newest;
+    reader->newest = assignment;
+    return assignment;
+}
+
+static void record_keep(struct klane_assignment *assignment, const struct source_record *record)
+{
+    struct reader_record *kept;
+
+    if (assignment->record_count == assignment->record_room) {
+        assignment->record_room = 2 * assignment->record_room + 64;
+        assignment->records = realloc(assignment->records,
+                                      assignment->record_room * sizeof(*assignment->records));
+        assert_non_null(assignment->records);
+    }
+    kept = &assignment->records[assignment->record_count++];
+    kept->record = *record;
+    kept->record.key = copy(record->key, record->key_size);
+    kept->record.value = copy(record->value, record->value_size);
+    kept->record.headers = copy(record->headers, record->headers_size);
+}
+
+static bool on_record(struct klane_intake *intake, struct klane_assignment *assignment,
+                      const struct source_record *record)
+{
+    struct reader *reader = reader_of(intake);
+    int64_t offset = record->offset;
+
+    call_rules(reader, assignment);
+    rule(reader, !assignment->silent, "no record comes once it is held or to be given up",
+         assignment, offset);
+    rule(reader, offset >= assignment->begin, "no record is below the begin", assignment,
+         offset);
+    rule(reader, offset >= assignment->next, "offsets rise", assignment, offset);
+    rule(reader, assignment->refused < 0 || offset == assignment->refused,
+         "a refused record is offered again, and none behind it", assignment, offset);
+    rule(reader, !assignment->refused_now, "a refused record is offered again later",
+         assignment, offset);
+    rule(reader, reader->taken < reader->records_max, "records_max is respected", assignment,
+         offset);
+    rule(reader, offset >= assignment->end, "end() comes after every record below it",
+         assignment, offset);
+    if (reader->refuse_records > 0) {
+        reader->refuse_records--;
+        assignment->refused = offset;
+        assignment->refused_now = true;
+        return false;
+    }
+    assignment->refused = -1;
+    assignment->next = offset + 1;
+    reader->taken++;
+    record_keep(assignment, record);
+    return true;
+}
+
+static void on_end(struct klane_intake *intake, struct klane_assignment *assignment,
+                   int64_t end)
+{
+    struct reader *reader = reader_of(intake);
+
+    call_rules(reader, assignment);
+    rule(reader, end >= assignment->next, "end() is not below what was offered", assignment,
+         end);
+    rule(reader, assignment->refused < 0, "end() does not come while a record is refused",
+         assignment, end);
+    rule(reader, end >= assignment->end, "the end does not fall", assignment, end);
+    assignment->end = end;
+    assignment->ends++;
+}
+
+static void on_revoke(struct klane_intake *intake, struct klane_assignment *assignment)
+{
+    struct reader *reader = reader_of(intake);
+
+    call_rules(reader, assignment);
+    rule(reader, !assignment->revoked, "revoke() comes once", assignment, -1);
+    assignment->revoked = true;
+    assignment->silent = true;
+}
+
+static void on_lost(struct klane_intake *intake, struct klane_assignment *assignment)
+{
+    call_rules(reader_of(intake), assignment);
+    assignment->over = true;
+    assignment->lost = true;
+    assignment->silent = true;
+}
+
+static void on_committed(struct klane_intake *intake, klane_err_t err)
+{
+    struct reader *reader = reader_of(intake);
+
+    call_rules(reader, NULL);
+    rule(reader, reader->commits_out > 0, "a commit is answered once", NULL, -1);
+    if (reader->commits_out > 0)
+        reader->commits_out--;
+    reader->commits_answered++;
+    reader->commit_err = err;
+}
+
+static void on_out_of_range(struct klane_intake *intake, const char *topic, int32_t partition,
+                            int64_t committed, int64_t begin)
+{
+    struct reader *reader = reader_of(intake);
+
+    (void)topic, (void)partition, (void)committed, (void)begin;
+    call_rules(reader, NULL);
+    reader->out_of_ranges++;
+}
+
+static void on_error(struct klane_intake *intake, klane_err_t err, const char *topic,
+                     int32_t partition, const char *message)
+{
+    struct reader *reader = reader_of(intake);
+
+    (void)err, (void)topic, (void)partition;
+    call_rules(reader, NULL);
+    rule(reader, message != NULL, "an error has a message", NULL, -1);
+    reader->errors++;
+}
+
+static void on_fatal(struct klane_intake *intake, klane_err_t err, const char *message)
+{
+    struct reader *reader = reader_of(intake);
+
+    (void)err;
+    call_rules(reader, NULL);
+    rule(reader, message != NULL, "a fatal error has a message", NULL, -1);
+    reader->fatals++;
+}
+
+static void on_closed(struct klane_intake *intake)
+{
+    struct reader *reader = reader_of(intake);
+
+    call_rules(reader, NULL);
+    rule(reader, reader->closing, "closed() is an answer", NULL, -1);
+    reader->closed++;
+}
+
+static const struct klane_intake_ops intake_ops = {
+    .assigned = on_assigned,
+    .record = on_record,
+    .end = on_end,
+    .revoke = on_revoke,
+    .lost = on_lost,
+    .committed = on_committed,
+    .out_of_range = on_out_of_range,
+    .error = on_error,
+    .fatal = on_fatal,
+    .closed = on_closed,
+};
+
+void reader_init(struct reader *reader, struct klane_source *source,
+                 const struct source_topic *topics, size_t count)
+{
+    char errstr[256] = "";
+    klane_err_t err;
+
+    *reader = (struct reader){.intake = {&intake_ops}, .source = source};
+    err = source->ops->start(source, &reader->intake, topics, count, errstr, sizeof(errstr));
+    if (err != KLANE_OK)
+        fail_msg("start() failed: %s: %s", klane_strerror(err), errstr);
+    rule(reader, reader->newest == NULL, "start() says nothing", NULL, -1);
+}
+
+/* Frees the newest assignment. */
+static void newest_forget(struct reader *reader)
+{
+    struct klane_assignment *assignment = reader->newest;
+
+    reader->newest = assignment->older;
+    for (size_t i = 0; i < assignment->record_count; i++) {
+        free((void *)(uintptr_t)assignment->records[i].record.key);
+        free((void *)(uintptr_t)assignment->records[i].record.value);
+        free((void *)(uintptr_t)assignment->records[i].record.headers);
+    }
+    free(assignment->records);
+    free(assignment->topic);
+    free(assignment);
+}
+
+void reader_close(struct reader *reader)
+{
+    reader->closing = true;
+    reader->source->ops->close(reader->source);
+    reader_poll_until(reader, reader->closed > 0);
+    assert_int_equal(reader->closed, 1);
+}
+
+void reader_deinit(struct reader *reader)
+{
+    if (!reader->closing)
+        reader_close(reader);
+    reader->source->ops->destroy(reader->source);
+    broken_report(reader);
+    while (reader->newest != NULL)
+        newest_forget(reader);
+}
+
+size_t reader_poll(struct reader *reader, size_t records_max)
+{
+    size_t returned;
+
+    reader->taken = 0;
+    reader->records_max = records_max;
+    reader->polling = true;
+    returned = reader->source->ops->poll(reader->source, records_max);
+    reader->polling = false;
+    for (struct klane_assignment *each = reader->newest; each != NULL; each = each->older)
+        each->refused_now = false;
+    rule(reader, returned == reader->taken, "poll() returns how many records were taken", NULL,
+         -1);
+    broken_report(reader);
+    return returned;
+}
+
+bool reader_is_rung(const struct reader *reader, int timeout_ms)
+{
+    struct pollfd wait = {.fd = reader->source->ops->descriptor(reader->source),
+                          .events = POLLIN};
+
+    return poll(&wait, 1, timeout_ms) == 1 && (wait.revents & POLLIN) != 0;
+}
+
+void reader_sleep(struct reader *reader)
+{
+    (void)reader_is_rung(reader, SLEEP_MS);
+}
+
+void reader_drain(struct reader *reader)
+{
+    int64_t due_ms = reader_now_ms() + READER_PATIENCE_MS;
+
+    while (reader_poll(reader, 1000) > 0 || reader_is_rung(reader, QUIET_MS))
+        if (reader_now_ms() > due_ms)
+            fail_msg("the source does not come to rest");
+}
+
+struct klane_assignment *reader_find(const struct reader *reader, const char *topic,
+                                     int32_t partition)
+{
+    struct klane_assignment *assignment = reader->newest;
+
+    while (assignment != NULL &&
+           (assignment->partition != partition || strcmp(assignment->topic, topic) != 0))
+        assignment = assignment->older;
+    return assignment;
+}
+
+struct klane_assignment *reader_assigned(struct reader *reader, const char *topic,
+                                         int32_t partition,
+                                         const struct klane_assignment *older)
+{
+    reader_poll_until(reader, reader_find(reader, topic, partition) != older);
+    return reader_find(reader, topic, partition);
+}
+
+void reader_read_to(struct reader *reader, struct klane_assignment *assignment, int64_t end)
+{
+    reader_poll_until(reader, assignment->end >= end);
+    assert_int_equal(assignment->end, end);
+}
+
+void reader_commit_begin(struct reader *reader, struct klane_assignment *assignment,
+                         int64_t offset)
+{
+    struct source_commit commit = {
+        .assignment = assignment, .own = assignment->own, .offset = offset};
+
+    reader->commits_out++;
+    reader->source->ops->commit(reader->source, &commit, 1);
+    /* The list was copied: it may be gone. */
+    memset(&commit, 0xff, sizeof(commit));
+}
+
+klane_err_t reader_commit(struct reader *reader, struct klane_assignment *assignment,
+                          int64_t offset)
+{
+    reader_commit_begin(reader, assignment, offset);
+    reader_poll_until(reader, reader->commits_out == 0);
+    return reader->commit_err;
+}
+
+void reader_give_up(struct reader *reader, struct klane_assignment *assignment)
+{
+    assignment->over = true;
+    assignment->silent = true;
+    reader->source->ops->given_up(reader->source, assignment->own);
+}

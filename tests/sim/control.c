@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Control of a simulated process: what the engine's control thread does with the core, one call in
+ * a step; and the source that it reads from. */
+#include "sim/world.h"
+
+#include "base/assert.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK_BYTES UINT64_C(262144)
+
+static struct history_event event_of(const struct process *process, enum history_type type,
+                                     uint16_t partition)
+{
+    return (struct history_event){
+        .type = (uint8_t)type,
+        .process = process->number,
+        .partition = partition,
+        .epoch = process->stays[partition].epoch,
+    };
+}
+
+static struct klane_slot *last_slot(const struct klane_assignment *assignment)
+{
+    const struct offsets *offsets = &assignment->offsets;
+
+    return offsets->ring[(offsets->end - 1) & (offsets->capacity - 1)];
+}
+
+/* Two keys never share a lane. */
+static void check_lane(struct world *world, const struct klane_slot *slot)
+{
+    const struct klane_slot *first = slot->control.lane->first;
+    const struct log_partition *log = &world->log[slot->record.assignment->partition->number];
+
+    if (log->records[log_index(log, slot->record.offset)].lane !=
+            log->records[log_index(log, first->record.offset)].lane ||
+        first->record.assignment->partition != slot->record.assignment->partition)
+        world_fail(world, "offsets %lld and %lld share a lane", (long long)first->record.offset,
+                   (long long)slot->record.offset);
+}
+
+static void measure(struct process *process, const struct klane_slot *slot)
+{
+    const struct lane *lane = slot->control.lane;
+    uint8_t classes[2] = {slot->control.size_class, lane->size_class};
+
+    if (process->core.admission.records > process->records_most)
+        process->records_most = process->core.admission.records;
+    if (lane->count > process->lane_records_most)
+        process->lane_records_most = lane->count;
+    if (process->core.slab.bytes > process->bytes_most)
+        process->bytes_most = process->core.slab.bytes;
+    for (int i = 0; i < 2; i++)
+        process->size_classes[classes[i] / 64] |= UINT64_C(1) << classes[i] % 64;
+}
+
+/* ---- outcomes ---------------------------------------------------------------------------- */
+
+/* Control takes all reports at once; they come in the plan's order. */
+static bool collect(struct world *world, struct process *process)
+{
+    uint32_t count = process->reports_count;
+
+    if (process->inbox_count > 0 || count == 0)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        /* The inbox is emptied from its end. */
+        if (world->plan.reports == 1)
+            process->inbox[count - 1 - i] = process->reports[i];
+        else
+            process->inbox[i] = process->reports[i];
+    }
+    for (uint32_t i = count; world->plan.reports == 2 && i > 1; i--) {
+        uint32_t other = random_below(world, i);
+        struct report report = process->inbox[i - 1];
+
+        process->inbox[i - 1] = process->inbox[other];
+        process->inbox[other] = report;
+    }
+    process->inbox_count = count;
+    process->reports_count = 0;
+    return true;
+}
+
+static bool settle_one(struct world *world, struct process *process)
+{
+    struct report report;
+
+    if (process->inbox_count == 0)
+        return false;
+    report = process->inbox[--process->inbox_count];
+    if (report.slot->back.token != 0) {
+        tokens_free(&process->tokens, report.slot->back.token - 1);
+        report.slot->back.token = 0;
+    }
+    core_came_back(&process->core, report.slot, report.delay_ms, world->now_ms);
+    return true;
+}
+
+/* As the engine does: nothing can run, and memory is nearly full. */
+static void relieve(struct process *process)
+{
+    if (process->ring_count == 0 &&
+        core_room(&process->core) < process->core.config.records_max / 8 + 1)
+        core_hold_fullest(&process->core);
+}
+
+static bool dispatch(struct world *world, struct process *process)
+{
+    struct klane_slot *slot;
+
+    if (process->ring_count >= world->plan.ring)
+        return false;
+    slot = core_next_ready(&process->core);
+    if (slot == NULL) {
+        relieve(process);
+        return false;
+    }
+    process->ring[(process->ring_first + process->ring_count) % RING_MAX] = slot;
+    process->ring_count++;
+    return true;
+}
+
+/* ---- the source -------------------------------------------------------------------------- */
+
+static bool hear_notice(struct world *world, struct process *process)
+{
+    struct klane_assignment *assignment = NULL;
+    enum assignment_notice notice = core_next_notice(&process->core, &assignment);
+    uint16_t partition;
+    struct stay *stay;
+
+    if (notice == 0)
+        return false;
+    partition = (uint16_t)assignment->partition->number;
+    stay = &process->stays[partition];
+    if (stay->assignment != assignment) {
+        world_fail(world, "a notice of an assignment that is gone");
+        return true;
+    }
+    if (notice == NOTICE_HELD || notice == NOTICE_RELEASED) {
+        stay->held = notice == NOTICE_HELD;
+        return true;
+    }
+    if (!stay->revoked)
+        world_fail(world, "an assignment settled that was not revoked");
+    if (assignment->slots > 0 || stay->told_ms >= 0)
+        process->stop_trouble = true;
+    world_add(world, event_of(process, HISTORY_GIVEN_UP, partition));
+    core_given_up(&process->core, assignment);
+    stay->assignment = NULL;
+    if (world->log[partition].owner_epoch == stay->epoch)
+        world->log[partition].owner_epoch = 0;
+    return true;
+}
+
+/* Whether the stay has something to offer. */
+static bool can_offer(const struct world *world, const struct process *process,
+                      uint16_t partition)
+{
+    const struct stay *stay = &process->stays[partition];
+    const struct log_partition *log = &world->log[partition];
+
+    if (stay->assignment == NULL || stay->revoked)
+        return false;
+    if (stay->position == log->visible)
+        return !stay->end_told;
+    return !stay->held && core_room(&process->core) > 0;
+}
+
+static bool offer(struct world *world, struct process *process, uint16_t partition)
+{
+    struct stay *stay = &process->stays[partition];
+    struct log_partition *log = &world->log[partition];
+    struct history_event event = event_of(process, HISTORY_DELIVER, partition);
+    bool done = false;
+
+    while (world->plan.prompt && hear_notice(world, process))
+        done = true;
+    if (stay->assignment == NULL)
+        return done;
+    for (uint32_t i = 0; i < world->plan.burst && stay->position < log->visible; i++) {
+        struct source_record record;
+        struct core_place place;
+
+        if (core_room(&process->core) == 0 || (world->plan.prompt && stay->held))
+            return done;
+        log_describe(world, &log->records[stay->position], &record, &place);
+        if (!core_take_in(&process->core, stay->assignment, &record, &place)) {
+            world_fault(world, FAULT_NO_MEMORY);
+            return done;
+        }
+        event.offset = record.offset;
+        world_add(world, event);
+        measure(process, last_slot(stay->assignment));
+        check_lane(world, last_slot(stay->assignment));
+        stay->position++;
+        stay->end_told = false;
+        done = true;
+        while (world->plan.prompt && hear_notice(world, process))
+            continue;
+    }
+    if (stay->position == log->visible && !stay->end_told) {
+        core_end(&process->core, stay->assignment,
+                 log->visible == 0 ? 0 : log->records[log->visible - 1].offset + 1);
+        stay->end_told = true;
+        done = true;
+    }
+    return done;
+}
+
+static bool take_in(struct world *world, struct process *process)
+{
+    uint32_t begin = random_below(world, world->plan.partitions);
+
+    if (process->state != PROCESS_RUNS)
+        return false;
+    for (uint32_t i = 0; i < world->plan.partitions; i++) {
+        uint16_t partition = (uint16_t)((begin + i) % world->plan.partitions);
+
+        if (can_offer(world, process, partition))
+            return offer(world, process, partition);
+    }
+    return false;
+}
+
+/* ---- time and commits -------------------------------------------------------------------- */
+
+static bool tick(struct world *world, struct process *process)
+{
+    int64_t due_ms = core_next_due_ms(&process->core);
+    uint32_t lanes = process->core.ready.lanes;
+
+    core_tick(&process->core, world->now_ms);
+    return core_next_due_ms(&process->core) != due_ms || process->core.ready.lanes != lanes;
+}
+
+static bool commit(struct world *world, struct process *process)
+{
+    int64_t due_ms = core_next_due_ms(&process->core);
+    struct klane_assignment *first = core_next_commit(&process->core, world->now_ms);
+    struct sent_commit *sent = &process->commit;
+    uint32_t count = 0;
+
+    if (first == NULL)
+        return core_next_due_ms(&process->core) != due_ms;
+    process->commits++;
+    for (struct klane_assignment *each = first; each != NULL; each = each->committing_next) {
+        struct history_event event = event_of(process, HISTORY_SENT,
+                                              (uint16_t)each->partition->number);
+
+        event.epoch = each->epoch;
+        event.offset = each->committing;
+        event.value = process->commits;
+        world_add(world, event);
+        if (count == PARTITIONS_MAX) {
+            world_fail(world, "a commit with more partitions than there are");
+            break;
+        }
+        sent->entries[count++] =
+            (struct commit_entry){event.partition, each->epoch, each->committing};
+    }
+    sent->count = count;
+    sent->number = process->commits;
+    sent->out = true;
+    network_send(world, process);
+    return true;
+}
+
+/* A drain goes on without a handler that has been running for too long. */
+static bool look_for_overdue(struct world *world, struct process *process)
+{
+    for (uint32_t i = 0; i < world->plan.workers; i++) {
+        struct worker *worker = &process->workers[i];
+
+        if (worker->state != WORKER_RUNS || worker->slot->control.overdue ||
+            assignment_state(worker->slot->record.assignment) != ASSIGNMENT_DRAINING ||
+            world->now_ms - worker->started_ms < world->plan.overdue_ms)
+            continue;
+        process->stop_trouble = true;
+        core_overdue(&process->core, worker->slot, world->now_ms);
+        return true;
+    }
+    return false;
+}
+
+bool control_step(struct world *world, struct process *process, uint32_t action)
+{
+    static bool (*const actions[CONTROL_ACTIONS])(struct world *, struct process *) = {
+        collect, settle_one, dispatch, take_in, hear_notice, tick, commit, look_for_overdue,
+    };
+
+    if (process->state == PROCESS_DOWN)
+        return false;
+    return actions[action](world, process);
+}
+
+/* ---- life -------------------------------------------------------------------------------- */
+
+void process_begin(struct world *world, struct process *process)
+{
+    struct history_event event = {.type = HISTORY_WORKERS, .process = process->number};
+    uint8_t number = process->number;
+    int64_t commits = process->commits;
+
+    memset(process, 0, offsetof(struct process, completions));
+    process->number = number;
+    process->commits = commits;
+    process->completions_count = process->stale_count = 0;
+    process->commit.out = false;
+    process->records_most = process->lane_records_most = 0;
+    process->bytes_most = 0;
+    memset(process->size_classes, 0, sizeof(process->size_classes));
+    process->reports = malloc(world->plan.core.records_max * sizeof(*process->reports));
+    process->inbox = malloc(world->plan.core.records_max * sizeof(*process->inbox));
+    if (process->reports == NULL || process->inbox == NULL ||
+        !tokens_init(&process->tokens, world->plan.tokens) ||
+        !core_init(&process->core, &world->plan.core))
+        abort();
+    process->state = PROCESS_RUNS;
+    event.value = world->plan.workers;
+    world_add(world, event);
+}
+
+void process_assign(struct world *world, struct process *process, uint16_t partition)
+{
+    struct log_partition *log = &world->log[partition];
+    struct stay *stay = &process->stays[partition];
+    struct history_event event;
+
+    *stay = (struct stay){
+        .assignment = core_assign(&process->core, &world->topic, partition, ++world->epoch,
+                                  log->committed, stay),
+        .epoch = world->epoch,
+        .position = log_index(log, log->committed),
+        .told_ms = -1,
+    };
+    if (stay->assignment == NULL)
+        abort();
+    if (!log->is_committed)
+        core_begin_is_new(&process->core, stay->assignment);
+    log->owner_epoch = stay->epoch;
+    event = event_of(process, HISTORY_ASSIGN, partition);
+    event.offset = log->committed;
+    world_add(world, event);
+}
+
+void process_revoke(struct world *world, struct process *process, uint16_t partition)
+{
+    struct stay *stay = &process->stays[partition];
+
+    stay->revoked = true;
+    stay->revoked_ms = world->now_ms;
+    world_add(world, event_of(process, HISTORY_REVOKE, partition));
+    core_revoke(&process->core, stay->assignment, world->now_ms);
+}
+
+void process_lose(struct world *world, struct process *process, uint16_t partition)
+{
+    struct stay *stay = &process->stays[partition];
+
+    world_add(world, event_of(process, HISTORY_LOST, partition));
+    core_lost(&process->core, stay->assignment);
+    stay->assignment = NULL;
+    if (world->log[partition].owner_epoch == stay->epoch)
+        world->log[partition].owner_epoch = 0;
+}
+
+static void bound(struct world *world, const struct process *process, const char *name,
+                  uint64_t measured, uint64_t limit)
+{
+    world_add(world, (struct history_event){.type = HISTORY_BOUND,
+                                            .process = process->number,
+                                            .name = name,
+                                            .offset = (int64_t)measured,
+                                            .value = (int64_t)limit});
+}
+
+static void left(struct world *world, const struct process *process, const char *name,
+                 uint64_t value)
+{
+    world_add(world, (struct history_event){.type = HISTORY_LEFT,
+                                            .process = process->number,
+                                            .name = name,
+                                            .value = (int64_t)value});
+}
+
+/* C9 and C12. Of each size of block ever used one chunk may be kept. */
+static void look_at_the_rest(struct world *world, const struct process *process)
+{
+    const struct core *core = &process->core;
+    uint64_t kept = 0, quota = core->config.lane_records_max;
+
+    for (int i = 0; i < 4; i++)
+        kept += (uint64_t)__builtin_popcountll(process->size_classes[i]);
+    left(world, process, "records", core->admission.records);
+    left(world, process, "core is not empty", !core_is_empty(core));
+    left(world, process, "lanes", core->lanes.lanes);
+    left(world, process, "timers", core->timers.count);
+    left(world, process, "ready lanes", core->ready.lanes);
+    left(world, process, "assignments", core->assignments != NULL);
+    left(world, process, "draining or settling", core->draining + core->settling);
+    left(world, process, "partitions behind", core->behind);
+    left(world, process, "tokens", tokens_out(&process->tokens));
+    for (const struct partition *each = core->partitions; each; each = each->next)
+        left(world, process, "holds, or slots of a partition",
+             each->held + each->over_quota + each->full_at + each->slots);
+    bound(world, process, "bytes kept", core->slab.bytes, kept * CHUNK_BYTES);
+    bound(world, process, "records in memory", process->records_most, core->config.records_max);
+    /* Only what a source has in hand when it hears of the hold may still come. */
+    if (world->plan.prompt)
+        bound(world, process, "records of a lane", process->lane_records_most, quota);
+    if (core->config.limit_bytes > 0)
+        bound(world, process, "bytes", process->bytes_most, core->config.limit_bytes);
+}
+
+void process_end(struct world *world, struct process *process, bool well)
+{
+    if (well) {
+        KLANE_VERIFY(core_verify(&process->core));
+        look_at_the_rest(world, process);
+    }
+    /* Whatever is out dies with the process. */
+    for (struct klane_assignment *each = process->core.assignments; each; each = each->next)
+        each->slots = 0;
+    core_deinit(&process->core);
+    tokens_deinit(&process->tokens);
+    free(process->reports);
+    free(process->inbox);
+    process->state = PROCESS_DOWN;
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The checkers themselves: each accepts a good history, and rejects bad ones made by hand. A test
+ * lists the events in order; time passes only where an event says so. */
+#include "sim/checkers.h"
+
+#include "lib/check.h"
+
+#define EVENTS_MAX 64
+#define RULES ((struct check_rules){.repeats = true, .start_within_ms = 100, .stop_slack_ms = 10})
+#define DRAINED ((struct check_rules){.drained = true, .repeats = true, .start_within_ms = 100})
+#define QUIET ((struct check_rules){.start_within_ms = 100})
+
+/* Partition 0 in process 0, if nothing else is said. */
+#define APPEND(at, in_lane) {.type = HISTORY_APPEND, .offset = (at), .lane = (in_lane)}
+#define BEGIN {.type = HISTORY_WORKERS, .value = 2}
+#define EPOCH(kind, number) {.type = HISTORY_##kind, .epoch = (number)}
+#define ASSIGN(number, at) {.type = HISTORY_ASSIGN, .epoch = (number), .offset = (at)}
+#define RECORD(kind, number, at) .type = HISTORY_##kind, .epoch = (number), .offset = (at)
+#define TAKE_IN(number, at) {RECORD(DELIVER, number, at)}
+#define START(number, at) {RECORD(START, number, at), .attempt = 1}
+#define RETURN(number, at) {RECORD(RETURN, number, at), .attempt = 1}
+#define DONE(number, at) {RECORD(END, number, at), .attempt = 1}
+#define RETRY(number, at) {RECORD(END, number, at), .attempt = 1, .result = HISTORY_RETRY}
+#define RAN(number, at) START(number, at), DONE(number, at)
+#define SENT(number, at, count) {RECORD(SENT, number, at), .value = (count)}
+#define COMMITTED(number, at) {RECORD(COMMITTED, number, at)}
+#define ANSWERED(count) {.type = HISTORY_ANSWERED, .value = (count)}
+#define CRASH {.type = HISTORY_CRASH}
+#define STOP(until_ms) {.type = HISTORY_STOP, .value = (until_ms)}
+#define STOPPED(clean, at_ms) {.type = HISTORY_STOPPED, .result = (clean), .time_ms = (at_ms)}
+#define BOUND(measured, limit)                                                                 \
+    {.type = HISTORY_BOUND, .offset = (measured), .value = (limit), .name = "x"}
+#define LEFT(count) {.type = HISTORY_LEFT, .value = (count), .name = "x"}
+
+/* Three records in two lanes, 10 and 13 in one of them. */
+#define LOG APPEND(10, 1), APPEND(12, 2), APPEND(13, 1), BEGIN
+
+static unsigned verdict(struct check_rules rules, const struct history_event *events,
+                        size_t count)
+{
+    struct history history;
+    struct check_failure failure;
+    int64_t now_ms = 0;
+
+    assert_true(history_init(&history, EVENTS_MAX));
+    for (size_t i = 0; i < count; i++) {
+        struct history_event event = events[i];
+
+        now_ms = event.time_ms = event.time_ms > now_ms ? event.time_ms : now_ms;
+        history_add(&history, event);
+    }
+    if (check_history(&history, &rules, &failure))
+        failure.checker = 99;
+    history_deinit(&history);
+    return failure.checker;
+}
+
+/* The number of the checker that rejects these events; GOOD: none. */
+#define GOOD 99
+#define expect(number, rules, ...)                                                             \
+    assert_int_equal((number), verdict((rules), (const struct history_event[]){__VA_ARGS__},   \
+                                       sizeof((const struct history_event[]){__VA_ARGS__}) /   \
+                                           sizeof(struct history_event)))
+
+static void a_whole_life_is_good(void **state)
+{
+    (void)state;
+
+    expect(GOOD, ((struct check_rules){.drained = true, .start_within_ms = 100}), LOG,
+           ASSIGN(1, 10), TAKE_IN(1, 10), TAKE_IN(1, 12), TAKE_IN(1, 13), START(1, 10),
+           RAN(1, 12), RETRY(1, 10), {RECORD(START, 1, 10), .attempt = 2},
+           {RECORD(RETURN, 1, 10), .attempt = 2}, {RECORD(END, 1, 10), .attempt = 2},
+           SENT(1, 13, 1), RAN(1, 13), COMMITTED(1, 13), ANSWERED(1), STOP(50),
+           EPOCH(REVOKE, 1), SENT(1, 14, 2), COMMITTED(1, 14), ANSWERED(2), EPOCH(GIVEN_UP, 1),
+           STOPPED(1, 20), LEFT(0), BOUND(5, 5));
+}
+
+static void c1_rejects_losses(void **state)
+{
+    (void)state;
+
+    expect(GOOD, DRAINED, LOG, ASSIGN(1, 12), RAN(1, 12), RAN(1, 13));
+    expect(1, DRAINED, LOG, ASSIGN(1, 10), RAN(1, 10), RAN(1, 13));
+    expect(1, DRAINED, LOG, ASSIGN(1, 10), RAN(1, 10), RAN(1, 12), START(1, 13), RETRY(1, 13));
+    expect(1, DRAINED, LOG, ASSIGN(1, 10), RAN(1, 10), RAN(1, 12), START(1, 13), CRASH);
+    expect(1, DRAINED, LOG);
+}
+
+static void c2_rejects_disorder_in_a_lane(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), START(1, 12), START(1, 10), DONE(1, 10), RAN(1, 13));
+    expect(2, RULES, LOG, ASSIGN(1, 10), START(1, 13));
+    expect(2, RULES, LOG, ASSIGN(1, 10), START(1, 10), START(1, 13));
+    expect(2, RULES, LOG, ASSIGN(1, 10), START(1, 10), RETRY(1, 10), START(1, 13));
+    expect(2, RULES, LOG, APPEND(20, 1), ASSIGN(1, 10), RAN(1, 10), START(1, 20));
+    expect(2, RULES, APPEND(1, 0), BEGIN, ASSIGN(1, 1), START(1, 1), START(1, 1));
+}
+
+static void c2_rejects_overlap_across_epochs(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), START(1, 10), EPOCH(LOST, 1), ASSIGN(2, 10),
+           DONE(1, 10), RAN(2, 10));
+    expect(2, RULES, LOG, ASSIGN(1, 10), START(1, 10), EPOCH(LOST, 1), ASSIGN(2, 10),
+           START(2, 10));
+    expect(2, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), EPOCH(LOST, 1), ASSIGN(2, 10),
+           START(2, 13));
+}
+
+static void c3_rejects_commits_past_what_is_unfinished(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), START(1, 12), SENT(1, 11, 1));
+    expect(3, RULES, LOG, ASSIGN(1, 10), RAN(1, 12), SENT(1, 13, 1));
+    expect(3, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), START(1, 12), SENT(1, 13, 1));
+    expect(3, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), RAN(1, 12), RAN(1, 13), SENT(1, 15, 1));
+    expect(3, RULES, LOG, ASSIGN(1, 10), START(1, 10), EPOCH(LOST, 1), ASSIGN(2, 10),
+           DONE(1, 10), SENT(2, 12, 1));
+}
+
+static void c4_rejects_commits_that_fall_or_overtake(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), SENT(1, 12, 1), COMMITTED(1, 12),
+           ANSWERED(1), RAN(1, 12), SENT(1, 13, 2), COMMITTED(1, 13));
+    expect(4, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), SENT(1, 11, 1), SENT(1, 12, 2));
+    expect(4, RULES, LOG, ASSIGN(1, 10), COMMITTED(1, 12), COMMITTED(1, 11));
+    expect(4, RULES, LOG, ASSIGN(1, 12), SENT(1, 10, 1));
+    expect(4, RULES, LOG, ASSIGN(1, 10), ANSWERED(1));
+}
+
+static void c5_rejects_commits_of_others(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), EPOCH(REVOKE, 1), SENT(1, 11, 1),
+           EPOCH(GIVEN_UP, 1));
+    expect(5, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), EPOCH(LOST, 1), SENT(1, 11, 1));
+    expect(5, RULES, LOG, ASSIGN(1, 10), EPOCH(REVOKE, 1), EPOCH(GIVEN_UP, 1), SENT(1, 10, 1));
+    expect(5, RULES, LOG, ASSIGN(1, 10), {RECORD(SENT, 1, 10), .process = 1});
+    expect(5, RULES, LOG, ASSIGN(1, 10), ASSIGN(2, 10));
+}
+
+static void c6_rejects_repeats_without_a_reason(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), CRASH, ASSIGN(2, 10), RAN(2, 10));
+    expect(6, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), START(1, 10));
+    expect(6, RULES, LOG, ASSIGN(1, 12), START(1, 10));
+    expect(6, QUIET, LOG, ASSIGN(1, 10), RAN(1, 10), CRASH, ASSIGN(2, 10), START(2, 10));
+}
+
+static void c8_rejects_what_the_fence_should_have_stopped(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), START(1, 10), EPOCH(REVOKE, 1), DONE(1, 10));
+    expect(8, RULES, LOG, ASSIGN(1, 10), EPOCH(REVOKE, 1), START(1, 10));
+    expect(8, RULES, LOG, ASSIGN(1, 10), EPOCH(LOST, 1), START(1, 10));
+    expect(8, RULES, LOG, ASSIGN(1, 10), START(1, 10), CRASH, DONE(1, 10));
+    expect(8, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), DONE(1, 10));
+    expect(8, RULES, LOG, ASSIGN(1, 10), EPOCH(LOST, 1), ASSIGN(1, 10));
+    expect(8, RULES, LOG, ASSIGN(1, 10), START(1, 10), RETURN(1, 10), RETURN(1, 10));
+}
+
+static void c9_rejects_what_is_left(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, BEGIN, LEFT(0), LEFT(0));
+    expect(9, RULES, BEGIN, LEFT(1));
+    expect(9, RULES, BEGIN, LEFT(0), LEFT(1000000));
+    expect(9, RULES, BEGIN, LEFT(-1));
+}
+
+static void c10_rejects_records_that_wait_beside_idle_workers(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), TAKE_IN(1, 12),
+           {RECORD(START, 1, 12), .attempt = 1, .time_ms = 100});
+    expect(10, RULES, LOG, ASSIGN(1, 10), TAKE_IN(1, 12),
+           {RECORD(START, 1, 12), .attempt = 1, .time_ms = 101});
+    expect(10, RULES, LOG, ASSIGN(1, 10), TAKE_IN(1, 10), TAKE_IN(1, 13), RAN(1, 10),
+           {RECORD(START, 1, 13), .attempt = 1, .time_ms = 101});
+    expect(10, RULES, LOG, ASSIGN(1, 10), TAKE_IN(1, 12), START(1, 12),
+           {RECORD(END, 1, 12), .attempt = 1, .result = HISTORY_RETRY, .value = 50},
+           {RECORD(START, 1, 12), .attempt = 2, .time_ms = 151});
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), TAKE_IN(1, 12), START(1, 12),
+           {RECORD(END, 1, 12), .attempt = 1, .result = HISTORY_RETRY, .value = 50},
+           {RECORD(START, 1, 12), .attempt = 2, .time_ms = 150});
+}
+
+static void c10_accepts_waiting_for_a_worker(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, APPEND(1, 1), APPEND(2, 2), APPEND(3, 3), BEGIN, ASSIGN(1, 1),
+           TAKE_IN(1, 1), TAKE_IN(1, 2), TAKE_IN(1, 3), START(1, 1), START(1, 2),
+           {RECORD(END, 1, 1), .attempt = 1, .time_ms = 500}, START(1, 3));
+}
+
+static void c11_rejects_stops_that_are_late_loose_or_untrue(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), START(1, 10), STOP(50), EPOCH(REVOKE, 1),
+           EPOCH(LOST, 1), STOPPED(0, 60), DONE(1, 10));
+    expect(11, RULES, LOG, STOP(50), STOPPED(1, 61));
+    expect(11, RULES, LOG, STOPPED(1, 0));
+    expect(11, RULES, LOG, ASSIGN(1, 10), STOP(50), EPOCH(REVOKE, 1), STOPPED(1, 20));
+    expect(11, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), STOP(50), EPOCH(REVOKE, 1),
+           EPOCH(GIVEN_UP, 1), STOPPED(1, 20));
+    expect(11, RULES, LOG, STOP(50), STOPPED(1, 20), ASSIGN(1, 10), START(1, 10));
+    expect(11, RULES, LOG, ASSIGN(1, 10), START(1, 10), STOP(50), EPOCH(REVOKE, 1),
+           EPOCH(GIVEN_UP, 1), STOPPED(1, 20));
+}
+
+static void c12_rejects_what_is_past_its_limit(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, BEGIN, BOUND(0, 0), BOUND(4, 5));
+    expect(12, RULES, BEGIN, BOUND(1, 0));
+    expect(12, RULES, BEGIN, BOUND(6, 5));
+    expect(12, RULES, BEGIN, BOUND(5, 5), BOUND(INT64_MAX, 5));
+}
+
+static void histories_that_make_no_sense_are_rejected(void **state)
+{
+    (void)state;
+
+    expect(0, RULES, APPEND(2, 1), APPEND(1, 1));
+    expect(0, RULES, LOG, ASSIGN(1, 10), TAKE_IN(1, 11));
+    expect(0, RULES, LOG, ASSIGN(1, 10), START(1, 11));
+}
+
+static void lanes_are_told_apart_by_every_byte_of_their_key(void **state)
+{
+    struct history history;
+    uint32_t empty, zero, zeros;
+
+    (void)state;
+    assert_true(history_init(&history, 1));
+
+    empty = history_lane(&history, 0, 0, "", 0);
+    zero = history_lane(&history, 0, 0, "\0", 1);
+    zeros = history_lane(&history, 0, 0, "\0\0", 2);
+
+    assert_int_not_equal(empty, zero);
+    assert_int_not_equal(zero, zeros);
+    assert_int_not_equal(zero, history_lane(&history, 1, 0, "\0", 1));
+    assert_int_not_equal(zero, history_lane(&history, 0, 1, "\0", 1));
+    assert_int_equal(zeros, history_lane(&history, 0, 0, "\0\0", 2));
+    history_deinit(&history);
+}
+
+static void a_history_that_was_too_short_is_rejected(void **state)
+{
+    struct history history;
+    struct check_failure failure;
+    struct check_rules rules = RULES;
+
+    (void)state;
+    assert_true(history_init(&history, 1));
+    history_add(&history, (struct history_event){.type = HISTORY_WORKERS});
+    assert_true(check_history(&history, &rules, &failure));
+
+    history_add(&history, (struct history_event){.type = HISTORY_WORKERS});
+
+    assert_false(check_history(&history, &rules, &failure));
+    assert_int_equal(1, history_count(&history));
+    history_deinit(&history);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_life_is_good),
+        cmocka_unit_test(c1_rejects_losses),
+        cmocka_unit_test(c2_rejects_disorder_in_a_lane),
+        cmocka_unit_test(c2_rejects_overlap_across_epochs),
+        cmocka_unit_test(c3_rejects_commits_past_what_is_unfinished),
+        cmocka_unit_test(c4_rejects_commits_that_fall_or_overtake),
+        cmocka_unit_test(c5_rejects_commits_of_others),
+        cmocka_unit_test(c6_rejects_repeats_without_a_reason),
+        cmocka_unit_test(c8_rejects_what_the_fence_should_have_stopped),
+        cmocka_unit_test(c9_rejects_what_is_left),
+        cmocka_unit_test(c10_rejects_records_that_wait_beside_idle_workers),
+        cmocka_unit_test(c10_accepts_waiting_for_a_worker),
+        cmocka_unit_test(c11_rejects_stops_that_are_late_loose_or_untrue),
+        cmocka_unit_test(c12_rejects_what_is_past_its_limit),
+        cmocka_unit_test(histories_that_make_no_sense_are_rejected),
+        cmocka_unit_test(lanes_are_told_apart_by_every_byte_of_their_key),
+        cmocka_unit_test(a_history_that_was_too_short_is_rejected),
+    };
+
+    return check_run(tests);
+}

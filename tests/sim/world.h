@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The world that the core lives in when it is simulated: a log, a group of up to two processes
+ * with their workers, a network for commits, other parties that complete records, and mishaps.
+ *
+ * Upholds: one seed decides everything; time is virtual. The core and the tokens are the shipped
+ * ones. Every step is as small as one atomic operation of a thread of the real engine, so any two
+ * threads' operations may come in any order. All state of a run hangs on struct world. */
+#ifndef KLANE_TESTS_SIM_WORLD_H
+#define KLANE_TESTS_SIM_WORLD_H
+
+#include "core/core.h"
+#include "sim/history.h"
+#include "sync/tokens.h"
+
+#define PARTITIONS_MAX 4
+#define PROCESSES_MAX 2
+#define WORKERS_MAX 16
+#define RING_MAX 64
+#define TOKENS_MAX 256
+#define STALE_TOKENS 16
+#define VALUE_NONE UINT32_MAX /* a tombstone */
+
+enum fault {
+    FAULT_RETRY,     /* a handler asks for its record again */
+    FAULT_STUCK,     /* a handler takes a hundred times as long */
+    FAULT_DUPLICATE, /* a completion comes twice, or for a record that is long gone */
+    FAULT_NO_MEMORY, /* a record is refused */
+    FAULT_COMMIT_FAILED,
+    FAULT_COMMIT_UNHEARD, /* stored, but answered as failed */
+    FAULT_COMMIT_LATE,    /* answered long after everybody stopped waiting */
+    FAULT_REVOKED,
+    FAULT_LOST,
+    FAULT_LOST_UNTOLD, /* lost, and told only later: both work meanwhile */
+    FAULT_CRASH,
+    FAULT_STOP,
+    FAULTS
+};
+
+/* What one seed chooses. A rate is of 256. */
+struct plan {
+    uint64_t seed;
+    struct core_config core;
+    uint32_t partitions;
+    uint32_t records; /* in all */
+    uint32_t keys;
+    uint32_t value_size_max;
+    uint32_t processes;
+    uint32_t workers;
+    uint32_t ring;
+    uint32_t tokens;
+    uint32_t burst;      /* records taken in at once */
+    uint32_t steps_ms;   /* steps in a millisecond, about; a power of two */
+    uint32_t run_ms;     /* handlers, at most */
+    uint32_t overdue_ms; /* a drain does not wait for a handler that ran as long */
+    uint32_t stop_ms;
+    uint32_t chaos_steps; /* between mishaps, about */
+    uint32_t faults_min;
+    uint8_t order; /* enum lane_kind: OF_KEY, OF_PARTITION or OF_RECORD */
+    bool null_keys_in_order;
+    bool key_function;
+    bool skewed;
+    bool prompt; /* holds are heeded at once */
+    bool quiet;  /* no mishap at all: nothing may be repeated */
+    bool wait_for_commits; /* before the last stop */
+    uint8_t reports; /* order of outcomes: 0 last in first out, 1 first in first out, 2 any */
+    uint8_t retry_rate, skip_rate, later_rate, yield_rate, take_rate, stuck_rate;
+    uint8_t commit_trouble_rate;
+    bool may[FAULTS];
+};
+
+struct log_record {
+    int64_t offset;
+    uint32_t lane; /* as in the history */
+    uint32_t key;
+    uint32_t value_size;
+    bool finished; /* by anybody */
+};
+
+struct log_partition {
+    struct log_record *records;
+    uint32_t count;
+    uint32_t visible; /* appended so far */
+    int64_t committed; /* where the group begins until something is */
+    bool is_committed;
+    uint32_t owner_epoch; /* 0: nobody's */
+};
+
+/* A partition in a process. */
+struct stay {
+    struct klane_assignment *assignment; /* NULL: it is not here */
+    uint32_t epoch;
+    uint32_t position; /* index of the next record to offer */
+    bool held;
+    bool revoked;
+    bool end_told;
+    int64_t revoked_ms;
+    int64_t told_ms; /* when it will hear that it has lost it; -1: it has not lost it */
+};
+
+enum worker_state {
+    WORKER_IDLE,
+    WORKER_HAS,  /* a slot, not started */
+    WORKER_RUNS, /* its handler */
+    WORKER_ENDED,
+    WORKER_FINISHED /* the link; not reported yet */
+};
+
+struct worker {
+    struct klane_slot *slot;
+    struct klane_slot *next;
+    struct klane_slot *taken;
+    int64_t until_ms;
+    int64_t started_ms;
+    int64_t delay_ms;
+    klane_token_t token;
+    uint8_t state;   /* enum worker_state */
+    uint8_t outcome; /* enum slot_outcome */
+};
+
+/* A completion by another party. */
+struct completion {
+    klane_token_t token;
+    struct klane_slot *slot;
+    int64_t due_ms;
+    int64_t delay_ms;
+    uint32_t epoch;
+    uint8_t outcome;
+    bool claimed;
+};
+
+struct report {
+    struct klane_slot *slot;
+    int64_t delay_ms;
+};
+
+struct commit_entry {
+    uint16_t partition;
+    uint32_t epoch;
+    int64_t offset;
+};
+
+/* The commit that is out. */
+struct sent_commit {
+    struct commit_entry entries[PARTITIONS_MAX];
+    uint32_t count;
+    int64_t number;
+    int64_t store_ms; /* -1: never, or done */
+    int64_t answer_ms;
+    bool acknowledged;
+    bool troubled; /* one of the mishaps of commits befalls it */
+    bool out;
+};
+
+enum process_state { PROCESS_DOWN, PROCESS_RUNS, PROCESS_STOPS, PROCESS_STOPPED };
+
+struct process {
+    uint8_t number;
+    uint8_t state; /* enum process_state */
+    int64_t restart_ms;
+    int64_t stop_deadline_ms;
+    uint64_t fenced_before_stop;
+    bool stop_trouble;
+    struct core core;
+    struct tokens tokens;
+    struct stay stays[PARTITIONS_MAX];
+    struct worker workers[WORKERS_MAX];
+    struct klane_slot *ring[RING_MAX];
+    uint32_t ring_first, ring_count;
+    struct report *reports; /* as the workers push them */
+    struct report *inbox;   /* as control has taken them */
+    uint32_t reports_count, inbox_count;
+    struct completion completions[TOKENS_MAX];
+    uint32_t completions_count;
+    struct {
+        int64_t delay_ms;
+        uint8_t outcome;
+    } completed[TOKENS_MAX]; /* by place of the token */
+    klane_token_t stale[STALE_TOKENS];
+    uint32_t stale_count;
+    struct sent_commit commit;
+    int64_t commits;
+    uint32_t records_most; /* measured */
+    uint32_t lane_records_most;
+    uint64_t bytes_most;
+    uint64_t size_classes[4]; /* bits: those ever used */
+};
+
+struct world {
+    struct plan plan;
+    struct core_topic topic;
+    uint64_t random;
+    int64_t now_ms;
+    struct history *history;
+    struct log_partition log[PARTITIONS_MAX];
+    struct process processes[PROCESSES_MAX];
+    uint32_t finished; /* records of the log */
+    uint32_t epoch;
+    uint64_t steps;
+    uint64_t chaos_at;
+    uint64_t faults[FAULTS];
+    uint32_t mishaps; /* of them those that befall partitions and processes */
+    bool healed;
+    bool ending; /* the last stop */
+    char failure[200]; /* of the world's own checks; empty: none */
+};
+
+/* plan.c: what a seed chooses, and the log that goes with it. */
+void plan_make(struct plan *plan, uint64_t seed);
+void log_make(struct world *world);
+void log_free(struct world *world);
+void log_describe(const struct world *world, const struct log_record *record,
+                  struct source_record *source_record, struct core_place *place);
+
+/* The first record at or above offset. */
+uint32_t log_index(const struct log_partition *partition, int64_t offset);
+
+/* worker.c: whether something was done. */
+bool worker_step(struct world *world, struct process *process, struct worker *worker);
+bool completion_step(struct world *world, struct process *process);
+
+/* control.c: whether something was done. */
+#define CONTROL_ACTIONS 8
+bool control_step(struct world *world, struct process *process, uint32_t action);
+void process_begin(struct world *world, struct process *process);
+void process_assign(struct world *world, struct process *process, uint16_t partition);
+void process_revoke(struct world *world, struct process *process, uint16_t partition);
+void process_lose(struct world *world, struct process *process, uint16_t partition);
+
+/* All that is left is looked at, if it ended well, and given back. */
+void process_end(struct world *world, struct process *process, bool well);
+
+/* mishaps.c: the network, the group and what befalls the processes. */
+bool network_step(struct world *world, struct process *process);
+bool group_step(struct world *world, struct process *process, uint16_t partition);
+bool life_step(struct world *world, struct process *process);
+bool mishap_step(struct world *world);
+void process_stop(struct world *world, struct process *process);
+void network_send(struct world *world, struct process *process);
+
+/* splitmix64, as in tests/lib/check.c, but inline: most of a run's time is spent choosing. */
+static inline uint64_t random_bits(struct world *world)
+{
+    uint64_t mixed = world->random += UINT64_C(0x9e3779b97f4a7c15);
+
+    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return mixed ^ (mixed >> 31);
+}
+
+static inline uint32_t random_below(struct world *world, uint32_t limit)
+{
+    return (uint32_t)((random_bits(world) >> 32) * limit >> 32);
+}
+
+/* rate: of 256. */
+static inline bool random_is(struct world *world, uint8_t rate)
+{
+    return rate > 0 && random_bits(world) >> 56 < rate;
+}
+
+/* world.c */
+void world_fail(struct world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void world_add(struct world *world, struct history_event event);
+void world_fault(struct world *world, enum fault fault);
+
+/* Runs a seed into the history. False: failure says why, and the world is left as it is. */
+bool world_run(struct world *world, struct history *history, uint64_t seed);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commits: when one is due, what it takes along, and what becomes of its answer. */
+#include "lib/check.h"
+
+#include "core/assignment.h"
+#include "core/commit.h"
+
+enum { ASSIGNMENTS = 3, INTERVAL_MS = 1000, RECORDS = 10 };
+
+struct fixture {
+    struct commit commit;
+    struct partition partitions[ASSIGNMENTS];
+    struct klane_assignment assignments[ASSIGNMENTS];
+};
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+
+    commit_init(&fixture.commit, INTERVAL_MS, RECORDS);
+    for (int i = 0; i < ASSIGNMENTS; i++)
+        assignment_init(&fixture.assignments[i], &fixture.partitions[i], 1, 0, NULL);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < ASSIGNMENTS; i++)
+        assignment_deinit(&fixture->assignments[i]);
+    return 0;
+}
+
+/* The assignment's base is offset from now on. */
+static void advance(struct fixture *fixture, int which, int64_t offset)
+{
+    fixture->assignments[which].offsets.frontier = offset;
+    fixture->commit.finished++;
+    commit_mark(&fixture->commit, &fixture->assignments[which]);
+}
+
+static void nothing_is_due_while_nothing_was_finished(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_true(commit_due_ms(&fixture->commit, false) == INT64_MAX);
+    assert_true(commit_due_ms(&fixture->commit, true) == INT64_MAX);
+}
+
+static void commit_is_due_an_interval_after_the_last(void **state)
+{
+    struct fixture *fixture = *state;
+
+    advance(fixture, 0, 5);
+    assert_non_null(commit_send(&fixture->commit, 7000));
+    commit_answer(&fixture->commit, true, 7010);
+    advance(fixture, 0, 6);
+
+    assert_int_equal(commit_due_ms(&fixture->commit, false), 7000 + INTERVAL_MS);
+}
+
+static void enough_finished_records_make_it_due_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->commit.sent_ms = 7000;
+    for (int i = 1; i < RECORDS; i++)
+        advance(fixture, 0, i);
+    assert_int_equal(commit_due_ms(&fixture->commit, false), 7000 + INTERVAL_MS);
+    advance(fixture, 0, RECORDS);
+
+    assert_int_equal(commit_due_ms(&fixture->commit, false), 0);
+}
+
+static void records_are_counted_from_the_last_commit(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 1; i <= RECORDS; i++)
+        advance(fixture, 0, i);
+    commit_send(&fixture->commit, 7000);
+    commit_answer(&fixture->commit, true, 7000);
+    advance(fixture, 0, RECORDS + 1);
+
+    assert_int_equal(commit_due_ms(&fixture->commit, false), 7000 + INTERVAL_MS);
+}
+
+static void settling_assignment_makes_it_due_at_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->commit.sent_ms = 7000;
+    advance(fixture, 0, 1);
+
+    assert_int_equal(commit_due_ms(&fixture->commit, true), 0);
+}
+
+static void no_commit_is_due_while_one_is_out(void **state)
+{
+    struct fixture *fixture = *state;
+
+    advance(fixture, 0, 1);
+    assert_non_null(commit_send(&fixture->commit, 0));
+    advance(fixture, 1, 1);
+
+    assert_true(commit_due_ms(&fixture->commit, true) == INT64_MAX);
+    expect_assert_failure(commit_send(&fixture->commit, 0));
+}
+
+static void commit_takes_each_assignment_with_a_new_base_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *sent;
+
+    advance(fixture, 0, 5);
+    advance(fixture, 0, 6);
+    advance(fixture, 2, 9);
+    commit_mark(&fixture->commit, &fixture->assignments[1]);
+    sent = commit_send(&fixture->commit, 0);
+
+    assert_ptr_equal(sent, &fixture->assignments[0]);
+    assert_ptr_equal(sent->committing_next, &fixture->assignments[2]);
+    assert_null(fixture->assignments[2].committing_next);
+    assert_int_equal(fixture->assignments[0].committing, 6);
+    assert_int_equal(fixture->assignments[1].committing, -1);
+    assert_int_equal(fixture->assignments[2].committing, 9);
+}
+
+static void commit_without_a_new_base_is_not_sent(void **state)
+{
+    struct fixture *fixture = *state;
+
+    commit_mark(&fixture->commit, &fixture->assignments[0]);
+
+    assert_null(commit_send(&fixture->commit, 0));
+    assert_true(commit_due_ms(&fixture->commit, false) == INT64_MAX);
+    advance(fixture, 0, 1);
+    assert_non_null(commit_send(&fixture->commit, 0));
+}
+
+static void committed_is_what_was_acknowledged_and_not_what_was_sent(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignment = &fixture->assignments[0];
+
+    advance(fixture, 0, 5);
+    commit_send(&fixture->commit, 0);
+    assert_int_equal(assignment->committed, 0);
+    advance(fixture, 0, 8);
+    commit_answer(&fixture->commit, true, 10);
+
+    assert_int_equal(assignment->committed, 5);
+    assert_true(assignment->ever_committed);
+    assert_ptr_equal(commit_send(&fixture->commit, 2000), assignment);
+    assert_int_equal(assignment->committing, 8);
+}
+
+static void failed_commit_is_sent_again_after_a_pause(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignment = &fixture->assignments[0];
+
+    advance(fixture, 0, 5);
+    commit_send(&fixture->commit, 0);
+    commit_answer(&fixture->commit, false, 5000);
+
+    assert_int_equal(assignment->committed, 0);
+    assert_false(assignment->ever_committed);
+    assert_int_equal(commit_due_ms(&fixture->commit, true), 5000 + COMMIT_RETRY_MS);
+    assert_ptr_equal(commit_send(&fixture->commit, 5200), assignment);
+    assert_int_equal(assignment->committing, 5);
+}
+
+static void forgotten_assignment_is_in_no_list(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < ASSIGNMENTS; i++)
+        advance(fixture, i, 5);
+    commit_send(&fixture->commit, 0);
+    for (int i = 0; i < ASSIGNMENTS; i++)
+        advance(fixture, i, 6);
+    commit_forget(&fixture->commit, &fixture->assignments[1]);
+    commit_answer(&fixture->commit, true, 10);
+
+    assert_int_equal(fixture->assignments[0].committed, 5);
+    assert_int_equal(fixture->assignments[1].committed, 0);
+    assert_int_equal(fixture->assignments[2].committed, 5);
+    commit_send(&fixture->commit, 2000);
+    assert_int_equal(fixture->assignments[1].committing, -1);
+    assert_int_equal(fixture->assignments[2].committing, 6);
+}
+
+static void commit_stays_out_when_all_that_it_carried_is_forgotten(void **state)
+{
+    struct fixture *fixture = *state;
+
+    advance(fixture, 0, 5);
+    commit_send(&fixture->commit, 0);
+    commit_forget(&fixture->commit, &fixture->assignments[0]);
+    advance(fixture, 1, 5);
+
+    assert_true(commit_due_ms(&fixture->commit, true) == INT64_MAX);
+    commit_answer(&fixture->commit, true, 10);
+    assert_int_equal(commit_due_ms(&fixture->commit, true), 0);
+}
+
+static void base_below_the_committed_offset_is_noticed(void **state)
+{
+    struct fixture *fixture = *state;
+
+    advance(fixture, 0, 5);
+    fixture->assignments[0].committed = 6;
+
+    expect_assert_failure(commit_send(&fixture->commit, 0));
+}
+
+#define COMMIT_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest commit_tests[] = {
+        COMMIT_TEST(nothing_is_due_while_nothing_was_finished),
+        COMMIT_TEST(commit_is_due_an_interval_after_the_last),
+        COMMIT_TEST(enough_finished_records_make_it_due_at_once),
+        COMMIT_TEST(records_are_counted_from_the_last_commit),
+        COMMIT_TEST(settling_assignment_makes_it_due_at_once),
+        COMMIT_TEST(no_commit_is_due_while_one_is_out),
+        COMMIT_TEST(commit_takes_each_assignment_with_a_new_base_once),
+        COMMIT_TEST(commit_without_a_new_base_is_not_sent),
+        COMMIT_TEST(committed_is_what_was_acknowledged_and_not_what_was_sent),
+        COMMIT_TEST(failed_commit_is_sent_again_after_a_pause),
+        COMMIT_TEST(forgotten_assignment_is_in_no_list),
+        COMMIT_TEST(commit_stays_out_when_all_that_it_carried_is_forgotten),
+        COMMIT_TEST(base_below_the_committed_offset_is_noticed),
+    };
+
+    return check_run(commit_tests);
+}
