@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every case, by family; each list ends with a case without a name. */
+#ifndef KLANE_BENCH_CASES_CASES_H
+#define KLANE_BENCH_CASES_CASES_H
+
+#include "lib/harness.h"
+
+extern const struct bench_case dispatch_cases[];
+extern const struct bench_case schedule_cases[];
+extern const struct bench_case order_cases[];
+extern const struct bench_case isolation_cases[];
+extern const struct bench_case memory_cases[];
+#ifdef BENCH_SQLITE
+extern const struct bench_case log_cases[];
+extern const struct bench_case latency_cases[];
+#endif
+
+/* cases/chain.c, cases/stages.c: arms of the dispatch cases, made of klane's parts. */
+struct dispatch_plan {
+    uint64_t records;
+    uint64_t records_quick;
+    uint64_t keys;
+};
+
+void chain_run(struct bench_run *run);
+void stage_source_run(struct bench_run *run);
+void stage_copy_run(struct bench_run *run);
+void stage_control_run(struct bench_run *run);
+void stage_worker_run(struct bench_run *run);
+
+#endif

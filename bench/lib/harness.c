@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/harness.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* An arm that takes longer hangs. */
+#define ARM_SECONDS_MAX 300U
+
+static const struct bench_metric metrics[] = {
+    {"throughput", "records/s", true},
+    {"ideal", "of bare threads", true},
+    {"share", "of the other arm", true},
+    {"cpu", "s/million records", false},
+    {"cpu-control", "s/million records", false},
+    {"cpu-worker", "s/million records", false},
+    {"rss", "bytes", false},
+    {"bytes", "bytes/record", false},
+    {"p50", "us", false},
+    {"p99", "us", false},
+    {"p999", "us", false},
+    {"repeats", "records", false},
+};
+
+const struct bench_metric *bench_metric_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+        if (strcmp(metrics[i].name, name) == 0)
+            return &metrics[i];
+    return NULL;
+}
+
+/* ---- for arms -------------------------------------------------------------------------- */
+
+void bench_fail(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs("\nbench: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    _exit(1);
+}
+
+void bench_check(klane_err_t err, const char *what)
+{
+    if (err != KLANE_OK)
+        bench_fail("%s: %s", what, klane_strerror(err));
+}
+
+void bench_check_count(uint64_t actual, uint64_t expected, const char *what)
+{
+    if (actual != expected)
+        bench_fail("%s: %llu, should be %llu", what, (unsigned long long)actual,
+                   (unsigned long long)expected);
+}
+
+void bench_figure(struct bench_run *run, const char *metric, double value)
+{
+    struct bench_result *result = run->result;
+
+    if (bench_metric_find(metric) == NULL || result->figure_count == BENCH_FIGURES_MAX)
+        bench_fail("no room for a figure, or no such metric: %s", metric);
+    result->figures[result->figure_count++] = (struct bench_figure){metric, value};
+}
+
+void bench_setting(struct bench_run *run, const char *name, int64_t count)
+{
+    struct bench_result *result = run->result;
+
+    if (result->setting_count == BENCH_SETTINGS_MAX)
+        bench_fail("no room for a setting: %s", name);
+    result->settings[result->setting_count++] = (struct bench_setting){name, count, ""};
+}
+
+void bench_setting_text(struct bench_run *run, const char *name, const char *text)
+{
+    bench_setting(run, name, 0);
+    snprintf(run->result->settings[run->result->setting_count - 1].text, BENCH_TEXT_MAX, "%s",
+             text);
+}
+
+static int64_t cpu_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+void bench_meter_start(struct bench_meter *meter)
+{
+    meter->cpu_ns = cpu_now_ns();
+    meter->wall_ns = bench_now_ns();
+}
+
+void bench_meter_stop(struct bench_meter *meter)
+{
+    meter->wall_ns = bench_now_ns() - meter->wall_ns;
+    meter->cpu_ns = cpu_now_ns() - meter->cpu_ns;
+}
+
+void bench_meter_report(const struct bench_meter *meter, struct bench_run *run, uint64_t records)
+{
+    run->result->work = records;
+    bench_figure(run, "throughput", (double)records * 1e9 / (double)meter->wall_ns);
+    bench_figure(run, "cpu", (double)meter->cpu_ns * 1e-3 / (double)records);
+}
+
+/* ---- one arm, once --------------------------------------------------------------------- */
+
+static void child_main(void (*arm)(struct bench_run *), struct bench_run *run)
+{
+    alarm(ARM_SECONDS_MAX);
+    arm(run);
+    run->result->finished = true;
+    _exit(0);
+}
+
+/* In a process of its own. Its greatest resident size is what the system says. */
+static bool fork_and_run(void (*arm)(struct bench_run *), struct bench_run *run)
+{
+    struct rusage usage;
+    int status;
+    pid_t child;
+
+    memset(run->result, 0, sizeof(*run->result));
+    fflush(NULL);
+    child = fork();
+    if (child == 0)
+        child_main(arm, run);
+    if (child < 0)
+        return false;
+    while (wait4(child, &status, 0, &usage) < 0)
+        if (errno != EINTR)
+            return false;
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "\nbench: killed by signal %d%s\n", WTERMSIG(status),
+                WTERMSIG(status) == SIGALRM ? ": it took too long" : "");
+    if (!run->result->finished)
+        return false;
+    bench_figure(run, "rss", (double)usage.ru_maxrss * 1024);
+    return true;
+}
+
+/* ---- rounds ---------------------------------------------------------------------------- */
+
+static void series_add(struct bench_arm_outcome *arm, const char *metric, double value)
+{
+    struct bench_series *series = arm->series;
+    uint32_t i;
+
+    for (i = 0; i < arm->series_count; i++)
+        if (strcmp(series[i].metric, metric) == 0)
+            break;
+    if (i == arm->series_count)
+        arm->series[arm->series_count++] = (struct bench_series){.metric = metric};
+    series[i].values[series[i].count++] = value;
+}
+
+static uint32_t arm_count(const struct bench_case *benchmark)
+{
+    uint32_t count = 0;
+
+    while (benchmark->arms[count].name != NULL)
+        count++;
+    return count;
+}
+
+static uint32_t arm_find(const struct bench_case *benchmark, const char *name)
+{
+    uint32_t i;
+
+    for (i = 0; benchmark->arms[i].name != NULL; i++)
+        if (strcmp(benchmark->arms[i].name, name) == 0)
+            return i;
+    bench_fail("%s: no arm is called %s", benchmark->name, name);
+}
+
+static double figure_of(const struct bench_result *result, const char *metric)
+{
+    for (uint32_t i = 0; i < result->figure_count; i++)
+        if (strcmp(result->figures[i].metric, metric) == 0)
+            return result->figures[i].value;
+    bench_fail("an arm reported no %s", metric);
+}
+
+static bool is_same_work(const struct bench_case *benchmark, const struct bench_outcome *outcome)
+{
+    const struct bench_arm *first = NULL;
+    uint64_t work = 0;
+
+    for (uint32_t i = 0; benchmark->arms[i].name != NULL; i++) {
+        const struct bench_arm *arm = &benchmark->arms[i];
+        uint64_t own = outcome->arms[i].last.work;
+
+        if (arm->own_work)
+            continue;
+        if (first != NULL && own != work) {
+            fprintf(stderr, "\nbench: %s: %s did %llu, %s did %llu: not the same work\n",
+                    benchmark->name, first->name, (unsigned long long)work, arm->name,
+                    (unsigned long long)own);
+            return false;
+        }
+        first = arm;
+        work = own;
+    }
+    return true;
+}
+
+static bool round_run(const struct bench_case *benchmark, struct bench_run *run,
+                      struct bench_outcome *outcome)
+{
+    uint32_t count = arm_count(benchmark);
+
+    for (uint32_t i = 0; i < count; i++) {
+        /* Another arm begins each round, so that none always runs behind the same one. */
+        uint32_t index = (i + run->round) % count;
+        struct bench_arm_outcome *arm = &outcome->arms[index];
+
+        fprintf(stderr, " %s", benchmark->arms[index].name);
+        run->plan = benchmark->arms[index].plan;
+        if (!fork_and_run(benchmark->arms[index].run, run)) {
+            fprintf(stderr, "\nbench: %s: %s failed\n", benchmark->name,
+                    benchmark->arms[index].name);
+            return false;
+        }
+        arm->last = *run->result;
+        for (uint32_t k = 0; k < arm->last.figure_count; k++)
+            series_add(arm, arm->last.figures[k].metric, arm->last.figures[k].value);
+    }
+    for (const struct bench_ratio *ratio = benchmark->ratios; ratio->metric != NULL; ratio++) {
+        uint32_t arm = arm_find(benchmark, ratio->arm), base = arm_find(benchmark, ratio->base);
+
+        series_add(&outcome->arms[arm], ratio->metric,
+                   figure_of(&outcome->arms[arm].last, "throughput") /
+                       figure_of(&outcome->arms[base].last, "throughput"));
+    }
+    return is_same_work(benchmark, outcome);
+}
+
+bool bench_case_run(const struct bench_case *benchmark, uint32_t rounds, bool quick,
+                    const char *directory, struct bench_outcome *outcome)
+{
+    struct bench_run run = {.quick = quick, .directory = directory};
+    bool succeeded = true;
+
+    memset(outcome, 0, sizeof(*outcome));
+    run.result = mmap(NULL, sizeof(*run.result), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (run.result == MAP_FAILED)
+        return false;
+    if (benchmark->prepare != NULL) {
+        fprintf(stderr, "%s: preparing\n", benchmark->name);
+        run.plan = benchmark->prepare_plan;
+        succeeded = fork_and_run(benchmark->prepare, &run);
+    }
+    for (run.round = 0; succeeded && run.round < rounds; run.round++) {
+        fprintf(stderr, "%s: round %u of %u:", benchmark->name, run.round + 1, rounds);
+        succeeded = round_run(benchmark, &run, outcome);
+        fputc('\n', stderr);
+    }
+    munmap(run.result, sizeof(*run.result));
+    return succeeded;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The harness: cases, their arms, and the rounds in which the arms alternate.
+ *
+ * Upholds: each arm of each round runs in a process of its own, so that its memory and processor
+ * time are its own; a figure counts only if every arm that it is compared with did the same work.
+ *
+ * An arm is a function that runs in a child process, reports figures and returns; one that fails
+ * says why with bench_fail() and fails its case. */
+#ifndef KLANE_BENCH_LIB_HARNESS_H
+#define KLANE_BENCH_LIB_HARNESS_H
+
+#include <klane/klane.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+enum {
+    BENCH_ARMS_MAX = 8,
+    BENCH_RATIOS_MAX = 2,
+    BENCH_TARGETS_MAX = 4,
+    BENCH_FIGURES_MAX = 8,
+    BENCH_SETTINGS_MAX = 16,
+    BENCH_ROUNDS_MAX = 16,
+    BENCH_TEXT_MAX = 96
+};
+
+struct bench_figure {
+    const char *metric; /* one of bench_metrics */
+    double value;
+};
+
+struct bench_setting {
+    const char *name;
+    int64_t count;             /* if text is empty */
+    char text[BENCH_TEXT_MAX]; /* else */
+};
+
+/* What an arm leaves; in memory shared with the harness. Names point to string literals, which
+ * have the same address in both processes. */
+struct bench_result {
+    bool finished;
+    uint64_t work; /* records handled (or slept for) between the two ends of the clock */
+    uint32_t figure_count;
+    uint32_t setting_count;
+    struct bench_figure figures[BENCH_FIGURES_MAX];
+    struct bench_setting settings[BENCH_SETTINGS_MAX];
+};
+
+/* What an arm is given. */
+struct bench_run {
+    const void *plan; /* the arm's */
+    bool quick;       /* small counts: does everything, measures nothing well */
+    uint32_t round;
+    const char *directory; /* for the case's files, on the disk of the results */
+    struct bench_result *result;
+};
+
+struct bench_arm {
+    const char *name; /* NULL: the end of the list */
+    void (*run)(struct bench_run *run);
+    const void *plan;
+    bool own_work; /* does another amount of work: only rates are compared */
+};
+
+/* In each round: throughput of arm by throughput of base, a figure of arm. */
+struct bench_ratio {
+    const char *metric; /* NULL: the end of the list */
+    const char *arm;
+    const char *base;
+};
+
+struct bench_target {
+    const char *arm; /* NULL: the end of the list */
+    const char *metric;
+    double value; /* at least, or at most where less is better */
+};
+
+struct bench_case {
+    const char *name;
+    const char *what; /* one sentence */
+    struct bench_arm arms[BENCH_ARMS_MAX + 1];
+    struct bench_ratio ratios[BENCH_RATIOS_MAX + 1];
+    struct bench_target targets[BENCH_TARGETS_MAX + 1];
+    /* Once, before the rounds, in a process of its own: makes files. May be NULL. */
+    void (*prepare)(struct bench_run *run);
+    const void *prepare_plan;
+};
+
+struct bench_metric {
+    const char *name;
+    const char *unit;
+    bool more_is_better;
+};
+
+/* NULL: there is no such metric. */
+const struct bench_metric *bench_metric_find(const char *name);
+
+/* ---- for arms -------------------------------------------------------------------------- */
+
+void bench_figure(struct bench_run *run, const char *metric, double value);
+void bench_setting(struct bench_run *run, const char *name, int64_t count);
+void bench_setting_text(struct bench_run *run, const char *name, const char *text);
+
+_Noreturn void bench_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Fails with what was done and why it did not work. */
+void bench_check(klane_err_t err, const char *what);
+
+/* Fails unless the two are equal. */
+void bench_check_count(uint64_t actual, uint64_t expected, const char *what);
+
+static inline uint64_t bench_count(const struct bench_run *run, uint64_t count, uint64_t quick)
+{
+    return run->quick ? quick : count;
+}
+
+static inline int64_t bench_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* The clock of an arm: time that passed and time of all processors. */
+struct bench_meter {
+    int64_t wall_ns;
+    int64_t cpu_ns;
+};
+
+void bench_meter_start(struct bench_meter *meter);
+void bench_meter_stop(struct bench_meter *meter);
+
+/* The figures `throughput` and `cpu`, and the work. */
+void bench_meter_report(const struct bench_meter *meter, struct bench_run *run, uint64_t records);
+
+/* ---- for main -------------------------------------------------------------------------- */
+
+/* One metric of one arm over all rounds. */
+struct bench_series {
+    const char *metric;
+    uint32_t count;
+    double values[BENCH_ROUNDS_MAX];
+};
+
+struct bench_arm_outcome {
+    struct bench_result last; /* of its last round: the settings */
+    uint32_t series_count;
+    struct bench_series series[BENCH_FIGURES_MAX + BENCH_RATIOS_MAX + 1];
+};
+
+struct bench_outcome {
+    struct bench_arm_outcome arms[BENCH_ARMS_MAX];
+};
+
+/* Run a case. False: an arm failed, or the arms did not do the same work; it was said so on
+ * stderr. */
+bool bench_case_run(const struct bench_case *benchmark, uint32_t rounds, bool quick,
+                    const char *directory, struct bench_outcome *outcome);
+
+#endif

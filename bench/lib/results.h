@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The results as JSON: a list of objects, one for each metric of each arm of each case. */
+#ifndef KLANE_BENCH_LIB_RESULTS_H
+#define KLANE_BENCH_LIB_RESULTS_H
+
+#include "lib/harness.h"
+
+struct results;
+
+struct results *results_create(uint32_t rounds, bool quick);
+
+void results_add(struct results *results, const struct bench_case *benchmark,
+                 const struct bench_outcome *outcome);
+
+/* False: it could not be written. */
+bool results_write(const struct results *results, const char *path);
+
+void results_destroy(struct results *results);
+
+#endif

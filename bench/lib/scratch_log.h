@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Logs in files: klane's embedded log, and a plain SQLite table of the same records to hold it
+ * against, with the same durability. Whatever fails, fails the arm. */
+#ifndef KLANE_BENCH_LIB_SCRATCH_LOG_H
+#define KLANE_BENCH_LIB_SCRATCH_LOG_H
+
+#include "lib/drive.h"
+
+#include <klane/sqlite.h>
+
+#include <sqlite3.h>
+
+enum { SCRATCH_BATCH = 1000, SCRATCH_PATH_MAX = 640 };
+
+/* The file of this name in the arm's folder. */
+void scratch_path(const struct bench_run *run, const char *name, char path[SCRATCH_PATH_MAX]);
+
+/* The settings that say where the file is. */
+void scratch_settings(struct bench_run *run);
+
+struct klane_sqlite *scratch_log_open(const char *path);
+
+/* Append records with keys drawn uniformly from 0 to keys - 1, SCRATCH_BATCH in a transaction. */
+void scratch_log_fill(struct klane_sqlite *log, uint64_t records, uint64_t keys);
+
+/* The plain table: write-ahead log, every commit synced, as many pages before a checkpoint. */
+sqlite3 *scratch_table_open(const char *path);
+void scratch_table_fill(sqlite3 *table, uint64_t records, uint64_t keys);
+
+/* Read everything in order; returns the number of records. */
+uint64_t scratch_table_read(sqlite3 *table);
+
+#endif
