@@ -162,6 +162,13 @@ static inline bool runtime_started(const struct klane_runtime *runtime)
     return runtime_state(runtime) != RUNTIME_NEW;
 }
 
+/* Workers and takers: nothing more comes. */
+static inline bool runtime_is_closing(const struct klane_runtime *runtime)
+{
+    /* Relaxed: the idle seats' fences order it where it counts. */
+    return atomic_load_explicit(&runtime->closing, memory_order_relaxed);
+}
+
 /* control.c */
 void *control_main(void *runtime);
 /* Take back from the ring what may not start any more. */

@@ -48,12 +48,6 @@ bool klane_token_cancelled(struct klane_runtime *runtime, klane_token_t token)
 
 /* ---- own threads ------------------------------------------------------------------------- */
 
-static bool is_closing(const struct klane_runtime *runtime)
-{
-    /* Relaxed: the idle list's fences order it where it counts. */
-    return atomic_load_explicit(&runtime->closing, memory_order_relaxed);
-}
-
 /* What is left until end_ms, -1 if that is never. */
 static int64_t left_until(int64_t end_ms)
 {
@@ -76,14 +70,15 @@ static struct klane_slot *wait_for_slot(struct klane_runtime *runtime, int64_t e
     /* More threads inside than there are seats: these look now and then. */
     while ((seat = idle_seat_take(&runtime->idle)) == -1) {
         slot = ready_pop(&runtime->ready);
-        if (slot != NULL || is_closing(runtime) || left_until(end_ms) == 0)
+        if (slot != NULL || runtime_is_closing(runtime) || left_until(end_ms) == 0)
             return slot;
         nanosleep(&pause, NULL);
     }
     idle_search_begin(&runtime->idle, seat);
-    while ((slot = ready_pop(&runtime->ready)) == NULL && !is_closing(runtime) && left_ms != 0) {
+    while ((slot = ready_pop(&runtime->ready)) == NULL && !runtime_is_closing(runtime) &&
+           left_ms != 0) {
         idle_prepare(&runtime->idle, seat);
-        if (!ready_is_empty(&runtime->ready) || is_closing(runtime))
+        if (!ready_is_empty(&runtime->ready) || runtime_is_closing(runtime))
             idle_cancel(&runtime->idle, seat);
         else
             idle_sleep(&runtime->idle, seat, left_ms);
@@ -122,7 +117,7 @@ klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *recor
         if (slot == NULL)
             slot = wait_for_slot(runtime, end_ms);
         if (slot == NULL)
-            return is_closing(runtime) ? KLANE_ERR_STOPPED : KLANE_ERR_TIMEOUT;
+            return runtime_is_closing(runtime) ? KLANE_ERR_STOPPED : KLANE_ERR_TIMEOUT;
         slot = startable(runtime, slot);
     } while (slot == NULL);
     slot_left_ring(runtime);

@@ -160,12 +160,6 @@ static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, ui
     return NULL;
 }
 
-static bool is_closing(const struct klane_runtime *runtime)
-{
-    /* Relaxed: the idle list's fences order it where it counts. */
-    return atomic_load_explicit(&runtime->closing, memory_order_relaxed);
-}
-
 /* Whether this worker is one too many, as a slow one came back. */
 static bool is_surplus(struct worker *worker)
 {
@@ -210,7 +204,7 @@ static struct klane_slot *search(struct worker *worker)
     for (;;) {
         for (uint32_t i = 0; i <= runtime->spin_rounds; i++) {
             slot = ready_pop(&runtime->ready);
-            if (slot != NULL || is_closing(runtime))
+            if (slot != NULL || runtime_is_closing(runtime))
                 return found(runtime, worker->seat, slot);
             if (!idle_is_only_searcher(&runtime->idle))
                 break;
@@ -218,7 +212,7 @@ static struct klane_slot *search(struct worker *worker)
         }
         tell_what_is_quiet(worker);
         idle_prepare(&runtime->idle, worker->seat);
-        if (!ready_is_empty(&runtime->ready) || is_closing(runtime))
+        if (!ready_is_empty(&runtime->ready) || runtime_is_closing(runtime))
             idle_cancel(&runtime->idle, worker->seat);
         else
             idle_sleep(&runtime->idle, worker->seat, -1);

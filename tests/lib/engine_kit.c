@@ -73,6 +73,21 @@ void kit_start(struct kit *kit)
     assert_int_equal(klane_start(kit->runtime), KLANE_OK);
 }
 
+void kit_start_route(struct kit *kit, int64_t retry_delay_ms, uint32_t slow_ms)
+{
+    struct klane_route route;
+
+    kit_create(kit);
+    klane_route_init(&route, sizeof(route));
+    route.topic = "t";
+    route.handler = kit_handle;
+    route.context = kit;
+    route.retry_delay_ms = retry_delay_ms;
+    route.slow_ms = slow_ms;
+    assert_int_equal(klane_route(kit->runtime, &route), KLANE_OK);
+    assert_int_equal(klane_start(kit->runtime), KLANE_OK);
+}
+
 void kit_open(struct kit *kit)
 {
     pthread_mutex_lock(&kit->lock);

@@ -63,6 +63,9 @@ void kit_create(struct kit *kit);
 /* Make the runtime with the kit's handler for all keys, and start it. */
 void kit_start(struct kit *kit);
 
+/* The same with these in its route. */
+void kit_start_route(struct kit *kit, int64_t retry_delay_ms, uint32_t slow_ms);
+
 /* Stop, wait and destroy; whatever is still held back is let go first. */
 void kit_end(struct kit *kit);
 

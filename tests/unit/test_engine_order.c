@@ -237,7 +237,6 @@ static void the_exact_key_wins_then_the_longest_prefix_then_the_topic(void **sta
 
 static void slow_handlers_get_spare_workers_beside_them(void **state)
 {
-    struct klane_route route;
     struct kit kit;
 
     (void)state;
@@ -245,15 +244,8 @@ static void slow_handlers_get_spare_workers_beside_them(void **state)
     kit.options.workers = 2;
     kit.options.workers_max = 4;
     kit.gate = "(null)";
-    kit_create(&kit);
-    klane_route_init(&route, sizeof(route));
-    route.topic = "t";
-    route.handler = kit_handle;
-    route.context = &kit;
-    route.slow_ms = 20;
     kit.by_offset = true;
-    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_start_route(&kit, 1000, 20);
     kit_append(&kit, 0, NULL);
     kit_append(&kit, 0, NULL);
     kit_wait_started(&kit, 2);
@@ -367,7 +359,6 @@ static enum klane_outcome take_long(struct kit *kit, const struct klane_record *
 
 static void a_lane_of_slow_records_leaves_workers_for_the_others(void **state)
 {
-    struct klane_route route;
     struct kit kit;
 
     (void)state;
@@ -375,14 +366,7 @@ static void a_lane_of_slow_records_leaves_workers_for_the_others(void **state)
     kit.options.workers = 1;
     kit.options.workers_max = 3;
     kit.act = take_long;
-    kit_create(&kit);
-    klane_route_init(&route, sizeof(route));
-    route.topic = "t";
-    route.handler = kit_handle;
-    route.context = &kit;
-    route.slow_ms = 4;
-    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_start_route(&kit, 1000, 4);
     for (int i = 0; i < 40; i++) {
         kit_append(&kit, 0, "slow");
         kit_append(&kit, 0, "fast");

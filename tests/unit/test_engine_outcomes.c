@@ -76,20 +76,12 @@ static enum klane_outcome bare_retry(struct kit *kit, const struct klane_record 
 static void a_bare_retry_waits_for_the_routes_delay(void **state)
 {
     struct kit kit;
-    struct klane_route route;
     struct timespec begin, end;
 
     (void)state;
     kit_init(&kit, 1);
     kit.act = bare_retry;
-    kit_create(&kit);
-    klane_route_init(&route, sizeof(route));
-    route.topic = "t";
-    route.handler = kit_handle;
-    route.context = &kit;
-    route.retry_delay_ms = 50;
-    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_start_route(&kit, 50, 1000);
     clock_gettime(CLOCK_MONOTONIC, &begin);
     kit_append(&kit, 0, "a");
 
@@ -140,19 +132,11 @@ static enum klane_outcome nonsense(struct kit *kit, const struct klane_record *r
 static void an_undefined_outcome_is_a_retry_and_logged(void **state)
 {
     struct kit kit;
-    struct klane_route route;
 
     (void)state;
     kit_init(&kit, 1);
     kit.act = nonsense;
-    kit_create(&kit);
-    klane_route_init(&route, sizeof(route));
-    route.topic = "t";
-    route.handler = kit_handle;
-    route.context = &kit;
-    route.retry_delay_ms = 1;
-    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_start_route(&kit, 1, 1000);
     kit_append(&kit, 0, "a");
     kit_append(&kit, 0, "b");
 
@@ -287,19 +271,11 @@ static enum klane_outcome later_without_token(struct kit *kit, const struct klan
 static void later_without_a_token_is_a_retry(void **state)
 {
     struct kit kit;
-    struct klane_route route;
 
     (void)state;
     kit_init(&kit, 1);
     kit.act = later_without_token;
-    kit_create(&kit);
-    klane_route_init(&route, sizeof(route));
-    route.topic = "t";
-    route.handler = kit_handle;
-    route.context = &kit;
-    route.retry_delay_ms = 0;
-    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_start_route(&kit, 0, 1000);
     kit_append(&kit, 0, "a");
 
     kit_wait_ended(&kit, 2);
@@ -324,20 +300,12 @@ static enum klane_outcome later_then_retry(struct kit *kit, const struct klane_r
 static void another_outcome_after_later_takes_the_token_back(void **state)
 {
     struct kit kit;
-    struct klane_route route;
 
     (void)state;
     later.count = 0;
     kit_init(&kit, 1);
     kit.act = later_then_retry;
-    kit_create(&kit);
-    klane_route_init(&route, sizeof(route));
-    route.topic = "t";
-    route.handler = kit_handle;
-    route.context = &kit;
-    route.retry_delay_ms = 0;
-    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_start_route(&kit, 0, 1000);
     kit_append(&kit, 0, "a");
 
     kit_wait_done(&kit, 1);

@@ -209,7 +209,7 @@ static klane_err_t found_partition(struct sqlite_reader *reader, const struct so
     return find_begin(reader, partition, was_missing, next);
 }
 
-static void free_partitions(struct sqlite_partitions *partitions)
+void sqlite_partitions_free(struct sqlite_partitions *partitions)
 {
     struct sqlite_partition *partition;
 
@@ -252,7 +252,7 @@ static klane_err_t find_topic(struct sqlite_reader *reader, const struct source_
     sqlite3_reset(find_partitions);
     sqlite3_reset(find);
     if (err != KLANE_OK)
-        free_partitions(partitions);
+        sqlite_partitions_free(partitions);
     return err;
 }
 

@@ -195,8 +195,10 @@ klane_err_t sqlite_reader_init(struct sqlite_reader *reader, const char *path, c
 /* Not while the helper thread runs. */
 void sqlite_reader_deinit(struct sqlite_reader *reader);
 
-
 /* Control: the record at run->offered, which then moves on. False: the run is empty. */
 bool sqlite_run_next(struct sqlite_run *run, struct source_record *record);
+
+/* Frees every partition of the list, which is empty then. */
+void sqlite_partitions_free(struct sqlite_partitions *partitions);
 
 #endif

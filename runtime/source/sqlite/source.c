@@ -579,16 +579,6 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
     return KLANE_OK;
 }
 
-static void free_partitions(struct sqlite_partitions *partitions)
-{
-    struct sqlite_partition *partition;
-
-    while ((partition = STAILQ_FIRST(partitions)) != NULL) {
-        STAILQ_REMOVE_HEAD(partitions, control.all);
-        free(partition);
-    }
-}
-
 static void source_destroy(struct klane_source *base)
 {
     struct sqlite_source *source = source_of(base);
@@ -596,8 +586,8 @@ static void source_destroy(struct klane_source *base)
     notify_remove(&source->notify);
     if (source->helper != NULL)
         helper_destroy(source->helper);
-    free_partitions(&source->partitions);
-    free_partitions(&source->find.partitions);
+    sqlite_partitions_free(&source->partitions);
+    sqlite_partitions_free(&source->find.partitions);
     for (size_t i = 0; source->runs != NULL && i < RUNS; i++)
         free(source->runs[i].bytes);
     free(source->runs);
