@@ -74,7 +74,10 @@ extern "C" {
     X(KLANE_ERR_FULL, 15, "the disk is full")                                                    \
     X(KLANE_ERR_READ_ONLY, 16, "the log is read-only")                                           \
     X(KLANE_ERR_CORRUPT, 17, "the log is damaged or not a log of klane's")                       \
-    X(KLANE_ERR_VERSION, 18, "the log was written by a newer version")
+    X(KLANE_ERR_VERSION, 18, "the log or a library is of a version that does not fit")           \
+    X(KLANE_ERR_UNREACHABLE, 19, "the log cannot be reached")                                    \
+    X(KLANE_ERR_DENIED, 20, "access was refused")                                                \
+    X(KLANE_ERR_OUT_OF_RANGE, 21, "the offset to begin at is unknown or not in the log")
 
 typedef enum klane_err {
 #define KLANE_ERROR_VALUE(name, value, text) name = (value),
@@ -197,7 +200,8 @@ enum klane_event_type {
     KLANE_EVENT_SLOW_HANDLER = 9,  /**< A handler runs longer than slow_ms; value: ms so far. */
     KLANE_EVENT_SPARE_STARTED = 10, /**< A spare worker was started; value: workers now. */
     KLANE_EVENT_CAUGHT_UP = 11,    /**< All of every partition is taken in and finished. */
-    KLANE_EVENT_OUT_OF_RANGE = 12, /**< The committed offset is no longer in the log. */
+    KLANE_EVENT_OUT_OF_RANGE = 12, /**< offset, the next to read, is not in the log; value: where
+                                        it goes on. Lower than offset: as a new assignment. */
     KLANE_EVENT_SOURCE_ERROR = 13, /**< The source failed and tries again; message: why. */
     KLANE_EVENT_FATAL = 14         /**< The runtime stops; message: why. */
 };
@@ -322,7 +326,8 @@ enum klane_null_keys {
 enum klane_begin {
     KLANE_BEGIN_EARLIEST = 0,
     KLANE_BEGIN_LATEST = 1,
-    KLANE_BEGIN_TIME = 2 /**< The first record whose timestamp is begin_time_ms or later. */
+    KLANE_BEGIN_TIME = 2, /**< The first record whose timestamp is begin_time_ms or later. */
+    KLANE_BEGIN_ERROR = 3 /**< Nowhere: the runtime stops as fatal. */
 };
 
 /**
@@ -342,9 +347,13 @@ struct klane_topic {
     enum klane_null_keys null_keys;
     klane_key_fn key; /**< Default: NULL, the record's own key. */
     void *key_context;
-    enum klane_begin begin; /**< Where a group begins that has committed nothing, or whose
-                                 committed offset is not in the log any more. */
+    enum klane_begin begin; /**< Where a group begins that has committed nothing. Default: the
+                                 earliest record. */
     int64_t begin_time_ms;
+    enum klane_begin out_of_range; /**< Where it goes on when the next offset is not in the log:
+                                        retention passed it, or the log was cut or made anew.
+                                        Default: the earliest record, so that nothing that the log
+                                        holds is left out. */
 };
 
 KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);

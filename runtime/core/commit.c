@@ -44,14 +44,38 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
     return commit->sent;
 }
 
+/* No longer part of the commit that is out. */
+static void unsend(struct commit *commit, struct klane_assignment *assignment)
+{
+    struct klane_assignment **link;
+
+    for (link = &commit->sent; assignment->committing != -1; link = &(*link)->committing_next) {
+        if (*link != assignment)
+            continue;
+        *link = assignment->committing_next;
+        assignment->committing = -1;
+        break;
+    }
+}
+
+void commit_refuse(struct commit *commit, struct klane_assignment *assignment)
+{
+    KLANE_ASSERT(commit->out);
+    KLANE_ASSERT(assignment->committing != -1);
+    unsend(commit, assignment);
+    commit_mark(commit, assignment);
+    commit->refused = true;
+}
+
 void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms)
 {
     KLANE_ASSERT(commit->out);
     commit->out = false;
-    if (!acknowledged) {
+    if (!acknowledged || commit->refused)
         commit->not_before_ms = now_ms + COMMIT_RETRY_MS;
+    if (!acknowledged)
         commit_hurry(commit);
-    }
+    commit->refused = false;
     while (commit->sent != NULL) {
         struct klane_assignment *assignment = commit->sent;
 
@@ -77,11 +101,5 @@ void commit_forget(struct commit *commit, struct klane_assignment *assignment)
         assignment->dirty = false;
         break;
     }
-    for (link = &commit->sent; assignment->committing != -1; link = &(*link)->committing_next) {
-        if (*link != assignment)
-            continue;
-        *link = assignment->committing_next;
-        assignment->committing = -1;
-        break;
-    }
+    unsend(commit, assignment);
 }

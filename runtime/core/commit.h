@@ -25,6 +25,7 @@ struct commit {
     struct klane_assignment *dirty; /* what may have a new base; by dirty_next */
     struct klane_assignment *sent;  /* the commit that is out; by committing_next */
     bool out;
+    bool refused; /* some part of the commit that is out was refused */
 };
 
 static inline void commit_init(struct commit *commit, uint32_t interval_ms, uint32_t records)
@@ -52,6 +53,9 @@ void commit_hurry(struct commit *commit);
 
 /* Take from the dirty what has a new base, as the commit that is now out. NULL: nothing has. */
 struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms);
+
+/* The assignment's part of the commit that is out has failed: it is dirty again. */
+void commit_refuse(struct commit *commit, struct klane_assignment *assignment);
 
 /* The commit that is out was answered: each of its assignments is committed, or dirty again. */
 void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms);

@@ -216,6 +216,11 @@ void core_end(struct core *core, struct klane_assignment *assignment, int64_t en
     if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
         return;
     assignment->end = end;
+    if (end > assignment->offsets.frontier) {
+        KLANE_MARK("the log ends in a hole");
+        offsets_reach(&assignment->offsets, end);
+        commit_mark(&core->commit, assignment);
+    }
     if (assignment->behind) {
         assignment->behind = false;
         core->behind--;
@@ -243,6 +248,12 @@ struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms)
     if (commit_due_ms(&core->commit, core->settling > 0) > now_ms)
         return NULL;
     return commit_send(&core->commit, now_ms);
+}
+
+void core_uncommitted(struct core *core, struct klane_assignment *assignment)
+{
+    commit_refuse(&core->commit, assignment);
+    core->counts.commits_failed++;
 }
 
 void core_committed(struct core *core, bool acknowledged, int64_t now_ms)

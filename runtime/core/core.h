@@ -111,6 +111,9 @@ void core_given_up(struct core *core, struct klane_assignment *assignment);
  * it. At most once for a slot. */
 void core_overdue(struct core *core, struct klane_slot *slot, int64_t now_ms);
 
+/* Of the commit that is out, this assignment's part was refused: it is sent again in time. */
+void core_uncommitted(struct core *core, struct klane_assignment *assignment);
+
 /* The answer to the commit that is out. */
 void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
 

@@ -88,6 +88,12 @@ void offsets_add(struct offsets *offsets, struct klane_slot *slot)
     offsets->end++;
 }
 
+void offsets_reach(struct offsets *offsets, int64_t end)
+{
+    if (end > offsets->frontier)
+        offsets->frontier = end;
+}
+
 /* Sequences wrap around: what counts is the distance from the oldest place in use. */
 static bool in_ring(const struct offsets *offsets, const struct klane_slot *slot)
 {

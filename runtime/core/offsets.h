@@ -24,7 +24,7 @@ struct offsets {
     uint32_t first;    /* sequence of the oldest place in use */
     uint32_t end;      /* sequence of the next place */
     struct lane_heap heads;
-    int64_t frontier; /* one past the highest offset taken in */
+    int64_t frontier; /* everything below was taken in, or is a hole */
     int64_t limit;
 };
 
@@ -40,6 +40,9 @@ bool offsets_reserve(struct offsets *offsets, uint32_t unfinished);
 
 /* A record was taken in; its slot is the last of its lane. Offsets rise. */
 void offsets_add(struct offsets *offsets, struct klane_slot *slot);
+
+/* Nothing more comes below end: what is missing there is a hole. */
+void offsets_reach(struct offsets *offsets, int64_t end);
 
 /* The slot has left its lane's list and is settled: finished, or spoken for by offsets_abandon().
  * The lane's list is as it is without it. */

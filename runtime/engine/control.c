@@ -297,13 +297,16 @@ static int64_t next_due_ms(const struct klane_runtime *runtime)
 {
     const struct control *control = &runtime->control;
     int64_t due_ms = core_next_due_ms(&control->core);
+    int64_t source_ms = runtime->source->ops->due_ms(runtime->source);
     int64_t quiet_ms = control->now_ms + runtime->options.commit_interval_ms;
 
+    if (source_ms < due_ms)
+        due_ms = source_ms;
     if (control->stopping && control->stop_deadline_ms < due_ms)
         due_ms = control->stop_deadline_ms;
     if (control->core.commit.out && control->commit_alarm_ms < due_ms)
         due_ms = control->commit_alarm_ms;
-    if (control->refused)
+    if (control->refused && clock_after(control->now_ms, REFUSED_AGAIN_MS) < due_ms)
         due_ms = clock_after(control->now_ms, REFUSED_AGAIN_MS);
     if (core_is_empty(&control->core))
         return due_ms;

@@ -67,21 +67,28 @@ static void refused(struct klane_runtime *runtime, const char *topic, int32_t pa
     event_by_name(runtime, &event);
 }
 
+static const struct source_topic *intake_topic(struct klane_intake *intake, const char *name)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+    const struct topic *topic = routes_resolve(&runtime->routes, name);
+
+    return topic == NULL ? NULL : &runtime->source_topics[topic->index];
+}
+
 static struct klane_assignment *intake_assigned(struct klane_intake *intake, const char *name,
                                                 int32_t partition, int64_t begin,
                                                 bool is_committed, void *own)
 {
     struct klane_runtime *runtime = runtime_of(intake);
     struct control *control = &runtime->control;
-    struct topic *topic = routes_find(&runtime->routes, name);
+    struct topic *topic = routes_resolve(&runtime->routes, name);
     struct klane_assignment *assignment;
     uint32_t epoch;
 
-    KLANE_ASSERT(topic != NULL);
     /* Nothing new begins any more, though the source may ask again. */
     if (control->stopping)
         return NULL;
-    epoch = fences_open(runtime->fences);
+    epoch = topic == NULL ? 0 : fences_open(runtime->fences);
     if (epoch == 0) {
         refused(runtime, name, partition);
         return NULL;
@@ -182,6 +189,16 @@ static void intake_lost(struct klane_intake *intake, struct klane_assignment *as
     control_reclaim(runtime);
 }
 
+static void intake_uncommitted(struct klane_intake *intake, struct klane_assignment *assignment,
+                               klane_err_t err, const char *message)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+
+    control_event(runtime, KLANE_EVENT_COMMIT_FAILED, err, assignment, assignment->committing, 0,
+                  message);
+    core_uncommitted(&runtime->control.core, assignment);
+}
+
 static void intake_committed(struct klane_intake *intake, klane_err_t err)
 {
     struct klane_runtime *runtime = runtime_of(intake);
@@ -196,22 +213,21 @@ static void intake_committed(struct klane_intake *intake, klane_err_t err)
 }
 
 static void intake_out_of_range(struct klane_intake *intake, const char *topic, int32_t partition,
-                                int64_t committed, int64_t begin)
+                                int64_t offset, int64_t begin)
 {
     struct klane_runtime *runtime = runtime_of(intake);
     struct klane_event event = {
         .type = KLANE_EVENT_OUT_OF_RANGE,
         .topic = topic,
         .partition = partition,
-        .offset = committed,
+        .offset = offset,
         .value = begin,
-        .message = "the committed offset is not in the log; value says where it goes on",
+        .message = "the next offset is not in the log; value says where it goes on",
     };
 
     observe_log(&runtime->observe, KLANE_LOG_WARNING,
-                "%s [%" PRId32 "]: committed offset %" PRId64 " is not in the log; going on at "
-                "%" PRId64,
-                topic, partition, committed, begin);
+                "%s [%" PRId32 "]: offset %" PRId64 " is not in the log; going on at %" PRId64,
+                topic, partition, offset, begin);
     event_by_name(runtime, &event);
 }
 
@@ -229,8 +245,8 @@ static void intake_error(struct klane_intake *intake, klane_err_t err, const cha
     };
 
     /* Not there yet is an answer too: who waits for the end of everything need not wait for it. */
-    if (err == KLANE_ERR_NOT_FOUND && topic != NULL && routes_find(&runtime->routes, topic))
-        routes_find(&runtime->routes, topic)->met = true;
+    if (err == KLANE_ERR_NOT_FOUND && topic != NULL)
+        routes_met(&runtime->routes, topic);
     observe_log(&runtime->observe, KLANE_LOG_WARNING, "source: %s", message);
     event_by_name(runtime, &event);
 }
@@ -246,11 +262,13 @@ static void intake_closed(struct klane_intake *intake)
 }
 
 const struct klane_intake_ops intake_ops = {
+    .topic = intake_topic,
     .assigned = intake_assigned,
     .record = intake_record,
     .end = intake_end,
     .revoke = intake_revoke,
     .lost = intake_lost,
+    .uncommitted = intake_uncommitted,
     .committed = intake_committed,
     .out_of_range = intake_out_of_range,
     .error = intake_error,

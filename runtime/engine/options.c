@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options, topics and routes as the program gives them. Upholds: a structure of an older or newer
- * caller is read only as far as both know it; what is wrong is named. */
+/* Options, topics and routes as the program gives them. Upholds: what is wrong is named. */
 #include "engine/options.h"
+
+#include "base/given.h"
 
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #define WORKERS_MAX 1000U
 #define RECORDS_MIN 16U
 #define RECORDS_MAX (1U << 24)
 #define STACK_MIN (64U * 1024)
-
-#define COPY_OUT(target, size, defaults)                                                         \
-    do {                                                                                         \
-        if ((target) != NULL && (size) >= sizeof(uint32_t)) {                                    \
-            memset((target), 0, (size));                                                         \
-            memcpy((target), &(defaults),                                                        \
-                   (size) < sizeof(defaults) ? (size) : sizeof(defaults));                       \
-            (target)->struct_size = (uint32_t)(size);                                            \
-        }                                                                                        \
-    } while (0)
 
 static uint32_t processors(void)
 {
@@ -49,14 +39,14 @@ void klane_options_init(struct klane_options *options, size_t options_size)
         .name = "klane",
     };
 
-    COPY_OUT(options, options_size, defaults);
+    given_init(options, options_size, &defaults, sizeof(defaults));
 }
 
 void klane_topic_init(struct klane_topic *topic, size_t topic_size)
 {
     const struct klane_topic defaults = {.order = KLANE_ORDER_KEY};
 
-    COPY_OUT(topic, topic_size, defaults);
+    given_init(topic, topic_size, &defaults, sizeof(defaults));
 }
 
 void klane_route_init(struct klane_route *route, size_t route_size)
@@ -64,21 +54,7 @@ void klane_route_init(struct klane_route *route, size_t route_size)
     const struct klane_route defaults = {
         .match = KLANE_MATCH_ALL, .retry_delay_ms = 1000, .slow_ms = 1000};
 
-    COPY_OUT(route, route_size, defaults);
-}
-
-bool options_copy(void *target, size_t target_size, const void *given, uint32_t given_size)
-{
-    const unsigned char *bytes = given;
-
-    if (given_size < sizeof(uint32_t))
-        return false;
-    /* A newer caller's fields that this version does not know must be unset. */
-    for (size_t i = target_size; i < given_size; i++)
-        if (bytes[i] != 0)
-            return false;
-    memcpy(target, given, given_size < target_size ? given_size : target_size);
-    return true;
+    given_init(route, route_size, &defaults, sizeof(defaults));
 }
 
 static klane_err_t complain(char *errstr, size_t errstr_size, const char *format, ...)
@@ -128,7 +104,7 @@ klane_err_t options_take(struct klane_options *options, const struct klane_optio
                          char *errstr, size_t errstr_size)
 {
     klane_options_init(options, sizeof(*options));
-    if (given != NULL && !options_copy(options, sizeof(*options), given, given->struct_size))
+    if (given != NULL && !given_copy(options, sizeof(*options), given))
         return complain(errstr, errstr_size,
                         "options have a struct_size of %u; call klane_options_init() first, and "
                         "set no option that this version does not know",

@@ -9,15 +9,34 @@
 
 #define TOPIC_NAME_MAX 249 /* Kafka's limit, kept by every source */
 
+static void topic_free(struct topic *topic)
+{
+    free((char *)(uintptr_t)topic->core.name);
+    free(topic);
+}
+
+static void pattern_free(struct topic *pattern)
+{
+    struct topic *topic, *next;
+
+    for (topic = pattern->brought; topic != NULL; topic = next) {
+        next = topic->brought;
+        topic_free(topic);
+    }
+    if (pattern->pattern != NULL)
+        regfree(pattern->pattern);
+    free(pattern->pattern);
+}
+
 void routes_deinit(struct routes *routes)
 {
     for (uint32_t i = 0; i < routes->topic_count; i++) {
         struct topic *topic = routes->topics[i];
 
-        free((char *)(uintptr_t)topic->core.name);
+        pattern_free(topic);
         free(topic->keyed);
         free(topic->prefix_sizes);
-        free(topic);
+        topic_free(topic);
     }
     for (uint32_t i = 0; i < routes->route_count; i++)
         free(routes->routes[i].key);
@@ -26,12 +45,60 @@ void routes_deinit(struct routes *routes)
     *routes = (struct routes){0};
 }
 
-struct topic *routes_find(const struct routes *routes, const char *name)
+static struct topic *topic_find(const struct routes *routes, const char *name)
 {
     for (uint32_t i = 0; i < routes->topic_count; i++)
         if (strcmp(routes->topics[i]->core.name, name) == 0)
             return routes->topics[i];
     return NULL;
+}
+
+/* The pattern's rules and routes under a name of its own; the tables stay the pattern's. */
+static struct topic *topic_bring(struct topic *pattern, const char *name)
+{
+    struct topic *topic = malloc(sizeof(*topic));
+
+    if (topic == NULL)
+        return NULL;
+    *topic = *pattern;
+    topic->core.name = strdup(name);
+    if (topic->core.name == NULL) {
+        free(topic);
+        return NULL;
+    }
+    topic->rules.name = topic->core.name;
+    topic->pattern = NULL;
+    topic->brought = pattern->brought;
+    pattern->brought = topic;
+    pattern->met = true;
+    return topic;
+}
+
+struct topic *routes_resolve(struct routes *routes, const char *name)
+{
+    struct topic *topic = topic_find(routes, name);
+
+    if (topic != NULL && topic->pattern == NULL)
+        return topic;
+    for (uint32_t i = 0; i < routes->topic_count; i++) {
+        struct topic *pattern = routes->topics[i];
+
+        if (pattern->pattern == NULL || regexec(pattern->pattern, name, 0, NULL, 0) != 0)
+            continue;
+        for (topic = pattern->brought; topic != NULL; topic = topic->brought)
+            if (strcmp(topic->core.name, name) == 0)
+                return topic;
+        return topic_bring(pattern, name);
+    }
+    return NULL;
+}
+
+void routes_met(struct routes *routes, const char *name)
+{
+    struct topic *topic = topic_find(routes, name);
+
+    if (topic != NULL)
+        topic->met = true;
 }
 
 bool routes_all_met(const struct routes *routes)
@@ -57,7 +124,7 @@ static bool name_is_valid(const char *name)
 static struct topic *topic_get(struct routes *routes, struct klane_runtime *runtime,
                                const char *name)
 {
-    struct topic *topic = routes_find(routes, name), **topics;
+    struct topic *topic = topic_find(routes, name), **topics;
 
     if (topic != NULL)
         return topic;
@@ -77,6 +144,7 @@ static struct topic *topic_get(struct routes *routes, struct klane_runtime *runt
     topic->rules.name = topic->core.name;
     topic->runtime = runtime;
     topic->fallback = -1;
+    topic->index = routes->topic_count;
     topics[routes->topic_count++] = topic;
     return topic;
 }
@@ -88,7 +156,8 @@ klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
 
     if (!name_is_valid(rules->name) || (unsigned)rules->order > KLANE_ORDER_NONE ||
         (unsigned)rules->null_keys > KLANE_NULL_KEYS_ORDERED ||
-        (unsigned)rules->begin > KLANE_BEGIN_TIME)
+        (unsigned)rules->begin > KLANE_BEGIN_ERROR ||
+        (unsigned)rules->out_of_range > KLANE_BEGIN_ERROR)
         return KLANE_ERR_INVALID;
     /* A key function that is never asked is a mistake of the program's. */
     if (rules->key != NULL && rules->order != KLANE_ORDER_KEY)
@@ -135,12 +204,11 @@ klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
 {
     struct topic *topic;
     struct route *grown, *route;
-    uint32_t index = 0;
     void *key = NULL;
 
     if (!route_is_valid(rules) || routes->route_count == ROUTES_MAX)
         return KLANE_ERR_INVALID;
-    topic = routes_find(routes, rules->topic);
+    topic = topic_find(routes, rules->topic);
     if (topic != NULL && route_is_twice(routes, topic, rules))
         return KLANE_ERR_EXISTS;
     grown = realloc(routes->routes, (routes->route_count + 1) * sizeof(*grown));
@@ -158,8 +226,6 @@ klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
         free(key);
         return KLANE_ERR_NOMEM;
     }
-    while (routes->topics[index] != topic)
-        index++;
     route = &routes->routes[routes->route_count++];
     *route = (struct route){
         .handler = rules->handler,
@@ -169,7 +235,7 @@ klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
         .match = rules->match,
         .retry_delay_ms = rules->retry_delay_ms,
         .slow_ms = rules->slow_ms,
-        .topic = index,
+        .topic = topic->index,
     };
     if (rules->match == KLANE_MATCH_ALL)
         topic->fallback = (int32_t)(routes->route_count - 1);
@@ -263,8 +329,34 @@ static bool topic_ready(const struct routes *routes, struct topic *topic)
     return true;
 }
 
-klane_err_t routes_ready(struct routes *routes, char *errstr, size_t errstr_size)
+static klane_err_t pattern_ready(struct topic *topic, char *errstr, size_t errstr_size)
 {
+    char why[128];
+    int failed;
+
+    if (topic->pattern != NULL)
+        return KLANE_OK; /* from a start that failed */
+    topic->pattern = malloc(sizeof(*topic->pattern));
+    if (topic->pattern == NULL) {
+        snprintf(errstr, errstr_size, "no memory for the pattern \"%s\"", topic->core.name);
+        return KLANE_ERR_NOMEM;
+    }
+    /* As librdkafka does it. */
+    failed = regcomp(topic->pattern, topic->core.name, REG_EXTENDED | REG_NOSUB);
+    if (failed == 0)
+        return KLANE_OK;
+    regerror(failed, topic->pattern, why, sizeof(why));
+    snprintf(errstr, errstr_size, "the pattern \"%s\" is wrong: %s", topic->core.name, why);
+    free(topic->pattern);
+    topic->pattern = NULL;
+    return KLANE_ERR_INVALID;
+}
+
+klane_err_t routes_ready(struct routes *routes, bool has_patterns, char *errstr,
+                         size_t errstr_size)
+{
+    klane_err_t err = KLANE_OK;
+
     if (routes->topic_count == 0) {
         snprintf(errstr, errstr_size, "no handler was registered");
         return KLANE_ERR_STATE;
@@ -273,7 +365,7 @@ klane_err_t routes_ready(struct routes *routes, char *errstr, size_t errstr_size
     for (uint32_t i = 0; i < routes->route_count; i++)
         if (routes->routes[i].slow_ms < routes->slow_ms_min)
             routes->slow_ms_min = routes->routes[i].slow_ms;
-    for (uint32_t i = 0; i < routes->topic_count; i++) {
+    for (uint32_t i = 0; i < routes->topic_count && err == KLANE_OK; i++) {
         if (routes->topics[i]->fallback == -1) {
             snprintf(errstr, errstr_size, "topic \"%s\" has no handler for all other keys",
                      routes->topics[i]->core.name);
@@ -284,6 +376,8 @@ klane_err_t routes_ready(struct routes *routes, char *errstr, size_t errstr_size
                      routes->topics[i]->core.name);
             return KLANE_ERR_NOMEM;
         }
+        if (has_patterns && routes->topics[i]->core.name[0] == '^')
+            err = pattern_ready(routes->topics[i], errstr, errstr_size);
     }
-    return KLANE_OK;
+    return err;
 }

@@ -2,13 +2,16 @@
 /* Topics, and which handler takes which key of them.
  *
  * Upholds: every record of a started runtime has exactly one handler: that of its exact key, else
- * of the longest matching prefix, else the topic's own. Written before start, read-only after. */
+ * of the longest matching prefix, else the topic's own. Written before start, read-only after,
+ * but for the topics that patterns bring, which are control's. */
 #ifndef KLANE_ENGINE_ROUTES_H
 #define KLANE_ENGINE_ROUTES_H
 
 #include "core/assignment.h"
 
 #include <klane/klane.h>
+
+#include <regex.h>
 
 struct klane_runtime;
 
@@ -27,6 +30,9 @@ struct topic {
     struct core_topic core; /* its name; first, so that a partition leads here */
     struct klane_runtime *runtime;
     struct klane_topic rules;
+    uint32_t index;      /* in routes.topics; of a topic that a pattern brought: the pattern's */
+    regex_t *pattern;    /* NULL: the name is the name */
+    struct topic *brought; /* control's: the topics that the pattern brought, by this link */
     bool met; /* control's: the source showed it, or said that there is none yet */
     bool stated;      /* by klane_topic(), not only by a route */
     int32_t fallback; /* route for all other keys; -1: none yet */
@@ -54,14 +60,20 @@ klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
 klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
                          const struct klane_route *route);
 
-/* Before start: sort what is looked up, and refuse what is incomplete. */
-klane_err_t routes_ready(struct routes *routes, char *errstr, size_t errstr_size);
+/* Before start: sort what is looked up, and refuse what is incomplete. has_patterns: names that
+ * begin with ^ are patterns. */
+klane_err_t routes_ready(struct routes *routes, bool has_patterns, char *errstr,
+                         size_t errstr_size);
+
+/* Control: a topic of this name, if it was registered, is known to be missing. */
+void routes_met(struct routes *routes, const char *name);
 
 /* Every topic was shown by the source, or is known to be missing. */
 bool routes_all_met(const struct routes *routes);
 
-/* The topic of this name, or NULL. */
-struct topic *routes_find(const struct routes *routes, const char *name);
+/* Control: the topic of this name: the one registered, else one that the first matching pattern
+ * brings. NULL: there is none, or no memory. */
+struct topic *routes_resolve(struct routes *routes, const char *name);
 
 /* The route of a record's key (NULL: none) in a topic. */
 uint16_t routes_match(const struct routes *routes, const struct topic *topic, const void *key,

@@ -5,6 +5,7 @@
  * still out; stop returns at once and may be called by a signal handler. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/given.h"
 #include "base/thread.h"
 #include "engine/engine.h"
 #include "engine/options.h"
@@ -222,7 +223,7 @@ klane_err_t klane_topic(struct klane_runtime *runtime, const struct klane_topic 
     if (err != KLANE_OK)
         return err;
     klane_topic_init(&topic, sizeof(topic));
-    if (!options_copy(&topic, sizeof(topic), given, given->struct_size))
+    if (!given_copy(&topic, sizeof(topic), given))
         return KLANE_ERR_INVALID;
     return routes_topic(&runtime->routes, runtime, &topic);
 }
@@ -235,7 +236,7 @@ klane_err_t klane_route(struct klane_runtime *runtime, const struct klane_route 
     if (err != KLANE_OK)
         return err;
     klane_route_init(&route, sizeof(route));
-    if (!options_copy(&route, sizeof(route), given, given->struct_size))
+    if (!given_copy(&route, sizeof(route), given))
         return KLANE_ERR_INVALID;
     return routes_route(&runtime->routes, runtime, &route);
 }
@@ -270,6 +271,8 @@ static klane_err_t source_start(struct klane_runtime *runtime, char *errstr, siz
 {
     struct routes *routes = &runtime->routes;
 
+    /* The last commit may take as long as the drain. */
+    runtime->control.intake.give_up_ms = 2 * runtime->options.drain_ms;
     runtime->source_topics = calloc(routes->topic_count, sizeof(*runtime->source_topics));
     if (runtime->source_topics == NULL)
         return KLANE_ERR_NOMEM;
@@ -278,6 +281,7 @@ static klane_err_t source_start(struct klane_runtime *runtime, char *errstr, siz
             .name = routes->topics[i]->core.name,
             .begin = routes->topics[i]->rules.begin,
             .begin_time_ms = routes->topics[i]->rules.begin_time_ms,
+            .out_of_range = routes->topics[i]->rules.out_of_range,
         };
     return runtime->source->ops->start(runtime->source, &runtime->control.intake,
                                        runtime->source_topics, routes->topic_count, errstr,
@@ -331,7 +335,8 @@ klane_err_t klane_start(struct klane_runtime *runtime)
 
     if (err != KLANE_OK)
         return err;
-    err = routes_ready(&runtime->routes, errstr, sizeof(errstr));
+    err = routes_ready(&runtime->routes, runtime->source->ops->has_patterns, errstr,
+                       sizeof(errstr));
     if (err != KLANE_OK) {
         observe_log(&runtime->observe, KLANE_LOG_ERROR, "cannot start: %s", errstr);
         return err;

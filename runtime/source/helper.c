@@ -58,6 +58,8 @@ static void reply(struct helper *helper, struct helper_request *request)
 {
     mailbox_send(&helper->replies, &request->mail);
     doorbell_ring(&helper->to_source);
+    if (helper->ops->replied != NULL)
+        helper->ops->replied(helper->context);
 }
 
 /* Works on everything that is there. Returns whether there was anything. */

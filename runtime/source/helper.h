@@ -25,8 +25,11 @@ struct helper_ops {
     /* Work on a request; may wait. The request goes back to the source when this returns. */
     void (*work)(void *context, struct helper_request *request);
     /* Called when idle_ms passed without a request, or helper_nudge() was called. Returns a
-     * request to hand to the source on the helper's own account, or NULL. */
+     * request to hand to the source on the helper's own account, or NULL. May be NULL. */
     struct helper_request *(*idle)(void *context);
+    /* Called when a request has gone back, for a source that sleeps on something else than
+     * helper_descriptor(). May be NULL. */
+    void (*replied)(void *context);
 };
 
 /* Make the thread. idle_ms: how long it sleeps between two calls of idle(). */

@@ -28,8 +28,9 @@ struct klane_intake;
 
 /* A topic to read. */
 struct source_topic {
-    const char *name;
+    const char *name; /* begins with ^ where the source knows patterns: a pattern of names */
     enum klane_begin begin;
+    enum klane_begin out_of_range;
     int64_t begin_time_ms;
 };
 
@@ -42,6 +43,10 @@ struct source_commit {
 
 /* What control offers a source; called from poll() only. */
 struct klane_intake_ops {
+    /* The rules of the topic of this name, which a pattern may have brought; NULL: no handler
+     * takes it. */
+    const struct source_topic *(*topic)(struct klane_intake *intake, const char *name);
+
     /* A partition came; its records follow from begin on. topic and partition name it; own is
      * handed back with every call about it. is_committed: begin is what the group has committed;
      * if not, control commits it as it is, so that the group begins there again whatever comes.
@@ -56,7 +61,8 @@ struct klane_intake_ops {
                    const struct source_record *record);
 
     /* Everything below end was offered, and the log had no more just now; end is one past the
-     * log's last offset. Only needed when that became true or end moved. */
+     * log's last offset, so what is missing below it is a hole. Only needed when that became true
+     * or end moved. */
     void (*end)(struct klane_intake *intake, struct klane_assignment *assignment, int64_t end);
 
     /* Please give the partition up: control drains, commits and calls given_up(). Records may not
@@ -66,12 +72,17 @@ struct klane_intake_ops {
     /* The partition is gone: no commit for it can succeed. The assignment is invalid on return. */
     void (*lost)(struct klane_intake *intake, struct klane_assignment *assignment);
 
+    /* Of the commit that is out, this assignment's part was refused: said before committed(). */
+    void (*uncommitted)(struct klane_intake *intake, struct klane_assignment *assignment,
+                        klane_err_t err, const char *message);
+
     /* The answer to the commit that is out. */
     void (*committed)(struct klane_intake *intake, klane_err_t err);
 
-    /* The committed offset was not in the log; begin is where it goes on instead. */
+    /* The next offset to read was not in the log; begin is where it goes on instead. Where that
+     * is lower, the assignment is lost, and another begins there. */
     void (*out_of_range)(struct klane_intake *intake, const char *topic, int32_t partition,
-                         int64_t committed, int64_t begin);
+                         int64_t offset, int64_t begin);
 
     /* Something went wrong and is tried again. topic may be NULL. */
     void (*error)(struct klane_intake *intake, klane_err_t err, const char *topic,
@@ -87,10 +98,12 @@ struct klane_intake_ops {
 /* Begins every structure that implements it. */
 struct klane_intake {
     const struct klane_intake_ops *ops;
+    uint32_t give_up_ms; /* at most as long after revoke() comes given_up() */
 };
 
 struct klane_source_ops {
     const char *name;
+    bool has_patterns; /* a topic's name may be a pattern */
 
     /* Begin to read the topics; the list and its texts live until destroy(). On the thread of
      * klane_start(), once. May make a thread, may not wait. */
@@ -103,8 +116,12 @@ struct klane_source_ops {
     size_t (*poll)(struct klane_source *source, size_t records_max);
 
     /* A descriptor that becomes readable when poll() has something to say that it had not before;
-     * poll() makes it unreadable again. */
+     * poll() makes it unreadable again. After a poll() that took records control polls again
+     * before it sleeps. */
     int (*descriptor)(const struct klane_source *source);
+
+    /* When poll() has to be called at the latest, by base/clock.h; INT64_MAX: never. */
+    int64_t (*due_ms)(const struct klane_source *source);
 
     /* Offer no records of this partition until told otherwise; other partitions go on. At most
      * what the source had in hand already may still come. */

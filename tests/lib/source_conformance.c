@@ -78,11 +78,16 @@ static void many_partitions_are_all_read(void **state)
 static void null_empty_and_binary_keys_and_values_stay_what_they_are(void **state)
 {
     static const struct conformance_record records[] = {
-        {.key = NULL, .value = "a", .value_size = 1, .offset = -1},
-        {.key = "", .key_size = 0, .value = "b", .value_size = 1, .offset = -1},
-        {.key = "\0k\0", .key_size = 3, .value = "\0v\0\xff", .value_size = 4, .offset = -1},
-        {.key = "k", .key_size = 1, .value = NULL, .offset = -1},
-        {.key = "k", .key_size = 1, .value = "", .value_size = 0, .offset = -1},
+        {.key = NULL, .value = "a", .value_size = 1, .timestamp_ms = 1, .offset = -1},
+        {.key = "", .key_size = 0, .value = "b", .value_size = 1, .timestamp_ms = 1, .offset = -1},
+        {.key = "\0k\0",
+         .key_size = 3,
+         .value = "\0v\0\xff",
+         .value_size = 4,
+         .timestamp_ms = 1,
+         .offset = -1},
+        {.key = "k", .key_size = 1, .value = NULL, .timestamp_ms = 1, .offset = -1},
+        {.key = "k", .key_size = 1, .value = "", .timestamp_ms = 1, .offset = -1},
         {.key = NULL, .value = NULL, .timestamp_ms = INT64_MAX / 2, .offset = -1},
     };
     const size_t count = sizeof(records) / sizeof(records[0]);

@@ -35,7 +35,7 @@ struct conformance_record {
     const void *value;
     size_t key_size;
     size_t value_size;
-    int64_t timestamp_ms; /* 0 and higher */
+    int64_t timestamp_ms; /* 1 and higher: to some logs 0 is no time */
     const struct klane_header_in *headers;
     size_t header_count;
     int64_t offset; /* -1: the next; higher only with CONFORMANCE_CAN_HOLES */
@@ -47,6 +47,9 @@ struct conformance_log_ops {
 
     /* A new and empty log. */
     void *(*open)(void);
+
+    /* The name of the topic that tests read; NULL: "conformance". */
+    const char *(*topic_name)(const void *log);
 
     /* Its end. Every source that was handed out has been destroyed by now. */
     void (*close)(void *log);

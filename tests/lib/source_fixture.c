@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define VALUE_BYTES 32
+#define TOPIC_USUAL "conformance"
+
+const char *fixture_topic_name = TOPIC_USUAL;
 
 int fixture_setup(void **state)
 {
@@ -19,6 +22,9 @@ int fixture_setup(void **state)
     fixture->ops = *state;
     fixture->log = fixture->ops->open();
     assert_non_null(fixture->log);
+    fixture_topic_name = fixture->ops->topic_name == NULL
+                             ? TOPIC_USUAL
+                             : fixture->ops->topic_name(fixture->log);
     *state = fixture;
     return 0;
 }

@@ -11,7 +11,9 @@
 #include "lib/source_conformance.h"
 #include "lib/source_reader.h"
 
-#define TOPIC "conformance"
+/* The topic of the test that runs; logs that are shared between tests name it anew for each. */
+extern const char *fixture_topic_name;
+#define TOPIC fixture_topic_name
 
 struct fixture {
     const struct conformance_log_ops *ops;

@@ -235,7 +235,34 @@ static void on_closed(struct klane_intake *intake)
     reader->closed++;
 }
 
+/* A pattern takes whatever no other topic does. */
+static const struct source_topic *on_topic(struct klane_intake *intake, const char *name)
+{
+    const struct reader *reader = reader_of(intake);
+
+    for (size_t i = 0; i < reader->topic_count; i++)
+        if (strcmp(reader->topics[i].name, name) == 0)
+            return &reader->topics[i];
+    for (size_t i = 0; i < reader->topic_count; i++)
+        if (reader->topics[i].name[0] == '^')
+            return &reader->topics[i];
+    return NULL;
+}
+
+static void on_uncommitted(struct klane_intake *intake, struct klane_assignment *assignment,
+                           klane_err_t err, const char *message)
+{
+    struct reader *reader = reader_of(intake);
+
+    call_rules(reader, assignment);
+    rule(reader, reader->commits_out > 0, "only what is out can be refused", assignment, -1);
+    rule(reader, err != KLANE_OK && message != NULL, "a refusal has a reason", assignment, -1);
+    reader->uncommitted++;
+}
+
 static const struct klane_intake_ops intake_ops = {
+    .topic = on_topic,
+    .uncommitted = on_uncommitted,
     .assigned = on_assigned,
     .record = on_record,
     .end = on_end,
@@ -254,7 +281,10 @@ void reader_init(struct reader *reader, struct klane_source *source,
     char errstr[256] = "";
     klane_err_t err;
 
-    *reader = (struct reader){.intake = {&intake_ops}, .source = source};
+    *reader = (struct reader){.intake = {&intake_ops, READER_GIVE_UP_MS},
+                              .source = source,
+                              .topics = topics,
+                              .topic_count = count};
     err = source->ops->start(source, &reader->intake, topics, count, errstr, sizeof(errstr));
     if (err != KLANE_OK)
         fail_msg("start() failed: %s: %s", klane_strerror(err), errstr);

@@ -14,6 +14,9 @@
 /* What is waited for has to come within this time, or the test fails. */
 #define READER_PATIENCE_MS 20000
 
+/* What it says of itself to the source. */
+#define READER_GIVE_UP_MS 4000
+
 struct reader_record {
     struct source_record record; /* pointers to own copies */
 };
@@ -43,6 +46,8 @@ struct klane_assignment {
 struct reader {
     struct klane_intake intake;
     struct klane_source *source;
+    const struct source_topic *topics;
+    size_t topic_count;
     struct klane_assignment *newest;
     char broken[256]; /* the first rule that was broken */
     size_t taken;     /* in the poll that goes on */
@@ -57,6 +62,7 @@ struct reader {
     size_t errors;
     size_t fatals;
     size_t out_of_ranges;
+    size_t uncommitted;
     bool polling;
     bool closing;
 };

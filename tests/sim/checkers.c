@@ -23,6 +23,7 @@ struct seen_partition {
     uint32_t capacity;
     int64_t first_from; /* of the first assignment; -1: none yet */
     int64_t committed;  /* as the log has it; -1: nothing */
+    int64_t end;        /* of the log, as it is known by now */
 };
 
 enum epoch_state { EPOCH_NONE, EPOCH_ACTIVE, EPOCH_REVOKED, EPOCH_GONE };
@@ -221,6 +222,15 @@ static void on_append(struct checker *checker, const struct history_event *event
         checker->lane_last[event->lane] = partition->count;
     }
     partition->count++;
+    partition->end = event->offset + 1;
+}
+
+static void on_log_end(struct checker *checker, const struct history_event *event)
+{
+    struct seen_partition *partition = &checker->partitions[event->partition];
+
+    if (event->offset > partition->end)
+        partition->end = event->offset;
 }
 
 /* ---- epochs ------------------------------------------------------------------------------ */
@@ -516,9 +526,7 @@ static void on_sent(struct checker *checker, const struct history_event *event)
         fail(checker, 3, "a commit past offset %" PRId64 ", which is not finished",
              partition->records[index].offset);
     /* Where the epoch began may be committed as it is, whatever the log holds by then. */
-    if (event->offset > epoch->from &&
-        (partition->count == 0 ||
-         event->offset > partition->records[partition->count - 1].offset + 1))
+    if (event->offset > epoch->from && event->offset > partition->end)
         fail(checker, 3, "a commit past the end of the log");
 }
 
@@ -634,7 +642,8 @@ static void on_stop(struct checker *checker, const struct history_event *event)
 }
 
 static const on_event_fn on_event[HISTORY_TYPES] = {
-    [HISTORY_APPEND] = on_append,       [HISTORY_WORKERS] = on_workers,
+    [HISTORY_APPEND] = on_append,       [HISTORY_LOG_END] = on_log_end,
+    [HISTORY_WORKERS] = on_workers,
     [HISTORY_ASSIGN] = on_assign,       [HISTORY_REVOKE] = on_leave,
     [HISTORY_GIVEN_UP] = on_leave,      [HISTORY_LOST] = on_leave,
     [HISTORY_DELIVER] = on_deliver,     [HISTORY_START] = on_start,

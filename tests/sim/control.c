@@ -170,6 +170,14 @@ static bool can_offer(const struct world *world, const struct process *process,
     return !stay->held && core_room(&process->core) > 0;
 }
 
+/* One past the log's last offset: a hole may follow the last record. */
+static int64_t log_end(const struct log_partition *log)
+{
+    if (log->visible < log->count)
+        return log->records[log->visible].offset;
+    return log->visible == 0 ? 0 : log->records[log->visible - 1].offset + 1;
+}
+
 static bool offer(struct world *world, struct process *process, uint16_t partition)
 {
     struct stay *stay = &process->stays[partition];
@@ -203,8 +211,10 @@ static bool offer(struct world *world, struct process *process, uint16_t partiti
             continue;
     }
     if (stay->position == log->visible && !stay->end_told) {
-        core_end(&process->core, stay->assignment,
-                 log->visible == 0 ? 0 : log->records[log->visible - 1].offset + 1);
+        world_add(world, (struct history_event){.type = HISTORY_LOG_END,
+                                                .partition = partition,
+                                                .offset = log_end(log)});
+        core_end(&process->core, stay->assignment, log_end(log));
         stay->end_told = true;
         done = true;
     }

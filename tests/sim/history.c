@@ -112,7 +112,8 @@ uint32_t history_lane(struct history *history, uint16_t partition, uint8_t kind,
 /* ---- text -------------------------------------------------------------------------------- */
 
 static const char *const type_names[] = {
-    [HISTORY_APPEND] = "append",   [HISTORY_WORKERS] = "begin",
+    [HISTORY_APPEND] = "append",   [HISTORY_LOG_END] = "log-end",
+    [HISTORY_WORKERS] = "begin",
     [HISTORY_ASSIGN] = "assign",   [HISTORY_REVOKE] = "revoke",
     [HISTORY_GIVEN_UP] = "given-up", [HISTORY_LOST] = "lost",
     [HISTORY_DELIVER] = "take-in", [HISTORY_START] = "start",
@@ -138,7 +139,7 @@ void history_print_event(FILE *file, const struct history *history, size_t index
     enum history_type type = event->type;
 
     fprintf(file, "%7zu %8" PRId64 "ms ", index, event->time_ms);
-    if (type == HISTORY_APPEND)
+    if (type == HISTORY_APPEND || type == HISTORY_LOG_END)
         fprintf(file, "log ");
     else
         fprintf(file, "P%-2u ", event->process);
@@ -147,7 +148,8 @@ void history_print_event(FILE *file, const struct history *history, size_t index
         fprintf(file, " p%u", event->partition);
     if (type >= HISTORY_ASSIGN && type <= HISTORY_COMMITTED)
         fprintf(file, " e%" PRIu32, event->epoch);
-    if (type == HISTORY_APPEND || type == HISTORY_ASSIGN || type == HISTORY_DELIVER ||
+    if (type == HISTORY_APPEND || type == HISTORY_LOG_END || type == HISTORY_ASSIGN ||
+        type == HISTORY_DELIVER ||
         is_about_a_record(type) || type == HISTORY_SENT || type == HISTORY_COMMITTED)
         fprintf(file, " @%" PRId64, event->offset);
     if (type == HISTORY_APPEND)

@@ -19,6 +19,7 @@
 /* With each: the fields that it has besides time_ms. "value" in brackets says what it means. */
 enum history_type {
     HISTORY_APPEND,    /* partition offset lane: the log has got a record, offsets rise */
+    HISTORY_LOG_END,   /* partition offset: nothing more comes below it, a hole is before it */
     HISTORY_WORKERS,   /* process value [threads that run handlers]: it has begun */
     HISTORY_ASSIGN,    /* process partition epoch offset: the partition came, beginning there */
     HISTORY_REVOKE,    /* process partition epoch: it is to be given up, nothing starts any more */

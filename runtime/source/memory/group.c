@@ -9,6 +9,9 @@
 
 #include "base/assert.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 /* ---- partitions to assign ---------------------------------------------------------------- */
 
 void group_due(struct memory_source *memory, struct memory_partition *partition)
@@ -55,22 +58,40 @@ static int64_t begin_of(struct memory_partition *partition)
     case KLANE_BEGIN_TIME:
         return chunks_find_time(&partition->chunks, partition->reader.begin_time_ms);
     case KLANE_BEGIN_EARLIEST:
+    case KLANE_BEGIN_ERROR: /* refused before */
         break;
     }
     return 0;
 }
 
-/* False: the intake has no memory for it. */
+static void fail_without_begin(struct memory_source *memory,
+                               const struct memory_partition *partition)
+{
+    char text[320];
+
+    if (memory->reader.failed)
+        return;
+    memory->reader.failed = true;
+    snprintf(text, sizeof(text), "%s [%" PRId32 "]: nothing was committed",
+             partition->topic->name, partition->number);
+    memory->reader.intake->ops->fatal(memory->reader.intake, KLANE_ERR_OUT_OF_RANGE, text);
+}
+
+/* False: the intake has no memory for it, or it cannot begin. */
 static bool partition_assign(struct memory_source *memory, struct memory_partition *partition)
 {
     struct klane_intake *intake = memory->reader.intake;
     int64_t begin = begin_of(partition);
     /* Relaxed: this thread writes it. */
     bool is_committed = atomic_load_explicit(&partition->committed, memory_order_relaxed) >= 0;
-    struct klane_assignment *assignment =
-        intake->ops->assigned(intake, partition->topic->name, partition->number, begin,
-                              is_committed, partition);
+    struct klane_assignment *assignment;
 
+    if (!is_committed && partition->reader.begin == KLANE_BEGIN_ERROR) {
+        fail_without_begin(memory, partition);
+        return false;
+    }
+    assignment = intake->ops->assigned(intake, partition->topic->name, partition->number, begin,
+                                       is_committed, partition);
     if (assignment == NULL)
         return false;
     partition->reader.assignment = assignment;

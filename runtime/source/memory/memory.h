@@ -130,6 +130,7 @@ struct memory_source {
         klane_err_t commit_err;
         bool commit_due; /* an answer */
         bool closing;
+        bool failed; /* nothing more is said but the answer to close() */
         bool closed;
     } reader;
 

@@ -240,6 +240,12 @@ static int reader_descriptor(const struct klane_source *source)
     return ((const struct memory_source *)(const void *)source)->doorbell.descriptor;
 }
 
+static int64_t reader_due_ms(const struct klane_source *source)
+{
+    (void)source;
+    return INT64_MAX;
+}
+
 static void reader_hold(struct klane_source *source, void *own, bool held)
 {
     struct memory_source *memory = memory_of(source);
@@ -274,6 +280,7 @@ const struct klane_source_ops memory_source_ops = {
     .start = reader_start,
     .poll = reader_poll,
     .descriptor = reader_descriptor,
+    .due_ms = reader_due_ms,
     .hold = reader_hold,
     .commit = group_commit,
     .given_up = reader_given_up,

@@ -54,7 +54,6 @@ klane_err_t sqlite_reader_init(struct sqlite_reader *reader, const char *path, c
     if (err == KLANE_OK && (reader->group = strdup(group)) == NULL)
         err = database_fail(&reader->database, KLANE_ERR_NOMEM, "memory is exhausted");
     reader->wake.type = READER_WAKE;
-    atomic_init(&reader->wake_ms, READER_NEVER_MS);
     atomic_init(&reader->wake_is_out, false);
     if (err != KLANE_OK)
         sqlite_reader_deinit(reader);
@@ -149,9 +148,11 @@ static klane_err_t find_begin(struct sqlite_reader *reader, struct sqlite_partit
     }
     if (committed >= 0) {
         KLANE_MARK("sqlite: committed offset out of range");
+        begin = topic->out_of_range;
         partition->found.committed = committed;
         partition->helper.committed_is_void = true;
     }
+    partition->found.has_no_begin = begin == KLANE_BEGIN_ERROR;
     partition->found.begin = begin == KLANE_BEGIN_LATEST ? next : start;
     if (begin == KLANE_BEGIN_TIME && topic->begin_time_ms >= 0)
         return first_offset(reader, partition, next, topic->begin_time_ms,
@@ -595,14 +596,11 @@ static struct helper_request *reader_idle(void *context)
 {
     struct sqlite_reader *reader = context;
     bool has_failed;
-    bool is_due;
 
     look(reader);
-    /* Relaxed: a time and nothing else. */
-    is_due = clock_now_ms() >= atomic_load_explicit(&reader->wake_ms, memory_order_relaxed);
     has_failed =
         reader->look_err != KLANE_OK && reader->looked_ms - reader->failed_ms >= READER_PLACE_MS;
-    if (!is_due && !has_failed && !reader->has_grown && !reader->is_lost)
+    if (!has_failed && !reader->has_grown && !reader->is_lost)
         return NULL;
     /* R1 acquire: control has done with the request. Pairs with request_came(). */
     if (atomic_load_explicit(&reader->wake_is_out, memory_order_acquire))

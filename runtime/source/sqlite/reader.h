@@ -44,6 +44,7 @@ struct sqlite_partition {
         int64_t begin;     /* the first offset to read */
         int64_t committed; /* that was out of range; -1: none was */
         bool is_committed; /* begin is what was committed */
+        bool has_no_begin; /* the topic's rules say that it is an error */
         int32_t number;
     } found;
 
@@ -180,8 +181,6 @@ struct sqlite_reader {
     bool has_grown;       /* not told yet */
     bool is_lost;         /* not told yet */
 
-    /* When to send the wake request; written by control. READER_NEVER_MS: not by time. */
-    _Atomic int64_t wake_ms;
     /* Set by the helper when it sends the wake request, cleared by control when it has it. */
     _Atomic bool wake_is_out;
 };

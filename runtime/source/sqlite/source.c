@@ -61,11 +61,8 @@ static struct sqlite_source *source_of(struct klane_source *base)
 /* poll() is wanted again at this time. */
 static void wake_at(struct sqlite_source *source, int64_t ms)
 {
-    if (ms >= source->wake_ms)
-        return;
-    source->wake_ms = ms;
-    /* Relaxed: a time and nothing else. */
-    atomic_store_explicit(&source->reader.wake_ms, ms, memory_order_relaxed);
+    if (ms < source->wake_ms)
+        source->wake_ms = ms;
 }
 
 static void send(struct sqlite_source *source, struct sqlite_request *request)
@@ -321,12 +318,31 @@ static bool request_came(struct sqlite_source *source, struct sqlite_request *re
 
 /* ---- assigning and offering -------------------------------------------------------------- */
 
-/* False: control has no memory for it. */
+static void fail_without_begin(struct sqlite_source *source,
+                               const struct sqlite_partition *partition)
+{
+    char text[DATABASE_TEXT_SIZE];
+
+    if (partition->found.committed >= 0)
+        snprintf(text, sizeof text, "%s [%d]: the committed offset %lld is not in the log",
+                 partition->found.topic->name, (int)partition->found.number,
+                 (long long)partition->found.committed);
+    else
+        snprintf(text, sizeof text, "%s [%d]: the group has committed nothing",
+                 partition->found.topic->name, (int)partition->found.number);
+    fail(source, KLANE_ERR_OUT_OF_RANGE, text);
+}
+
+/* False: control has no memory for it, or it cannot begin. */
 static bool assign(struct sqlite_source *source, struct sqlite_partition *partition)
 {
     struct klane_intake *intake = source->intake;
     const char *topic = partition->found.topic->name;
 
+    if (partition->found.has_no_begin) {
+        fail_without_begin(source, partition);
+        return false;
+    }
     if (partition->found.committed >= 0 && !partition->control.is_out_of_range_told)
         intake->ops->out_of_range(intake, topic, partition->found.number,
                                   partition->found.committed, partition->found.begin);
@@ -371,8 +387,6 @@ static void work_by_time(struct sqlite_source *source)
     if (now < source->wake_ms)
         return;
     source->wake_ms = READER_NEVER_MS;
-    /* Relaxed: a time and nothing else. */
-    atomic_store_explicit(&source->reader.wake_ms, READER_NEVER_MS, memory_order_relaxed);
     if (now >= source->find_ms) {
         source->find_ms = READER_NEVER_MS;
         send(source, &source->find.request);
@@ -598,11 +612,17 @@ static void source_destroy(struct klane_source *base)
     free(source);
 }
 
+static int64_t source_due_ms(const struct klane_source *base)
+{
+    return ((const struct sqlite_source *)(const void *)base)->wake_ms;
+}
+
 static const struct klane_source_ops sqlite_source_ops = {
     .name = "sqlite",
     .start = source_start,
     .poll = source_poll,
     .descriptor = source_descriptor,
+    .due_ms = source_due_ms,
     .hold = source_hold,
     .commit = source_commit,
     .given_up = source_given_up,
