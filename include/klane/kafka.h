@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * Kafka as a source: the topics for which the runtime has handlers are read as a member of the
+ * consumer group that the program's own configuration of librdkafka names. Eager and cooperative
+ * assignors, static membership, and from librdkafka 2.4 on group.protocol=consumer, are a matter
+ * of that configuration. librdkafka 2.0.2 and newer.
+ *
+ * A topic that begins with ^ is a pattern, as for rd_kafka_subscribe(): an extended regular
+ * expression (regex.h) of topic names. A record's topic is the real one. A topic that several
+ * match is taken by the one of exactly this name, else by the pattern registered first.
+ *
+ * Delivery: klane reads and commits, so these settings are klane's. A value that is neither
+ * librdkafka's default nor the one that klane would set is refused by name.
+ *
+ *   enable.auto.commit, enable.auto.offset.store   off: klane commits what is finished
+ *   enable.partition.eof                           on: the end of a partition is an event
+ *   auto.offset.reset                              error: see begin and out_of_range of
+ *                                                  struct klane_topic
+ *   queued.min.messages, queued.max.messages.kbytes, fetch.max.bytes, fetch.message.max.bytes,
+ *   fetch.queue.backoff.ms                         follow from struct klane_kafka_options
+ *   rebalance_cb, and the events REBALANCE, FETCH and OFFSET_COMMIT of rd_kafka_conf_set_events()
+ *
+ * Everything else is the program's: its opaque, and its callbacks for tokens, statistics, logs,
+ * throttling and errors, which run on the control thread (logs on any of librdkafka's). Where
+ * the program has set an error_cb, errors of connections and of authentication go there and not
+ * to KLANE_EVENT_SOURCE_ERROR.
+ *
+ * A rebalance waits for handlers: drain_ms, and as long again for the last commit. Both together
+ * have to stay below max.poll.interval.ms, or klane_start() refuses. Handlers may take longer
+ * than that: klane keeps polling.
+ */
+#ifndef KLANE_KAFKA_H
+#define KLANE_KAFKA_H
+
+#include <klane/klane.h>
+
+#include <librdkafka/rdkafka.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Fill it with klane_kafka_options_init() first. Grows only at its end. */
+struct klane_kafka_options {
+    uint32_t struct_size;
+    uint32_t queue_records; /**< Records fetched ahead, all partitions together, 1,000 to
+                                 1,000,000; at 300 bytes each beside the record. Default 32,768. */
+    uint32_t queue_bytes;   /**< Bytes of their values, 1 MiB to 1 GiB; one response of each
+                                 broker may come on top. Default 16 MiB. */
+    bool allow_unsafe;      /**< Allow settings that load code, start programs, or switch off the
+                            checking of certificates: plugin.library.paths, ssl.engine.location,
+                            ssl.providers, sasl.kerberos.kinit.cmd, test.mock.num.brokers,
+                            enable.ssl.certificate.verification=false,
+                            ssl.endpoint.identification.algorithm=none, and debug=security, which
+                            prints secrets. librdkafka loads a plugin while it is being set, so
+                            this only says that it was meant. Default false. */
+};
+
+/** Set every default. options_size: sizeof(struct klane_kafka_options) as the caller knows it. */
+KLANE_API void klane_kafka_options_init(struct klane_kafka_options *options, size_t options_size);
+
+/**
+ * Make a source from a configuration, as rd_kafka_new() would make a consumer: on success conf is
+ * klane's, on an error still the program's. group.id and bootstrap.servers have to be set.
+ * options NULL: the defaults. Nothing is joined before klane_start(), but librdkafka's threads
+ * start here: fork() before. Thread: any. Blocks: never.
+ * errstr (may be NULL) says which setting is wrong; no value that may be secret appears in it.
+ * Errors: INVALID, NOMEM, SYSTEM, VERSION (of librdkafka).
+ */
+KLANE_API klane_err_t klane_kafka_create(rd_kafka_conf_t *conf,
+                                         const struct klane_kafka_options *options,
+                                         struct klane_source **source, char *errstr,
+                                         size_t errstr_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One commit at a time.
+ *
+ * Upholds: each commit is answered once; only offsets of partitions that control still has are
+ * sent; a commit counts when the group's coordinator has acknowledged it.
+ *
+ * librdkafka stamps a commit with the group's generation when it sends it. Before 2.10 one that is
+ * under way while a cooperative group forms anew costs the member all its partitions; so between
+ * what a rebalance takes and what it gives, a commit is parked. */
+#include "source/kafka/commit.h"
+
+#include "base/assert.h"
+#include "source/kafka/error.h"
+#include "source/kafka/partitions.h"
+
+#include <stdlib.h>
+
+static void finish(struct kafka_source *source, klane_err_t err)
+{
+    source->commit.is_out = false;
+    source->commit.is_answered = true;
+    source->commit.err = err;
+    doorbell_ring(&source->doorbell);
+}
+
+/* The partition of the commit's entry, if it is still in the stay for which the commit is. */
+static struct kafka_partition *current(const struct kafka_source *source, int entry)
+{
+    const struct kafka_commit *commit = &source->commit;
+    const rd_kafka_topic_partition_t *each = &commit->offsets->elems[entry];
+    struct kafka_partition *partition =
+        kafka_partitions_find(source, each->topic, each->partition);
+
+    return partition != NULL && partition->assignment != NULL &&
+                   partition->stay == commit->stays[entry]
+               ? partition
+               : NULL;
+}
+
+static void send_commit(struct kafka_source *source)
+{
+    struct kafka_commit *commit = &source->commit;
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(commit->offsets->cnt);
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    for (int i = 0; i < commit->offsets->cnt; i++) {
+        const rd_kafka_topic_partition_t *each = &commit->offsets->elems[i];
+
+        if (current(source, i) != NULL)
+            rd_kafka_topic_partition_list_add(list, each->topic, each->partition)->offset =
+                each->offset;
+    }
+    if (list->cnt > 0)
+        err = rd_kafka_commit_queue(source->rk, list, source->replies.queue, NULL, NULL);
+    if (list->cnt == 0 || err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        finish(source, kafka_err(err));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void forget(struct kafka_commit *commit)
+{
+    rd_kafka_topic_partition_list_destroy(commit->offsets);
+    free(commit->stays);
+    commit->offsets = NULL;
+    commit->stays = NULL;
+}
+
+void kafka_commit_take(struct kafka_source *source, const struct source_commit *commits,
+                       size_t count)
+{
+    struct kafka_commit *commit = &source->commit;
+
+    KLANE_ASSERT(!commit->is_out && !commit->is_answered);
+    commit->is_out = true;
+    commit->stays = calloc(count, sizeof(*commit->stays));
+    commit->offsets = rd_kafka_topic_partition_list_new((int)count);
+    if (commit->stays == NULL) {
+        finish(source, KLANE_ERR_NOMEM);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct kafka_partition *partition = commits[i].own;
+
+        commit->stays[i] = partition->stay;
+        rd_kafka_topic_partition_list_add(commit->offsets, partition->topic->name,
+                                          partition->number)
+            ->offset = commits[i].offset;
+    }
+    commit->is_parked = source->is_rejoining;
+    if (commit->is_parked)
+        KLANE_MARK("kafka: a commit waits for the group");
+    else
+        send_commit(source);
+}
+
+void kafka_commit_unpark(struct kafka_source *source)
+{
+    if (!source->commit.is_parked)
+        return;
+    source->commit.is_parked = false;
+    send_commit(source);
+}
+
+/* Some of it was refused, which concerns only those partitions. */
+static void tell_refused(struct kafka_source *source,
+                         const rd_kafka_topic_partition_list_t *answers)
+{
+    for (int i = 0; i < answers->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &answers->elems[i];
+        const rd_kafka_topic_partition_t *entry = rd_kafka_topic_partition_list_find(
+            source->commit.offsets, answer->topic, answer->partition);
+        const struct kafka_partition *partition =
+            entry == NULL ? NULL : current(source, (int)(entry - source->commit.offsets->elems));
+
+        if (answer->err != RD_KAFKA_RESP_ERR_NO_ERROR && partition != NULL)
+            source->intake->ops->uncommitted(source->intake, partition->assignment,
+                                             kafka_err(answer->err),
+                                             rd_kafka_err2str(answer->err));
+    }
+}
+
+void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event)
+{
+    const rd_kafka_topic_partition_list_t *answers = rd_kafka_event_topic_partition_list(event);
+    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+    int refused = 0;
+
+    if (!source->commit.is_out)
+        return;
+    for (int i = 0; answers != NULL && i < answers->cnt; i++)
+        refused += answers->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    /* librdkafka gives the last refusal as the error of all. */
+    if (refused > 0 && refused < answers->cnt) {
+        tell_refused(source, answers);
+        err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    } else if (refused > 0) {
+        err = answers->elems[0].err;
+    }
+    finish(source, kafka_err(err));
+}
+
+void kafka_commit_answer_due(struct kafka_source *source)
+{
+    if (!source->commit.is_answered)
+        return;
+    source->commit.is_answered = false;
+    forget(&source->commit);
+    source->intake->ops->committed(source->intake, source->commit.err);
+}
+
+void kafka_commit_deinit(struct kafka_source *source)
+{
+    if (source->commit.offsets != NULL)
+        forget(&source->commit);
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of the program's configuration is klane's, and what is refused.
+ *
+ * Upholds: a setting that klane needs otherwise is never overridden silently; nothing that loads
+ * code, starts programs, or trusts strangers passes without the program's word. Of values only
+ * those of klane's own settings appear in a text. */
+#include "source/kafka/config.h"
+
+#include "base/given.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUE_SIZE 512
+
+/* The number is text when the table is used. */
+struct owned {
+    const char *name;
+    const char *value;
+    const char *instead; /* what the program should do */
+};
+
+/* What klane sets; numbers follow from the options. */
+struct settings {
+    char queued_min_messages[24];
+    char queued_max_messages_kbytes[24];
+    char fetch_max_bytes[24];
+    char fetch_message_max_bytes[24];
+    struct owned owned[10];
+    size_t count;
+};
+
+static klane_err_t refuse(char *errstr, size_t errstr_size, const char *name, const char *why)
+{
+    if (errstr != NULL && errstr_size > 0)
+        snprintf(errstr, errstr_size, "%s: %s", name, why);
+    return KLANE_ERR_INVALID;
+}
+
+/* False: there is no such setting, or it is longer than any that is looked at. */
+static bool value_of(const rd_kafka_conf_t *conf, const char *name, char value[VALUE_SIZE])
+{
+    size_t size = VALUE_SIZE;
+
+    value[0] = '\0';
+    return rd_kafka_conf_get(conf, name, value, &size) == RD_KAFKA_CONF_OK && size <= VALUE_SIZE;
+}
+
+int64_t kafka_config_number(const rd_kafka_conf_t *conf, const char *name, int64_t fallback)
+{
+    char value[VALUE_SIZE];
+
+    return value_of(conf, name, value) && value[0] != '\0' ? strtoll(value, NULL, 10) : fallback;
+}
+
+bool kafka_config_has_callback(const rd_kafka_conf_t *conf, const char *name)
+{
+    char value[VALUE_SIZE];
+
+    /* As librdkafka shows a pointer: nothing, or an address. */
+    return value_of(conf, name, value) && value[0] != '\0' && strcmp(value, "(nil)") != 0;
+}
+
+static void own(struct settings *settings, const char *name, const char *value,
+                const char *instead)
+{
+    settings->owned[settings->count++] = (struct owned){name, value, instead};
+}
+
+static void settings_init(struct settings *settings, const struct klane_kafka_options *options,
+                          int version)
+{
+    /* Small fetches of many partitions keep the queue within its limit, and in the cache. */
+    uint32_t fetch_bytes = options->queue_bytes / 64;
+    const char *by_options = "klane sets it from klane_kafka_options";
+
+    if (fetch_bytes < 64U << 10)
+        fetch_bytes = 64U << 10;
+    if (fetch_bytes > 1U << 20)
+        fetch_bytes = 1U << 20;
+    settings->count = 0;
+    snprintf(settings->queued_min_messages, sizeof settings->queued_min_messages, "%" PRIu32,
+             options->queue_records);
+    snprintf(settings->queued_max_messages_kbytes, sizeof settings->queued_max_messages_kbytes,
+             "%" PRIu32, options->queue_bytes >> 10);
+    snprintf(settings->fetch_max_bytes, sizeof settings->fetch_max_bytes, "%" PRIu32,
+             options->queue_bytes / 2);
+    snprintf(settings->fetch_message_max_bytes, sizeof settings->fetch_message_max_bytes,
+             "%" PRIu32, fetch_bytes);
+    own(settings, "enable.auto.commit", "false", "klane commits what is finished");
+    own(settings, "enable.auto.offset.store", "false", "klane commits what is finished");
+    own(settings, "enable.partition.eof", "true", "klane needs to know where a log ends");
+    own(settings, "auto.offset.reset", "error",
+        "begin and out_of_range of klane_topic say where to read");
+    own(settings, "queued.min.messages", settings->queued_min_messages, by_options);
+    own(settings, "queued.max.messages.kbytes", settings->queued_max_messages_kbytes, by_options);
+    own(settings, "fetch.max.bytes", settings->fetch_max_bytes, by_options);
+    own(settings, "fetch.message.max.bytes", settings->fetch_message_max_bytes, by_options);
+    if (version >= KAFKA_VERSION_BACKOFF)
+        own(settings, "fetch.queue.backoff.ms", "1", "klane keeps fetching by itself");
+}
+
+/* ---- refusals ---------------------------------------------------------------------------- */
+
+static klane_err_t check_owned(const rd_kafka_conf_t *conf, const rd_kafka_conf_t *defaults,
+                               const struct settings *settings, char *errstr, size_t errstr_size)
+{
+    for (size_t i = 0; i < settings->count; i++) {
+        const struct owned *owned = &settings->owned[i];
+        char value[VALUE_SIZE], usual[VALUE_SIZE], why[2 * VALUE_SIZE];
+
+        if (!value_of(conf, owned->name, value) || strcmp(value, owned->value) == 0)
+            continue;
+        /* A setting of topics has no value until one of them is set. */
+        if (!value_of(defaults, owned->name, usual) || strcmp(value, usual) == 0)
+            continue;
+        snprintf(why, sizeof why, "is set to %s, but %s (it would be %s)", value, owned->instead,
+                 owned->value);
+        return refuse(errstr, errstr_size, owned->name, why);
+    }
+    return KLANE_OK;
+}
+
+/* A setting that is dangerous when it holds something else than it usually does, or, with a
+ * value, when it holds that. */
+static const struct {
+    const char *name;
+    const char *value;
+} unsafe[] = {
+    {"plugin.library.paths", NULL},
+    {"ssl.engine.location", NULL},
+    {"ssl.providers", NULL},
+    {"sasl.kerberos.kinit.cmd", NULL},
+    {"test.mock.num.brokers", NULL},
+    {"enable.ssl.certificate.verification", "false"},
+    {"ssl.endpoint.identification.algorithm", "none"},
+    {"debug", "security"},
+    {"debug", "all"},
+};
+
+static klane_err_t check_unsafe(const rd_kafka_conf_t *conf, const rd_kafka_conf_t *defaults,
+                                char *errstr, size_t errstr_size)
+{
+    for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
+        char value[VALUE_SIZE], usual[VALUE_SIZE];
+        bool is_usual;
+
+        value_of(conf, unsafe[i].name, value);
+        value_of(defaults, unsafe[i].name, usual);
+        is_usual = strcmp(value, usual) == 0;
+        if (!is_usual && (unsafe[i].value == NULL || strstr(value, unsafe[i].value) != NULL))
+            return refuse(errstr, errstr_size, unsafe[i].name,
+                          "is set to something unsafe: it needs allow_unsafe of "
+                          "klane_kafka_options");
+    }
+    return KLANE_OK;
+}
+
+static klane_err_t check_events(const rd_kafka_conf_t *conf, char *errstr, size_t errstr_size)
+{
+    const int64_t ours =
+        RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_OFFSET_COMMIT;
+
+    if (kafka_config_has_callback(conf, "rebalance_cb"))
+        return refuse(errstr, errstr_size, "rebalance_cb",
+                      "is set, but klane handles rebalances; its events tell of them");
+    if ((kafka_config_number(conf, "enabled_events", 0) & ours) != 0)
+        return refuse(errstr, errstr_size, "enabled_events",
+                      "REBALANCE, FETCH and OFFSET_COMMIT are klane's");
+    return KLANE_OK;
+}
+
+static klane_err_t check_present(const rd_kafka_conf_t *conf, char *errstr, size_t errstr_size)
+{
+    char value[VALUE_SIZE];
+
+    if (value_of(conf, "group.id", value) && value[0] == '\0')
+        return refuse(errstr, errstr_size, "group.id", "is not set");
+    if (value_of(conf, "bootstrap.servers", value) && value[0] == '\0' &&
+        kafka_config_number(conf, "test.mock.num.brokers", 0) == 0)
+        return refuse(errstr, errstr_size, "bootstrap.servers", "is not set");
+    return KLANE_OK;
+}
+
+klane_err_t kafka_config_check(const rd_kafka_conf_t *conf,
+                               const struct klane_kafka_options *options, int version,
+                               char *errstr, size_t errstr_size)
+{
+    rd_kafka_conf_t *defaults = rd_kafka_conf_new();
+    struct settings settings;
+    klane_err_t err;
+
+    settings_init(&settings, options, version);
+    err = check_owned(conf, defaults, &settings, errstr, errstr_size);
+    if (err == KLANE_OK && !options->allow_unsafe)
+        err = check_unsafe(conf, defaults, errstr, errstr_size);
+    if (err == KLANE_OK)
+        err = check_events(conf, errstr, errstr_size);
+    if (err == KLANE_OK)
+        err = check_present(conf, errstr, errstr_size);
+    rd_kafka_conf_destroy(defaults);
+    return err;
+}
+
+klane_err_t kafka_config_set(rd_kafka_conf_t *conf, const struct klane_kafka_options *options,
+                             int version, char *errstr, size_t errstr_size)
+{
+    struct settings settings;
+
+    settings_init(&settings, options, version);
+    for (size_t i = 0; i < settings.count; i++) {
+        char why[VALUE_SIZE];
+
+        if (rd_kafka_conf_set(conf, settings.owned[i].name, settings.owned[i].value, why,
+                              sizeof why) != RD_KAFKA_CONF_OK)
+            return refuse(errstr, errstr_size, settings.owned[i].name, why);
+    }
+    return KLANE_OK;
+}
+
+/* ---- options ----------------------------------------------------------------------------- */
+
+void klane_kafka_options_init(struct klane_kafka_options *options, size_t options_size)
+{
+    const struct klane_kafka_options defaults = {
+        .queue_records = 32768,
+        .queue_bytes = 16U << 20,
+    };
+
+    given_init(options, options_size, &defaults, sizeof defaults);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of the program's configuration of librdkafka is klane's, and what is refused. */
+#ifndef KLANE_SOURCE_KAFKA_CONFIG_H
+#define KLANE_SOURCE_KAFKA_CONFIG_H
+
+#include "source/kafka/kafka.h"
+
+/* Refuse what cannot be, then set what is klane's. conf is changed on success only. */
+klane_err_t kafka_config_check(const rd_kafka_conf_t *conf,
+                               const struct klane_kafka_options *options, int version,
+                               char *errstr, size_t errstr_size);
+klane_err_t kafka_config_set(rd_kafka_conf_t *conf, const struct klane_kafka_options *options,
+                             int version, char *errstr, size_t errstr_size);
+
+/* A number in the configuration; fallback: it has no such setting. */
+int64_t kafka_config_number(const rd_kafka_conf_t *conf, const char *name, int64_t fallback);
+
+/* Whether the program has set a callback of this name. */
+bool kafka_config_has_callback(const rd_kafka_conf_t *conf, const char *name);
+
+#endif

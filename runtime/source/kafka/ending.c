@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Edge E1: the count of users falls, acquire-release, in each of two threads: what one did with
+ * the structure, before the other frees it. */
+#include "source/kafka/ending.h"
+
+#include "base/thread.h"
+
+#include <stdatomic.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define PATIENCE_S 10
+
+/* Belongs to both the thread that ends the handle and the one that waits for it; the last frees
+ * it. */
+struct ending {
+    rd_kafka_t *rk;
+    sem_t done;
+    _Atomic int users;
+};
+
+static void release(struct ending *ending)
+{
+    /* E1 acquire-release: the other's use of it is over before it is freed. */
+    if (atomic_fetch_sub_explicit(&ending->users, 1, memory_order_acq_rel) > 1)
+        return;
+    sem_destroy(&ending->done);
+    free(ending);
+}
+
+static void *end_main(void *argument)
+{
+    struct ending *ending = argument;
+
+    rd_kafka_destroy_flags(ending->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    sem_post(&ending->done);
+    release(ending);
+    return NULL;
+}
+
+static void wait_for(struct ending *ending)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += PATIENCE_S;
+    /* A signal ends the wait early at worst: the handle then ends by itself. */
+    sem_clockwait(&ending->done, CLOCK_MONOTONIC, &until);
+}
+
+void kafka_end(rd_kafka_t *rk)
+{
+    struct ending *ending = malloc(sizeof *ending);
+    pthread_t thread;
+
+    if (ending == NULL) {
+        rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        return;
+    }
+    ending->rk = rk;
+    sem_init(&ending->done, 0, 0);
+    atomic_init(&ending->users, 2);
+    if (!thread_start(&thread, "klane-end", 0, end_main, ending)) {
+        sem_destroy(&ending->done);
+        free(ending);
+        rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        return;
+    }
+    pthread_detach(thread);
+    wait_for(ending);
+    release(ending);
+}

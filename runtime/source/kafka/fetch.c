@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records: from librdkafka's data queue to control.
+ *
+ * Upholds: of a partition that control has, every record from its begin on is offered, in order,
+ * until it was taken; of any other, none. Nothing that librdkafka handed over is kept but as a
+ * copy: one message would pin the whole response of a broker.
+ *
+ * The data queue is read by callback: librdkafka looks at each message as it hands it over and
+ * drops what an assignment before has left behind. A batch is not checked so (and loses records
+ * around rebalances before 2.1).
+ *
+ * What control does not want now is stashed, a list of copies for each partition: the rest of
+ * what was on its way when a partition was held, and what there was no memory for. A partition
+ * with a stash has its new records put behind it. Never paused: that throws away what was
+ * fetched; a held partition's queue is forwarded to nowhere instead, and keeps its limits.
+ *
+ * librdkafka clears the forwarding of a queue whenever it stops to fetch, which it does in its own
+ * time after an assignment has changed. So each partition's queue tells when something is put into
+ * it after all, and is forwarded again.
+ *
+ * Edge K2: see source/kafka/kafka.h. */
+#include "source/kafka/fetch.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/headers.h"
+#include "source/kafka/error.h"
+#include "source/kafka/partitions.h"
+#include "source/kafka/position.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How often a leader may be asked something only to wake it. */
+#define WAKE_MS 2
+
+/* Partitions looked at for one that has more, in one go. */
+#define WAKE_LOOKS 16
+
+/* ---- forwarding -------------------------------------------------------------------------- */
+
+/* On any of librdkafka's threads, with the queue locked. */
+static void queue_strayed(rd_kafka_t *rk, void *opaque)
+{
+    struct kafka_partition *partition = opaque;
+    struct kafka_source *source = partition->source;
+
+    (void)rk;
+    /* K2 release: pairs with strays_return(). */
+    atomic_store_explicit(&partition->is_strayed, true, memory_order_release);
+    atomic_store_explicit(&source->has_strays, true, memory_order_release);
+    doorbell_ring(&source->doorbell);
+}
+
+void kafka_fetch_forward(struct kafka_source *source, struct kafka_partition *partition, bool on)
+{
+    if (partition->queue == NULL) {
+        partition->queue =
+            rd_kafka_queue_get_partition(source->rk, partition->topic->name, partition->number);
+        rd_kafka_queue_cb_event_enable(partition->queue, queue_strayed, partition);
+    }
+    rd_kafka_queue_forward(partition->queue, on ? source->data.queue : NULL);
+    partition->is_forwarded = on;
+}
+
+/* What has come into a partition's own queue is forwarded, if it is to be. */
+static void strays_return(struct kafka_source *source)
+{
+    struct kafka_partition *partition;
+
+    /* K2 acquire-release: pairs with queue_strayed(). */
+    if (!atomic_load_explicit(&source->has_strays, memory_order_acquire) ||
+        !atomic_exchange_explicit(&source->has_strays, false, memory_order_acq_rel))
+        return;
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    /* K2 acquire-release: as above. */
+    if (atomic_exchange_explicit(&partition->is_strayed, false, memory_order_acq_rel) &&
+        partition->is_forwarded) {
+        KLANE_MARK("kafka: a queue is forwarded again");
+        kafka_fetch_forward(source, partition, true);
+    }
+}
+
+void kafka_fetch_hold(struct kafka_source *source, struct kafka_partition *partition, bool held)
+{
+    partition->is_held = held;
+    if (partition->state != KAFKA_OURS)
+        return;
+    /* With a stash, its records go first. */
+    if (held)
+        kafka_fetch_forward(source, partition, false);
+    else if (STAILQ_EMPTY(&partition->stash))
+        kafka_fetch_forward(source, partition, true);
+    doorbell_ring(&source->doorbell);
+}
+
+/* ---- the stash --------------------------------------------------------------------------- */
+
+void kafka_fetch_drop(struct kafka_source *source, struct kafka_partition *partition)
+{
+    struct kafka_stashed *stashed;
+
+    while ((stashed = STAILQ_FIRST(&partition->stash)) != NULL) {
+        STAILQ_REMOVE_HEAD(&partition->stash, link);
+        free(stashed);
+    }
+    if (partition->is_stashing)
+        TAILQ_REMOVE(&source->stashing, partition, stashing);
+    partition->is_stashing = false;
+}
+
+static const void *copy_to(unsigned char **at, const void *from, uint32_t size)
+{
+    void *to = *at;
+
+    if (from == NULL)
+        return NULL;
+    if (size > 0)
+        memcpy(to, from, size);
+    *at += size;
+    return to;
+}
+
+static void stash(struct kafka_source *source, struct kafka_partition *partition,
+                  const struct source_record *record)
+{
+    struct kafka_stashed *stashed = malloc(sizeof *stashed + (size_t)record->key_size +
+                                           record->value_size + record->headers_size);
+    unsigned char *at;
+
+    /* librdkafka has let go of the message on return: without a copy it would be lost. */
+    if (stashed == NULL) {
+        kafka_fail(source, KLANE_ERR_NOMEM, "%s [%" PRId32 "]: no memory to keep record %" PRId64,
+                   partition->topic->name, partition->number, record->offset);
+        return;
+    }
+    stashed->record = *record;
+    at = stashed->bytes;
+    stashed->record.key = copy_to(&at, record->key, record->key_size);
+    stashed->record.value = copy_to(&at, record->value, record->value_size);
+    stashed->record.headers = copy_to(&at, record->headers, record->headers_size);
+    STAILQ_INSERT_TAIL(&partition->stash, stashed, link);
+    if (!partition->is_stashing)
+        TAILQ_INSERT_TAIL(&source->stashing, partition, stashing);
+    partition->is_stashing = true;
+}
+
+/* Everything below the end was offered, if nothing is stashed. */
+static void tell_end(struct kafka_source *source, struct kafka_partition *partition)
+{
+    if (partition->end < 0 || !STAILQ_EMPTY(&partition->stash))
+        return;
+    source->intake->ops->end(source->intake, partition->assignment, partition->end);
+    partition->end = -1;
+}
+
+static bool is_full(const struct kafka_source *source)
+{
+    return source->taken >= source->records_max || source->is_refused || source->has_failed;
+}
+
+/* Offers what is stashed of the partition, as far as it is taken. */
+static void unstash(struct kafka_source *source, struct kafka_partition *partition)
+{
+    struct klane_intake *intake = source->intake;
+    struct kafka_stashed *stashed;
+
+    /* What the intake calls back may hold the partition. */
+    while (!partition->is_held && !is_full(source) &&
+           (stashed = STAILQ_FIRST(&partition->stash)) != NULL) {
+        source->is_refused =
+            !intake->ops->record(intake, partition->assignment, &stashed->record);
+        if (source->is_refused)
+            return;
+        source->taken++;
+        STAILQ_REMOVE_HEAD(&partition->stash, link);
+        free(stashed);
+    }
+    if (!STAILQ_EMPTY(&partition->stash))
+        return;
+    kafka_fetch_drop(source, partition);
+    tell_end(source, partition);
+    if (!partition->is_held && !partition->is_forwarded)
+        kafka_fetch_forward(source, partition, true);
+}
+
+static void unstash_all(struct kafka_source *source)
+{
+    struct kafka_partition *partition, *next;
+
+    for (partition = TAILQ_FIRST(&source->stashing); partition != NULL && !is_full(source);
+         partition = next) {
+        next = TAILQ_NEXT(partition, stashing);
+        unstash(source, partition);
+    }
+}
+
+/* ---- messages ---------------------------------------------------------------------------- */
+
+/* False: no memory. */
+static bool headers_reserve(struct kafka_source *source, size_t count)
+{
+    struct klane_header_in *grown;
+
+    if (count <= source->headers_capacity)
+        return true;
+    grown = realloc(source->headers, count * sizeof(*grown));
+    if (grown == NULL)
+        return false;
+    source->headers = grown;
+    source->headers_capacity = count;
+    return true;
+}
+
+static bool block_reserve(struct kafka_source *source, size_t size)
+{
+    unsigned char *grown;
+
+    if (size <= source->block_capacity)
+        return true;
+    grown = realloc(source->block, size);
+    if (grown == NULL)
+        return false;
+    source->block = grown;
+    source->block_capacity = size;
+    return true;
+}
+
+/* The headers in klane's form. False: they are damaged, or there is no memory. */
+static bool take_headers(struct kafka_source *source, const rd_kafka_message_t *message,
+                         struct source_record *record)
+{
+    rd_kafka_headers_t *headers;
+    rd_kafka_resp_err_t err = rd_kafka_message_headers(message, &headers);
+    size_t count, size;
+
+    if (err == RD_KAFKA_RESP_ERR__NOENT)
+        return true;
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    count = rd_kafka_header_cnt(headers);
+    if (!headers_reserve(source, count))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_header_get_all(headers, i, &source->headers[i].name, &source->headers[i].value,
+                                &source->headers[i].size);
+    size = headers_size(source->headers, count);
+    if (size == 0)
+        return true;
+    if (size > UINT32_MAX || !block_reserve(source, size))
+        return false;
+    headers_write(source->headers, count, source->block);
+    record->headers = source->block;
+    record->headers_size = (uint32_t)size;
+    return true;
+}
+
+/* Records of one partition come in runs. NULL: control does not have it. */
+static struct kafka_partition *partition_of(struct kafka_source *source,
+                                            const rd_kafka_message_t *message)
+{
+    struct kafka_partition *partition;
+
+    if (source->last != NULL && message->rkt == source->last_topic &&
+        message->partition == source->last_number)
+        return source->last;
+    if (message->rkt == NULL)
+        return NULL;
+    partition =
+        kafka_partitions_find(source, rd_kafka_topic_name(message->rkt), message->partition);
+    if (partition == NULL || partition->state != KAFKA_OURS)
+        return NULL;
+    source->last = partition;
+    source->last_topic = message->rkt;
+    source->last_number = message->partition;
+    return partition;
+}
+
+static void offer(struct kafka_source *source, struct kafka_partition *partition,
+                  const struct source_record *record)
+{
+    struct klane_intake *intake = source->intake;
+
+    partition->next = record->offset + 1;
+    if (partition->is_held || partition->is_stashing) {
+        KLANE_MARK("kafka: a record is stashed");
+        stash(source, partition, record);
+    } else if (intake->ops->record(intake, partition->assignment, record)) {
+        source->taken++;
+    } else {
+        source->is_refused = true;
+        stash(source, partition, record);
+    }
+}
+
+static void take_record(struct kafka_source *source, struct kafka_partition *partition,
+                        const rd_kafka_message_t *message)
+{
+    rd_kafka_timestamp_type_t type;
+    struct source_record record = {
+        .key = message->key,
+        .value = message->payload,
+        .key_size = (uint32_t)message->key_len,
+        .value_size = (uint32_t)message->len,
+        .offset = message->offset,
+    };
+
+    /* librdkafka may repeat some around a rebalance. */
+    if (message->offset < partition->next || partition->is_out_of_range)
+        return;
+    record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
+    if (!take_headers(source, message, &record)) {
+        kafka_fail(source, KLANE_ERR_CORRUPT,
+                   "%s [%" PRId32 "]: the headers of record %" PRId64 " cannot be read",
+                   partition->topic->name, partition->number, message->offset);
+        return;
+    }
+    offer(source, partition, &record);
+}
+
+/* What librdkafka says of a partition between its records. */
+static void take_error(struct kafka_source *source, struct kafka_partition *partition,
+                       const rd_kafka_message_t *message)
+{
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        partition->end = message->offset;
+        tell_end(source, partition);
+    } else if (kafka_err(message->err) == KLANE_ERR_OUT_OF_RANGE ||
+               strcmp(rd_kafka_err2name(message->err), "_LOG_TRUNCATION") == 0) {
+        kafka_position_out_of_range(source, partition);
+    } else if (kafka_err(message->err) == KLANE_ERR_CORRUPT) {
+        /* librdkafka goes on behind what it cannot read: nobody else would notice. */
+        kafka_fail(source, KLANE_ERR_CORRUPT,
+                   "%s [%" PRId32 "]: record %" PRId64 " or some behind it cannot be read: %s",
+                   partition->topic->name, partition->number, partition->next,
+                   rd_kafka_err2str(message->err));
+    } else {
+        kafka_tell(source, message->err, partition, "it cannot be read for now");
+    }
+}
+
+static void take_message(rd_kafka_message_t *message, void *opaque)
+{
+    struct kafka_source *source = opaque;
+    struct kafka_partition *partition = partition_of(source, message);
+
+    if (partition != NULL && !source->has_failed) {
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            take_record(source, partition, message);
+        else
+            take_error(source, partition, message);
+    }
+    if (is_full(source))
+        rd_kafka_yield(source->rk);
+}
+
+void kafka_fetch_work(struct kafka_source *source)
+{
+    strays_return(source);
+    unstash_all(source);
+    if (!is_full(source))
+        rd_kafka_consume_callback_queue(source->data.queue, 0, take_message, source);
+}
+
+/* ---- the nap of a full queue ------------------------------------------------------------- */
+
+/* Before 2.2 a broker's thread that finds the queue full naps for up to a second, whatever is
+ * taken from the queue meanwhile. Any request to that broker wakes it. */
+
+static bool has_more(const struct kafka_source *source, const struct kafka_partition *partition)
+{
+    int64_t low, high;
+
+    if (partition->state != KAFKA_OURS || !partition->is_forwarded || partition->is_out_of_range)
+        return false;
+    /* As of the last response: no request is made. */
+    return rd_kafka_get_watermark_offsets(source->rk, partition->topic->name, partition->number,
+                                          &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           high > partition->next;
+}
+
+static bool may_nap(const struct kafka_source *source)
+{
+    return source->version < KAFKA_VERSION_BACKOFF && !source->wake.is_out &&
+           !source->is_closing &&
+           rd_kafka_queue_length(source->data.queue) < source->queue_records / 2;
+}
+
+void kafka_fetch_wake(struct kafka_source *source)
+{
+    struct kafka_partition *partition = source->wake_next;
+
+    source->is_to_wake = false;
+    if (!may_nap(source))
+        return;
+    for (int i = 0; i < WAKE_LOOKS; i++) {
+        if (partition == NULL)
+            partition = TAILQ_FIRST(&source->owned);
+        if (partition == NULL)
+            return;
+        source->wake_next = TAILQ_NEXT(partition, owned);
+        if (has_more(source, partition))
+            break;
+        partition = source->wake_next;
+    }
+    if (partition == NULL || !has_more(source, partition))
+        return;
+    if (clock_now_ms() < source->woken_ms + WAKE_MS) {
+        source->wake_next = partition;
+        source->is_to_wake = true;
+        return;
+    }
+    source->woken_ms = clock_now_ms();
+    source->wake.is_out = true;
+    source->wake.partitions = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(source->wake.partitions, partition->topic->name,
+                                      partition->number);
+    helper_send(source->helper, &source->wake.base);
+}
+
+void kafka_fetch_woken(struct kafka_source *source)
+{
+    source->wake.is_out = false;
+    rd_kafka_topic_partition_list_destroy(source->wake.partitions);
+    source->wake.partitions = NULL;
+}
+
+int64_t kafka_fetch_wake_due_ms(const struct kafka_source *source)
+{
+    return source->is_to_wake ? source->woken_ms + WAKE_MS : KAFKA_NEVER_MS;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records, from librdkafka's queues to control. */
+#ifndef KLANE_SOURCE_KAFKA_FETCH_H
+#define KLANE_SOURCE_KAFKA_FETCH_H
+
+#include "source/kafka/kafka.h"
+
+/* Offer records: stashed ones, then those of the data queue. */
+void kafka_fetch_work(struct kafka_source *source);
+
+/* Let the partition's records come, or not. */
+void kafka_fetch_forward(struct kafka_source *source, struct kafka_partition *partition, bool on);
+
+void kafka_fetch_hold(struct kafka_source *source, struct kafka_partition *partition, bool held);
+
+/* Forget what is stashed. */
+void kafka_fetch_drop(struct kafka_source *source, struct kafka_partition *partition);
+
+/* See to it that brokers fetch on although the queue was full a while ago. */
+void kafka_fetch_wake(struct kafka_source *source);
+
+void kafka_fetch_woken(struct kafka_source *source);
+
+/* When kafka_fetch_wake() has to be called again. */
+int64_t kafka_fetch_wake_due_ms(const struct kafka_source *source);
+
+#endif

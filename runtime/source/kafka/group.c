@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The consumer group: partitions come, are drained, and go.
+ *
+ * Upholds: a rebalance is answered only when what it takes away has been given up by control, or
+ * is lost; the polling goes on meanwhile. Nothing of a partition is read before its begin is
+ * known.
+ *
+ * The callback only notes what the group wants. kafka_group_work() goes on with the first of
+ * these notes in each poll until it is done, and then answers librdkafka by assign or unassign:
+ * until that answer librdkafka delivers no record of any partition. */
+#include "source/kafka/group.h"
+
+#include "base/assert.h"
+#include "source/kafka/commit.h"
+#include "source/kafka/error.h"
+#include "source/kafka/fetch.h"
+#include "source/kafka/partitions.h"
+#include "source/kafka/position.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+_Thread_local struct kafka_source *kafka_polling;
+
+/* ---- what the group wants ---------------------------------------------------------------- */
+
+void kafka_group_rebalance(struct kafka_source *source, rd_kafka_resp_err_t err,
+                           const rd_kafka_topic_partition_list_t *partitions)
+{
+    struct kafka_rebalance *rebalance = calloc(1, sizeof *rebalance);
+
+    if (rebalance == NULL) {
+        kafka_fail(source, KLANE_ERR_NOMEM, "no memory for a rebalance");
+        return;
+    }
+    rebalance->partitions = rd_kafka_topic_partition_list_copy(partitions);
+    rebalance->is_assign = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    rebalance->is_lost = !rebalance->is_assign && rd_kafka_assignment_lost(source->rk);
+    /* Asked for now: while it closes, librdkafka has been seen to hang or to say NONE. */
+    if (rebalance->is_assign)
+        source->is_cooperative =
+            strcmp(rd_kafka_rebalance_protocol(source->rk), "COOPERATIVE") == 0;
+    STAILQ_INSERT_TAIL(&source->rebalances, rebalance, link);
+}
+
+void kafka_group_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                              rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    (void)rk, (void)opaque;
+    kafka_group_rebalance(kafka_polling, err, partitions);
+}
+
+static void rebalance_free(struct kafka_rebalance *rebalance)
+{
+    rd_kafka_topic_partition_list_destroy(rebalance->partitions);
+    free(rebalance);
+}
+
+/* ---- what librdkafka is told ------------------------------------------------------------- */
+
+/* The answer's error, which is gone on return. */
+static void tell_answer(struct kafka_source *source, rd_kafka_error_t *error)
+{
+    if (error == NULL)
+        return;
+    kafka_tell(source, rd_kafka_error_code(error), NULL, rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+}
+
+static void answer_assign(struct kafka_source *source,
+                          const rd_kafka_topic_partition_list_t *partitions)
+{
+    if (source->is_cooperative) {
+        tell_answer(source, rd_kafka_incremental_assign(source->rk, partitions));
+    } else {
+        rd_kafka_resp_err_t err = rd_kafka_assign(source->rk, partitions);
+
+        if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            kafka_tell(source, err, NULL, rd_kafka_err2str(err));
+    }
+}
+
+static void answer_unassign(struct kafka_source *source,
+                            const rd_kafka_topic_partition_list_t *partitions)
+{
+    if (source->is_cooperative)
+        tell_answer(source, rd_kafka_incremental_unassign(source->rk, partitions));
+    else
+        rd_kafka_assign(source->rk, NULL);
+}
+
+/* ---- partitions come --------------------------------------------------------------------- */
+
+static void begin_assign(struct kafka_source *source, struct kafka_rebalance *rebalance)
+{
+    const rd_kafka_topic_partition_list_t *list = rebalance->partitions;
+
+    for (int i = 0; i < list->cnt && !source->has_failed; i++) {
+        struct kafka_partition *partition =
+            kafka_partitions_get(source, list->elems[i].topic, list->elems[i].partition);
+
+        if (partition == NULL) {
+            kafka_fail(source, KLANE_ERR_NOMEM, "no memory for a partition of topic %s",
+                       list->elems[i].topic);
+        } else if (partition->state == KAFKA_AWAY) {
+            partition->begin = KAFKA_BEGIN_UNREAD;
+            partition->is_held = false;
+            partition->is_out_of_range = false;
+            partition->is_to_restart = false;
+            kafka_partition_move(source, partition, KAFKA_FINDING);
+        }
+    }
+}
+
+/* Control takes the partition, and its records may come. False: it has no memory for it. */
+static bool offer(struct kafka_source *source, struct kafka_partition *partition)
+{
+    struct klane_intake *intake = source->intake;
+    struct klane_assignment *assignment =
+        intake->ops->assigned(intake, partition->topic->name, partition->number, partition->begin,
+                              partition->is_committed, partition);
+
+    if (assignment == NULL)
+        return false;
+    kafka_partition_move(source, partition, KAFKA_OURS);
+    partition->assignment = assignment;
+    partition->stay++;
+    partition->next = partition->begin;
+    partition->end = -1;
+    kafka_fetch_forward(source, partition, true);
+    return true;
+}
+
+void kafka_group_offer(struct kafka_source *source)
+{
+    struct kafka_partition *partition;
+
+    if (source->has_failed || source->is_closing)
+        return;
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    if (partition->state == KAFKA_WAITING && !offer(source, partition))
+        return;
+}
+
+static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *rebalance)
+{
+    rd_kafka_topic_partition_list_t *list = rebalance->partitions;
+
+    if (!rebalance->has_begun)
+        begin_assign(source, rebalance);
+    rebalance->has_begun = true;
+    if (source->has_failed || !kafka_position_find(source))
+        return false;
+    for (int i = 0; i < list->cnt; i++) {
+        struct kafka_partition *partition =
+            kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
+
+        list->elems[i].offset = partition->begin;
+        /* Before librdkafka reads: it would forward to the consumer queue. */
+        if (partition->state == KAFKA_WAITING)
+            kafka_fetch_forward(source, partition, false);
+    }
+    kafka_group_offer(source);
+    answer_assign(source, list);
+    source->is_rejoining = false;
+    kafka_commit_unpark(source);
+    return true;
+}
+
+/* ---- partitions go ----------------------------------------------------------------------- */
+
+static void leave(struct kafka_source *source, struct kafka_partition *partition)
+{
+    if (partition->queue != NULL)
+        kafka_fetch_forward(source, partition, false);
+    kafka_fetch_drop(source, partition);
+    kafka_partition_move(source, partition, KAFKA_AWAY);
+}
+
+static void lose(struct kafka_source *source, struct kafka_partition *partition)
+{
+    struct klane_assignment *assignment = partition->assignment;
+
+    if (partition->state == KAFKA_AWAY)
+        return;
+    leave(source, partition);
+    if (assignment != NULL)
+        source->intake->ops->lost(source->intake, assignment);
+}
+
+void kafka_group_lose_all(struct kafka_source *source)
+{
+    while (!TAILQ_EMPTY(&source->owned))
+        lose(source, TAILQ_FIRST(&source->owned));
+}
+
+static void revoke(struct kafka_source *source, struct kafka_partition *partition)
+{
+    if (partition->state == KAFKA_OURS) {
+        kafka_fetch_forward(source, partition, false);
+        kafka_fetch_drop(source, partition);
+        kafka_partition_move(source, partition, KAFKA_LEAVING);
+        source->intake->ops->revoke(source->intake, partition->assignment);
+    } else if (partition->state < KAFKA_OURS && partition->state != KAFKA_AWAY) {
+        leave(source, partition);
+    }
+}
+
+void kafka_group_given_up(struct kafka_source *source, struct kafka_partition *partition)
+{
+    leave(source, partition);
+    doorbell_ring(&source->doorbell);
+}
+
+static bool work_on_revoke(struct kafka_source *source, struct kafka_rebalance *rebalance)
+{
+    const rd_kafka_topic_partition_list_t *list = rebalance->partitions;
+    bool is_drained = true;
+
+    if (!rebalance->is_lost && rd_kafka_assignment_lost(source->rk)) {
+        KLANE_MARK("kafka: lost while it is drained");
+        rebalance->is_lost = true;
+    }
+    for (int i = 0; i < list->cnt; i++) {
+        struct kafka_partition *partition =
+            kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
+
+        if (partition == NULL)
+            continue;
+        if (rebalance->is_lost)
+            lose(source, partition);
+        else if (!rebalance->has_begun)
+            revoke(source, partition);
+        is_drained = is_drained && partition->state == KAFKA_AWAY;
+    }
+    rebalance->has_begun = true;
+    if (!is_drained)
+        return false;
+    answer_unassign(source, list);
+    source->is_rejoining = source->is_cooperative && source->version < KAFKA_VERSION_REJOIN;
+    return true;
+}
+
+/* ---- one after the other ----------------------------------------------------------------- */
+
+void kafka_group_work(struct kafka_source *source)
+{
+    struct kafka_rebalance *first;
+
+    while ((first = STAILQ_FIRST(&source->rebalances)) != NULL) {
+        if (!(first->is_assign ? work_on_assign(source, first) : work_on_revoke(source, first)))
+            return;
+        STAILQ_REMOVE_HEAD(&source->rebalances, link);
+        rebalance_free(first);
+    }
+}
+
+void kafka_group_abandon(struct kafka_source *source)
+{
+    struct kafka_rebalance *first;
+
+    while ((first = STAILQ_FIRST(&source->rebalances)) != NULL) {
+        STAILQ_REMOVE_HEAD(&source->rebalances, link);
+        if (first->is_assign)
+            answer_assign(source, first->partitions);
+        else
+            answer_unassign(source, first->partitions);
+        rebalance_free(first);
+    }
+}

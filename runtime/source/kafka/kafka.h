@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kafka as a source: what its files share among themselves.
+ *
+ *   config.c      what of the program's configuration klane sets, and what it refuses
+ *   source.c      the source's operations, and the round of a poll
+ *   group.c       rebalances: partitions come, are drained and go
+ *   position.c    where a partition begins, and where it goes on when that is not in the log
+ *   fetch.c       records: from the data queue, or from a partition's stash
+ *   commit.c      one commit at a time
+ *   lookup.c      the helper thread's part: calls that wait for a broker
+ *   partitions.c  topics and partitions by name
+ *   ending.c      the end of a handle of librdkafka, which may hang
+ *   error.c       librdkafka's errors as klane's
+ *
+ * Three queues of librdkafka lead here. The consumer queue has rebalances, errors and the
+ * program's callbacks; it is always served, so that max.poll.interval.ms never passes. The data
+ * queue has the records: every partition's own queue is forwarded to it, or to nowhere while the
+ * partition is held. The replies' queue has the answers of commits and look-ups. Each rings the
+ * doorbell when it is no longer empty; so does the helper.
+ *
+ * Everything here is the control thread's, but for what is marked otherwise.
+ *
+ * Edges:
+ *   K1  rang, release in queue_rang() -> acquire in queue_has_rung(): what was put into the queue,
+ *       before the queue is served.
+ *   K2  is_strayed, then has_strays, release in queue_strayed() -> acquire in strays_return():
+ *       which partition's queue has records that were not forwarded. */
+#ifndef KLANE_SOURCE_KAFKA_KAFKA_H
+#define KLANE_SOURCE_KAFKA_KAFKA_H
+
+#include "source/doorbell.h"
+#include "source/helper.h"
+#include "source/source.h"
+
+#include <klane/kafka.h>
+
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#define KAFKA_NEVER_MS INT64_MAX
+#define KAFKA_TEXT_SIZE 320
+
+/* What is tried again after a failure waits so long. */
+#define KAFKA_AGAIN_MS 200
+
+/* Versions in which something that is worked around was mended. */
+#define KAFKA_VERSION_LEAST 0x020002ff
+#define KAFKA_VERSION_BACKOFF 0x020200ff /* fetch.queue.backoff.ms */
+#define KAFKA_VERSION_REJOIN 0x020a00ff  /* commits survive a cooperative rejoin */
+
+struct kafka_source;
+
+/* The source that polls on this thread: callbacks of librdkafka come with the program's opaque. */
+extern _Thread_local struct kafka_source *kafka_polling;
+
+/* ---- topics and partitions --------------------------------------------------------------- */
+
+/*   AWAY --assigned by the group--> FINDING --begin is known--> WAITING --control took it--> OURS
+ *    ^                                 |                           |                         |
+ *    +------revoked, or lost-----------+---------------------------+                         |
+ *    +<--given up by control-- LEAVING <----------------revoked by the group-----------------+
+ *    +<----------------------------------------------------------lost------------------------+ */
+enum kafka_state {
+    KAFKA_AWAY,    /* not control's; the group may not have taken it back yet */
+    KAFKA_FINDING, /* where it begins is being looked up */
+    KAFKA_WAITING, /* for control to have memory for it */
+    KAFKA_OURS,    /* control has it */
+    KAFKA_LEAVING  /* control drains it */
+};
+
+/* A copy of a record that could not be handed over yet. */
+struct kafka_stashed {
+    STAILQ_ENTRY(kafka_stashed) link;
+    struct source_record record; /* pointers into bytes */
+    unsigned char bytes[];
+};
+
+struct kafka_partition {
+    struct kafka_source *source;
+    struct kafka_topic *topic;
+    struct klane_assignment *assignment; /* OURS, LEAVING */
+    rd_kafka_queue_t *queue;             /* of librdkafka for this partition; NULL: never used */
+    TAILQ_ENTRY(kafka_partition) owned;  /* in the list of those that are not AWAY */
+    TAILQ_ENTRY(kafka_partition) stashing;
+    STAILQ_HEAD(, kafka_stashed) stash;
+    int64_t next;  /* one past the last record that came from librdkafka */
+    int64_t begin; /* FINDING: one of KAFKA_BEGIN_; WAITING */
+    int64_t end;   /* to be told once the stash is empty; -1: nothing */
+    uint32_t stay; /* counts assignments: an answer for an earlier one is known */
+    int32_t number;
+    _Atomic bool is_strayed; /* K2; any of librdkafka's threads sets it */
+    uint8_t state;           /* enum kafka_state */
+    bool is_committed;       /* begin is what the group has committed */
+    bool is_held;            /* by control */
+    bool is_forwarded;       /* its records reach the data queue */
+    bool is_stashing;        /* in the list */
+    bool is_out_of_range;    /* nothing comes before its new place is found */
+    bool is_to_restart;      /* and that is found: librdkafka has to begin again there */
+};
+
+/* What is known of a begin that is not known. */
+#define KAFKA_BEGIN_UNREAD (-1)   /* the group's committed offset is to be read */
+#define KAFKA_BEGIN_BY_RULES (-2) /* there is none: the topic's rules count */
+
+struct kafka_topic {
+    char *name;
+    struct kafka_partition **partitions; /* by number; NULL: never seen */
+    int32_t partition_count;
+};
+
+TAILQ_HEAD(kafka_partitions, kafka_partition);
+
+/* ---- the group ---------------------------------------------------------------------------- */
+
+/* What a rebalance callback said; worked through in order. */
+struct kafka_rebalance {
+    STAILQ_ENTRY(kafka_rebalance) link;
+    rd_kafka_topic_partition_list_t *partitions;
+    bool is_assign;
+    bool is_lost;
+    bool has_begun;
+};
+
+/* ---- the helper's requests --------------------------------------------------------------- */
+
+enum kafka_request_type {
+    KAFKA_LOOK_UP, /* offsets for what each entry's offset stands for: a time, or a logical one */
+    KAFKA_RANGE,   /* the first and the next offset of one partition */
+    KAFKA_WAKE     /* any request to the partition's leader */
+};
+
+struct kafka_request {
+    struct helper_request base;
+    enum kafka_request_type type;
+    rd_kafka_topic_partition_list_t *partitions;
+    struct kafka_partition *partition; /* RANGE: as control knows it */
+    int64_t low;
+    int64_t high;
+    rd_kafka_resp_err_t err;
+    bool is_out;
+};
+
+/* ---- the source --------------------------------------------------------------------------- */
+
+struct kafka_queue {
+    rd_kafka_queue_t *queue;
+    struct kafka_source *source;
+    _Atomic bool rang; /* K1; any of librdkafka's threads sets it */
+};
+
+struct kafka_commit {
+    bool is_out;      /* control waits for its answer */
+    bool is_parked;   /* to be sent when the group is whole again */
+    bool is_answered; /* err is to be told */
+    klane_err_t err;
+    rd_kafka_topic_partition_list_t *offsets;
+    uint32_t *stays; /* of the partitions, for each of the offsets */
+};
+
+struct kafka_source {
+    struct klane_source base;
+
+    /* Fixed from klane_kafka_create() on. */
+    rd_kafka_t *rk;
+    char *group;         /* group.id */
+    int version;         /* of librdkafka, as it is loaded */
+    int64_t max_poll_ms; /* max.poll.interval.ms */
+    uint32_t queue_records;
+    struct kafka_queue consumer;
+    struct kafka_queue data;
+    struct kafka_queue replies;
+    _Atomic bool has_strays;  /* K2 */
+    struct doorbell doorbell; /* any thread rings */
+
+    /* Fixed from start() on. */
+    struct klane_intake *intake;
+    struct helper *helper;
+
+    struct kafka_topic **topics; /* sorted by name */
+    size_t topic_count;
+    struct kafka_partitions owned;
+    struct kafka_partitions stashing;
+
+    STAILQ_HEAD(, kafka_rebalance) rebalances;
+    uintptr_t reading; /* number of the read of committed offsets; replies carry it */
+    bool is_reading;
+    bool is_cooperative; /* known from the first assignment on */
+    bool is_rejoining;   /* between giving up and the next assignment */
+    int64_t again_ms;    /* when what failed is tried again */
+
+    struct kafka_request look_up;
+    struct kafka_request range;
+    struct kafka_request wake;
+    int64_t woken_ms;
+    bool is_to_wake;                   /* as soon as it may */
+    struct kafka_partition *wake_next; /* whose leader is asked about first */
+
+    struct kafka_commit commit;
+
+    /* Of the poll under way. */
+    size_t records_max;
+    size_t taken;
+    bool is_refused;
+    rd_kafka_topic_t *last_topic; /* of the record before, and its partition */
+    int32_t last_number;
+    struct kafka_partition *last;
+
+    int64_t polled_ms;               /* when the consumer queue was served */
+    struct klane_header_in *headers; /* room for one record's */
+    size_t headers_capacity;
+    unsigned char *block; /* and for them in klane's form */
+    size_t block_capacity;
+    bool has_started;
+    bool has_failed; /* nothing more is said but what close() asks for */
+    bool is_closing;
+    bool is_leaving; /* librdkafka was told to close */
+    bool is_closed;
+    bool has_ended; /* control was told */
+};
+
+static inline struct kafka_source *kafka_of(struct klane_source *base)
+{
+    return (struct kafka_source *)(void *)base;
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Topics and partitions by name, and the one place where a partition's state changes. */
+#ifndef KLANE_SOURCE_KAFKA_PARTITIONS_H
+#define KLANE_SOURCE_KAFKA_PARTITIONS_H
+
+#include "source/kafka/kafka.h"
+
+/* NULL: never seen. */
+struct kafka_partition *kafka_partitions_find(const struct kafka_source *source,
+                                              const char *topic, int32_t number);
+
+/* NULL: no memory. */
+struct kafka_partition *kafka_partitions_get(struct kafka_source *source, const char *topic,
+                                             int32_t number);
+
+void kafka_partitions_free(struct kafka_source *source);
+
+/* The one place where the state changes. */
+void kafka_partition_move(struct kafka_source *source, struct kafka_partition *partition,
+                          enum kafka_state to);
+
+#endif

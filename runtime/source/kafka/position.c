@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where a partition begins, and where it goes on when that is not in the log.
+ *
+ * Upholds: a partition begins at the offset that the group has committed; only if there is none
+ * the topic's rules count. A read that failed is tried again, never taken for "nothing
+ * committed". Where the log has moved away under a position, the rules say where it goes on, and
+ * an event says so first.
+ *
+ * librdkafka runs with auto.offset.reset=error, so it never moves a position by itself; it says
+ * that one is wrong and stops reading the partition, which then has to be assigned anew. */
+#include "source/kafka/position.h"
+
+#include "base/clock.h"
+#include "source/kafka/error.h"
+#include "source/kafka/fetch.h"
+#include "source/kafka/partitions.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* How long the group's coordinator may take to answer. */
+#define READ_MS 5000
+
+static void again(struct kafka_source *source)
+{
+    source->again_ms = clock_now_ms() + KAFKA_AGAIN_MS;
+}
+
+static bool is_to_wait(const struct kafka_source *source)
+{
+    return source->again_ms != KAFKA_NEVER_MS && clock_now_ms() < source->again_ms;
+}
+
+/* The partitions whose begin is as far known as this. NULL: there are none. */
+static rd_kafka_topic_partition_list_t *list_of(const struct kafka_source *source, int64_t begin)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    struct kafka_partition *partition;
+
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    {
+        if (partition->state != KAFKA_FINDING || partition->begin != begin)
+            continue;
+        if (list == NULL)
+            list = rd_kafka_topic_partition_list_new(16);
+        rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
+    }
+    return list;
+}
+
+/* ---- what the group has committed -------------------------------------------------------- */
+
+static void read_committed(struct kafka_source *source,
+                           const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_ListConsumerGroupOffsets_t *request =
+        rd_kafka_ListConsumerGroupOffsets_new(source->group, list);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(source->rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+    char why[KAFKA_TEXT_SIZE];
+
+    source->is_reading = true;
+    source->reading++;
+    /* A transaction under way may be about to commit offsets of this group. */
+    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(options, 1));
+    rd_kafka_AdminOptions_set_request_timeout(options, READ_MS, why, sizeof why);
+    /* The number comes back with the answer. */
+    rd_kafka_AdminOptions_set_opaque(options, (void *)source->reading);
+    rd_kafka_ListConsumerGroupOffsets(source->rk, &request, 1, options, source->replies.queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_ListConsumerGroupOffsets_destroy(request);
+}
+
+static void committed_is(struct kafka_source *source, struct kafka_partition *partition,
+                         const rd_kafka_topic_partition_t *answer)
+{
+    if (answer->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka_tell(source, answer->err, partition, "the committed offset could not be read");
+        again(source);
+        return;
+    }
+    partition->is_committed = answer->offset >= 0;
+    partition->begin = answer->offset >= 0 ? answer->offset : KAFKA_BEGIN_BY_RULES;
+    if (partition->is_committed)
+        kafka_partition_move(source, partition, KAFKA_WAITING);
+}
+
+void kafka_position_committed_came(struct kafka_source *source, rd_kafka_event_t *event)
+{
+    const rd_kafka_ListConsumerGroupOffsets_result_t *result =
+        rd_kafka_event_ListConsumerGroupOffsets_result(event);
+    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+    const rd_kafka_topic_partition_list_t *list = NULL;
+    const rd_kafka_group_result_t **groups;
+    size_t count = 0;
+
+    if (rd_kafka_event_opaque(event) != (void *)source->reading)
+        return;
+    source->is_reading = false;
+    groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR && count == 1) {
+        const rd_kafka_error_t *error = rd_kafka_group_result_error(groups[0]);
+
+        err = error == NULL ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
+        list = rd_kafka_group_result_partitions(groups[0]);
+    }
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR || list == NULL) {
+        char text[KAFKA_TEXT_SIZE];
+
+        snprintf(text, sizeof text, "the group's committed offsets could not be read: %s",
+                 rd_kafka_err2str(err));
+        kafka_tell(source, err, NULL, text);
+        again(source);
+        return;
+    }
+    for (int i = 0; i < list->cnt; i++) {
+        struct kafka_partition *partition =
+            kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
+
+        if (partition != NULL && partition->state == KAFKA_FINDING)
+            committed_is(source, partition, &list->elems[i]);
+    }
+}
+
+/* ---- what the rules say ------------------------------------------------------------------ */
+
+/* What to ask a broker for: a time, or one of the logical offsets. */
+static int64_t question_of(enum klane_begin begin, int64_t begin_time_ms)
+{
+    if (begin == KLANE_BEGIN_TIME)
+        return begin_time_ms < 0 ? 0 : begin_time_ms;
+    return begin == KLANE_BEGIN_LATEST ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+}
+
+static void look_up(struct kafka_source *source, rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *each = &list->elems[i];
+        const struct source_topic *rules =
+            source->intake->ops->topic(source->intake, each->topic);
+
+        if (rules == NULL || rules->begin == KLANE_BEGIN_ERROR) {
+            kafka_fail(source, rules == NULL ? KLANE_ERR_INVALID : KLANE_ERR_OUT_OF_RANGE,
+                       "%s [%" PRId32 "]: %s", each->topic, each->partition,
+                       rules == NULL ? "no handler takes this topic"
+                                     : "the group has committed nothing");
+            rd_kafka_topic_partition_list_destroy(list);
+            return;
+        }
+        each->offset = question_of(rules->begin, rules->begin_time_ms);
+    }
+    source->look_up.partitions = list;
+    source->look_up.is_out = true;
+    helper_send(source->helper, &source->look_up.base);
+}
+
+void kafka_position_looked_up(struct kafka_source *source)
+{
+    struct kafka_request *request = &source->look_up;
+    rd_kafka_topic_partition_list_t *list = request->partitions;
+
+    request->is_out = false;
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *each = &list->elems[i];
+        struct kafka_partition *partition =
+            kafka_partitions_find(source, each->topic, each->partition);
+        rd_kafka_resp_err_t err = request->err != 0 ? request->err : each->err;
+
+        if (partition->state != KAFKA_FINDING || partition->begin != KAFKA_BEGIN_BY_RULES)
+            continue;
+        if (err != RD_KAFKA_RESP_ERR_NO_ERROR || each->offset < 0) {
+            kafka_tell(source, err, partition, "where it begins could not be looked up");
+            again(source);
+            continue;
+        }
+        partition->begin = each->offset;
+        kafka_partition_move(source, partition, KAFKA_WAITING);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    request->partitions = NULL;
+}
+
+bool kafka_position_find(struct kafka_source *source)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    if (source->is_reading || source->look_up.is_out)
+        return false;
+    list = list_of(source, KAFKA_BEGIN_UNREAD);
+    if (list != NULL) {
+        if (!is_to_wait(source))
+            read_committed(source, list);
+        rd_kafka_topic_partition_list_destroy(list);
+        return false;
+    }
+    list = list_of(source, KAFKA_BEGIN_BY_RULES);
+    if (list == NULL)
+        return true;
+    if (is_to_wait(source))
+        rd_kafka_topic_partition_list_destroy(list);
+    else
+        look_up(source, list);
+    return false;
+}
+
+/* ---- out of range ------------------------------------------------------------------------ */
+
+void kafka_position_out_of_range(struct kafka_source *source, struct kafka_partition *partition)
+{
+    if (partition->state != KAFKA_OURS || partition->is_out_of_range)
+        return;
+    partition->is_out_of_range = true;
+    source->last = NULL;
+}
+
+static void ask_range(struct kafka_source *source, struct kafka_partition *partition)
+{
+    struct kafka_request *request = &source->range;
+    const struct source_topic *rules =
+        source->intake->ops->topic(source->intake, partition->topic->name);
+
+    request->partition = partition;
+    request->partitions = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(request->partitions, partition->topic->name,
+                                      partition->number)
+        ->offset = question_of(rules->out_of_range, rules->begin_time_ms);
+    request->is_out = true;
+    helper_send(source->helper, &request->base);
+}
+
+/* It goes on at another offset than the next. A lower one is another assignment: what was taken in
+ * of the log as it used to be does not count for the log as it is. */
+static void move_to(struct kafka_source *source, struct kafka_partition *partition,
+                    int64_t offset)
+{
+    struct klane_intake *intake = source->intake;
+    struct klane_assignment *assignment = partition->assignment;
+    bool is_lower = offset < partition->next;
+
+    intake->ops->out_of_range(intake, partition->topic->name, partition->number, partition->next,
+                              offset);
+    partition->next = offset;
+    partition->end = -1;
+    if (!is_lower)
+        return;
+    kafka_fetch_forward(source, partition, false);
+    kafka_fetch_drop(source, partition);
+    kafka_partition_move(source, partition, KAFKA_WAITING);
+    partition->begin = offset;
+    partition->is_committed = false;
+    intake->ops->lost(intake, assignment);
+}
+
+void kafka_position_range_came(struct kafka_source *source)
+{
+    struct kafka_request *request = &source->range;
+    struct kafka_partition *partition = request->partition;
+    const struct source_topic *rules =
+        source->intake->ops->topic(source->intake, partition->topic->name);
+    int64_t offset = request->partitions->elems[0].offset;
+    rd_kafka_resp_err_t err = request->err;
+
+    request->is_out = false;
+    rd_kafka_topic_partition_list_destroy(request->partitions);
+    request->partitions = NULL;
+    if (partition->state != KAFKA_OURS || !partition->is_out_of_range)
+        return;
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        kafka_tell(source, err, partition, "the range of its offsets could not be looked up");
+        again(source);
+        return;
+    }
+    if (partition->next < request->low || partition->next > request->high) {
+        if (rules->out_of_range == KLANE_BEGIN_ERROR) {
+            kafka_fail(source, KLANE_ERR_OUT_OF_RANGE,
+                       "%s [%" PRId32 "]: offset %" PRId64
+                       " is not in the log, which has %" PRId64 " to %" PRId64,
+                       partition->topic->name, partition->number, partition->next, request->low,
+                       request->high);
+            return;
+        }
+        move_to(source, partition, offset);
+    }
+    partition->is_to_restart = true;
+}
+
+/* librdkafka has to begin again at next. Eager assignments are set as a whole: the others go on
+ * where they are, and what was fetched of them ahead is fetched again. */
+static void restart(struct kafka_source *source)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    rd_kafka_error_t *error = NULL;
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    struct kafka_partition *partition;
+
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    {
+        if (source->is_cooperative && !partition->is_to_restart)
+            continue;
+        rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number)
+            ->offset = partition->state == KAFKA_OURS ? partition->next : partition->begin;
+        partition->is_to_restart = false;
+        partition->is_out_of_range = false;
+    }
+    if (source->is_cooperative) {
+        error = rd_kafka_incremental_unassign(source->rk, list);
+        if (error == NULL)
+            error = rd_kafka_incremental_assign(source->rk, list);
+        if (error != NULL)
+            err = rd_kafka_error_code(error);
+        rd_kafka_error_destroy(error);
+    } else {
+        err = rd_kafka_assign(source->rk, list);
+    }
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kafka_fail(source, KLANE_ERR_IO, "a position could not be set: %s",
+                   rd_kafka_err2str(err));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void kafka_position_work(struct kafka_source *source)
+{
+    struct kafka_partition *partition;
+    bool is_to_restart = false;
+
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    {
+        if (!partition->is_out_of_range)
+            continue;
+        is_to_restart = is_to_restart || partition->is_to_restart;
+        if (!partition->is_to_restart && !source->range.is_out && !is_to_wait(source))
+            ask_range(source, partition);
+    }
+    /* While the group rebalances, the answer to it is the next that librdkafka may be told. */
+    if (is_to_restart && STAILQ_EMPTY(&source->rebalances) && !source->has_failed)
+        restart(source);
+}

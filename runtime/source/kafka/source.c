@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The source's operations, and the round of a poll.
+ *
+ * Upholds: nothing here waits for a broker, but destroy(), which may; the consumer queue is
+ * served in time, whatever the handlers do, so the group never takes this process for dead.
+ *
+ * Edge K1: see source/kafka/kafka.h. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/given.h"
+#include "source/kafka/commit.h"
+#include "source/kafka/config.h"
+#include "source/kafka/ending.h"
+#include "source/kafka/error.h"
+#include "source/kafka/fetch.h"
+#include "source/kafka/group.h"
+#include "source/kafka/lookup.h"
+#include "source/kafka/partitions.h"
+#include "source/kafka/position.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the queues -------------------------------------------------------------------------- */
+
+/* On any of librdkafka's threads, with the queue locked. */
+static void queue_rang(rd_kafka_t *rk, void *opaque)
+{
+    struct kafka_queue *queue = opaque;
+
+    (void)rk;
+    /* K1 release: pairs with queue_has_rung(). */
+    atomic_store_explicit(&queue->rang, true, memory_order_release);
+    doorbell_ring(&queue->source->doorbell);
+}
+
+static bool queue_has_rung(struct kafka_queue *queue)
+{
+    /* Relaxed: only whether the exchange is worth it. K1 acquire-release: pairs with
+     * queue_rang(). */
+    return atomic_load_explicit(&queue->rang, memory_order_relaxed) &&
+           atomic_exchange_explicit(&queue->rang, false, memory_order_acq_rel);
+}
+
+static void queue_init(struct kafka_source *source, struct kafka_queue *queue,
+                       rd_kafka_queue_t *of)
+{
+    queue->queue = of;
+    queue->source = source;
+    rd_kafka_queue_cb_event_enable(of, queue_rang, queue);
+}
+
+static void queue_deinit(struct kafka_queue *queue)
+{
+    rd_kafka_queue_cb_event_enable(queue->queue, NULL, NULL);
+    rd_kafka_queue_destroy(queue->queue);
+}
+
+/* ---- errors ------------------------------------------------------------------------------ */
+
+/* Only where the program has no error_cb of its own: connections, authentication. */
+static void error_cb(rd_kafka_t *rk, int err, const char *reason, void *opaque)
+{
+    struct kafka_source *source = kafka_polling;
+
+    (void)rk, (void)opaque;
+    if (source != NULL && source->intake != NULL)
+        kafka_tell(source, (rd_kafka_resp_err_t)err, NULL, reason);
+}
+
+static void fail_for_good(struct kafka_source *source)
+{
+    char why[KAFKA_TEXT_SIZE] = "";
+    rd_kafka_resp_err_t err = rd_kafka_fatal_error(source->rk, why, sizeof why);
+
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR || source->has_failed)
+        return;
+    /* The member is out: no commit of it can succeed. */
+    kafka_group_lose_all(source);
+    kafka_fail(source, kafka_err(err), "%s", why[0] != '\0' ? why : rd_kafka_err2str(err));
+}
+
+/* An error of the consumer, which comes as a message. */
+static void take_consumer_error(struct kafka_source *source, const rd_kafka_message_t *message)
+{
+    const char *topic = message->rkt == NULL ? NULL : rd_kafka_topic_name(message->rkt);
+
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || source->is_closing || source->has_failed)
+        return;
+    if (message->err == RD_KAFKA_RESP_ERR__FATAL)
+        fail_for_good(source);
+    else
+        source->intake->ops->error(source->intake, kafka_err(message->err), topic,
+                                   message->partition, rd_kafka_message_errstr(message));
+}
+
+/* ---- serving ----------------------------------------------------------------------------- */
+
+static void serve_consumer(struct kafka_source *source)
+{
+    int64_t now_ms = clock_now_ms();
+    rd_kafka_message_t *message;
+
+    if (!queue_has_rung(&source->consumer) &&
+        now_ms < source->polled_ms + source->max_poll_ms / 3)
+        return;
+    source->polled_ms = now_ms;
+    kafka_polling = source;
+    while ((message = rd_kafka_consumer_poll(source->rk, 0)) != NULL) {
+        take_consumer_error(source, message);
+        rd_kafka_message_destroy(message);
+    }
+    kafka_polling = NULL;
+}
+
+static void take_event(struct kafka_source *source, rd_kafka_event_t *event)
+{
+    switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_OFFSET_COMMIT:
+        kafka_commit_came(source, event);
+        break;
+    case RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT:
+        kafka_position_committed_came(source, event);
+        break;
+    case RD_KAFKA_EVENT_REBALANCE:
+        /* While closing. */
+        kafka_group_rebalance(source, rd_kafka_event_error(event),
+                              rd_kafka_event_topic_partition_list(event));
+        break;
+    default:
+        break;
+    }
+}
+
+static void serve_replies(struct kafka_source *source)
+{
+    rd_kafka_event_t *event;
+
+    if (!queue_has_rung(&source->replies))
+        return;
+    /* The end of closing is no event, but ends the queue's turn all the same. */
+    while (rd_kafka_queue_length(source->replies.queue) > 0)
+        if ((event = rd_kafka_queue_poll(source->replies.queue, 0)) != NULL) {
+            take_event(source, event);
+            rd_kafka_event_destroy(event);
+        }
+}
+
+static void serve_helper(struct kafka_source *source)
+{
+    struct helper_request *next;
+
+    for (struct helper_request *request = helper_receive(source->helper); request != NULL;
+         request = next) {
+        struct kafka_request *came = (struct kafka_request *)(void *)request;
+
+        next = request->next;
+        if (came == &source->look_up)
+            kafka_position_looked_up(source);
+        else if (came == &source->range)
+            kafka_position_range_came(source);
+        else
+            kafka_fetch_woken(source);
+    }
+}
+
+/* True: it has closed. */
+static bool work_on_closing(struct kafka_source *source)
+{
+    if (!source->is_leaving) {
+        rd_kafka_error_t *error;
+
+        source->is_leaving = true;
+        kafka_group_abandon(source);
+        error = rd_kafka_consumer_close_queue(source->rk, source->replies.queue);
+        /* After a fatal error there is nothing left to close. */
+        source->is_closed = error != NULL;
+        rd_kafka_error_destroy(error);
+    }
+    kafka_group_abandon(source);
+    return source->is_closed || rd_kafka_consumer_closed(source->rk);
+}
+
+static void source_work(struct kafka_source *source)
+{
+    kafka_group_work(source);
+    kafka_group_offer(source);
+    kafka_position_work(source);
+    kafka_fetch_work(source);
+    kafka_fetch_wake(source);
+}
+
+static void source_round(struct kafka_source *source)
+{
+    serve_helper(source);
+    serve_replies(source);
+    if (!source->is_leaving)
+        serve_consumer(source);
+    if (source->is_closing) {
+        source->is_closed = work_on_closing(source);
+    } else if (!source->has_failed) {
+        if (clock_now_ms() >= source->again_ms)
+            source->again_ms = KAFKA_NEVER_MS;
+        source_work(source);
+    }
+    kafka_commit_answer_due(source);
+}
+
+static size_t source_poll(struct klane_source *base, size_t records_max)
+{
+    struct kafka_source *source = kafka_of(base);
+
+    source->taken = 0;
+    source->records_max = records_max;
+    source->is_refused = false;
+    if (source->has_ended)
+        return 0;
+    do {
+        doorbell_disarm(&source->doorbell);
+        source_round(source);
+        if (source->is_closed) {
+            source->has_ended = true;
+            source->intake->ops->closed(source->intake);
+            return source->taken;
+        }
+        /* Control polls again at once: who rings until then need not write. */
+    } while (source->taken == 0 && !doorbell_arm(&source->doorbell));
+    return source->taken;
+}
+
+/* ---- the other operations ---------------------------------------------------------------- */
+
+static int64_t min_ms(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t source_due_ms(const struct klane_source *base)
+{
+    const struct kafka_source *source = (const struct kafka_source *)(const void *)base;
+    int64_t due_ms = source->polled_ms + source->max_poll_ms / 3;
+
+    if (source->is_leaving)
+        return KAFKA_NEVER_MS;
+    return min_ms(due_ms, min_ms(source->again_ms, kafka_fetch_wake_due_ms(source)));
+}
+
+static int source_descriptor(const struct klane_source *base)
+{
+    return ((const struct kafka_source *)(const void *)base)->doorbell.descriptor;
+}
+
+static void source_hold(struct klane_source *base, void *own, bool held)
+{
+    kafka_fetch_hold(kafka_of(base), own, held);
+}
+
+static void source_commit(struct klane_source *base, const struct source_commit *commits,
+                          size_t count)
+{
+    kafka_commit_take(kafka_of(base), commits, count);
+}
+
+static void source_given_up(struct klane_source *base, void *own)
+{
+    kafka_group_given_up(kafka_of(base), own);
+}
+
+static void source_close(struct klane_source *base)
+{
+    struct kafka_source *source = kafka_of(base);
+
+    source->is_closing = true;
+    doorbell_ring(&source->doorbell);
+}
+
+static klane_err_t complain(klane_err_t err, const char *why, char *errstr, size_t errstr_size)
+{
+    if (errstr != NULL && errstr_size > 0)
+        snprintf(errstr, errstr_size, "%s", why);
+    return err;
+}
+
+static klane_err_t source_start(struct klane_source *base, struct klane_intake *intake,
+                                const struct source_topic *topics, size_t count, char *errstr,
+                                size_t errstr_size)
+{
+    struct kafka_source *source = kafka_of(base);
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t err;
+    klane_err_t failed;
+
+    if (intake->give_up_ms >= source->max_poll_ms) {
+        if (errstr != NULL && errstr_size > 0)
+            snprintf(errstr, errstr_size,
+                     "twice drain_ms is %" PRIu32
+                     ", must be below max.poll.interval.ms, %" PRId64,
+                     intake->give_up_ms, source->max_poll_ms);
+        return KLANE_ERR_INVALID;
+    }
+    source->intake = intake;
+    failed = helper_create(&kafka_lookup_ops, source, UINT32_MAX, &source->helper);
+    if (failed != KLANE_OK)
+        return complain(failed, "the helper thread could not be made", errstr, errstr_size);
+    list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topics[i].name, RD_KAFKA_PARTITION_UA);
+    err = rd_kafka_subscribe(source->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return complain(KLANE_ERR_INVALID, rd_kafka_err2str(err), errstr, errstr_size);
+    return KLANE_OK;
+}
+
+/* Whatever was made, but the handle of librdkafka. */
+static void source_free(struct kafka_source *source)
+{
+    struct kafka_rebalance *rebalance;
+
+    while ((rebalance = STAILQ_FIRST(&source->rebalances)) != NULL) {
+        STAILQ_REMOVE_HEAD(&source->rebalances, link);
+        rd_kafka_topic_partition_list_destroy(rebalance->partitions);
+        free(rebalance);
+    }
+    kafka_partitions_free(source);
+    kafka_commit_deinit(source);
+    if (source->look_up.partitions != NULL)
+        rd_kafka_topic_partition_list_destroy(source->look_up.partitions);
+    if (source->range.partitions != NULL)
+        rd_kafka_topic_partition_list_destroy(source->range.partitions);
+    if (source->wake.partitions != NULL)
+        rd_kafka_topic_partition_list_destroy(source->wake.partitions);
+    free(source->headers);
+    free(source->block);
+    free(source->group);
+    doorbell_deinit(&source->doorbell);
+    free(source);
+}
+
+static void source_destroy(struct klane_source *base)
+{
+    struct kafka_source *source = kafka_of(base);
+    rd_kafka_t *rk = source->rk;
+
+    if (source->helper != NULL)
+        helper_destroy(source->helper);
+    queue_deinit(&source->consumer);
+    queue_deinit(&source->data);
+    queue_deinit(&source->replies);
+    source_free(source);
+    kafka_end(rk);
+}
+
+static const struct klane_source_ops kafka_source_ops = {
+    .name = "kafka",
+    .has_patterns = true,
+    .start = source_start,
+    .poll = source_poll,
+    .descriptor = source_descriptor,
+    .due_ms = source_due_ms,
+    .hold = source_hold,
+    .commit = source_commit,
+    .given_up = source_given_up,
+    .close = source_close,
+    .destroy = source_destroy,
+};
+
+/* ---- making one -------------------------------------------------------------------------- */
+
+static klane_err_t options_take(struct klane_kafka_options *options,
+                                const struct klane_kafka_options *given, char *errstr,
+                                size_t errstr_size)
+{
+    klane_kafka_options_init(options, sizeof *options);
+    if (given != NULL && !given_copy(options, sizeof *options, given))
+        return complain(KLANE_ERR_INVALID,
+                        "call klane_kafka_options_init() first, and set no option that this "
+                        "version does not know",
+                        errstr, errstr_size);
+    if (options->queue_records < 1000 || options->queue_records > 1000000)
+        return complain(KLANE_ERR_INVALID, "queue_records must be from 1,000 to 1,000,000",
+                        errstr, errstr_size);
+    if (options->queue_bytes < 1U << 20 || options->queue_bytes > 1U << 30)
+        return complain(KLANE_ERR_INVALID, "queue_bytes must be from 1 MiB to 1 GiB", errstr,
+                        errstr_size);
+    return KLANE_OK;
+}
+
+/* group.id, which was checked to be there. NULL: no memory. */
+static char *group_of(const rd_kafka_conf_t *conf)
+{
+    size_t size = 0;
+    char *group;
+
+    rd_kafka_conf_get(conf, "group.id", NULL, &size);
+    group = malloc(size);
+    if (group != NULL)
+        rd_kafka_conf_get(conf, "group.id", group, &size);
+    return group;
+}
+
+/* Everything that can fail but the handle itself. NULL: it failed. */
+static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
+                                       const struct klane_kafka_options *options, int version)
+{
+    struct kafka_source *source = calloc(1, sizeof *source);
+
+    if (source == NULL)
+        return NULL;
+    source->base.ops = &kafka_source_ops;
+    source->version = version;
+    source->queue_records = options->queue_records;
+    source->max_poll_ms = kafka_config_number(conf, "max.poll.interval.ms", 300000);
+    source->again_ms = KAFKA_NEVER_MS;
+    source->polled_ms = clock_now_ms();
+    source->look_up.type = KAFKA_LOOK_UP;
+    source->range.type = KAFKA_RANGE;
+    source->wake.type = KAFKA_WAKE;
+    TAILQ_INIT(&source->owned);
+    TAILQ_INIT(&source->stashing);
+    STAILQ_INIT(&source->rebalances);
+    source->group = group_of(conf);
+    if (source->group == NULL || doorbell_init(&source->doorbell) != KLANE_OK) {
+        free(source->group);
+        free(source);
+        return NULL;
+    }
+    return source;
+}
+
+/* Makes the handle, which takes conf. False: conf is as it was, but for klane's own settings. */
+static bool handle_new(struct kafka_source *source, rd_kafka_conf_t *conf, char *errstr,
+                       size_t errstr_size)
+{
+    bool has_error_cb = kafka_config_has_callback(conf, "error_cb");
+
+    rd_kafka_conf_set_rebalance_cb(conf, kafka_group_rebalance_cb);
+    if (!has_error_cb)
+        rd_kafka_conf_set_error_cb(conf, error_cb);
+    source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, errstr_size);
+    if (source->rk == NULL) {
+        rd_kafka_conf_set_rebalance_cb(conf, NULL);
+        if (!has_error_cb)
+            rd_kafka_conf_set_error_cb(conf, NULL);
+        return false;
+    }
+    rd_kafka_poll_set_consumer(source->rk);
+    queue_init(source, &source->consumer, rd_kafka_queue_get_consumer(source->rk));
+    queue_init(source, &source->data, rd_kafka_queue_new(source->rk));
+    queue_init(source, &source->replies, rd_kafka_queue_new(source->rk));
+    return true;
+}
+
+klane_err_t klane_kafka_create(rd_kafka_conf_t *conf, const struct klane_kafka_options *given,
+                               struct klane_source **source, char *errstr, size_t errstr_size)
+{
+    struct klane_kafka_options options;
+    struct kafka_source *made;
+    int version = rd_kafka_version();
+    klane_err_t err;
+
+    if (errstr != NULL && errstr_size > 0)
+        errstr[0] = '\0';
+    if (conf == NULL || source == NULL)
+        return complain(KLANE_ERR_INVALID, "conf or source is NULL", errstr, errstr_size);
+    *source = NULL;
+    if (version < KAFKA_VERSION_LEAST)
+        return complain(KLANE_ERR_VERSION, "librdkafka is older than 2.0.2", errstr, errstr_size);
+    err = options_take(&options, given, errstr, errstr_size);
+    if (err == KLANE_OK)
+        err = kafka_config_check(conf, &options, version, errstr, errstr_size);
+    if (err == KLANE_OK)
+        err = kafka_config_set(conf, &options, version, errstr, errstr_size);
+    if (err != KLANE_OK)
+        return err;
+    made = source_new(conf, &options, version);
+    if (made == NULL)
+        return complain(KLANE_ERR_NOMEM, "memory or descriptors are exhausted", errstr,
+                        errstr_size);
+    if (!handle_new(made, conf, errstr, errstr_size)) {
+        source_free(made);
+        return KLANE_ERR_INVALID;
+    }
+    *source = &made->base;
+    return KLANE_OK;
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kafka/kafka_kit.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static char bootstrap[128];
+static rd_kafka_t *producer;
+static rd_kafka_t *client; /* for everything that is not producing */
+
+/* ---- the cluster ------------------------------------------------------------------------- */
+
+static void read_bootstrap(void)
+{
+    const char *given = getenv("KLANE_BOOTSTRAP");
+    FILE *file;
+
+    if (given != NULL && given[0] != '\0') {
+        snprintf(bootstrap, sizeof bootstrap, "%s", given);
+        return;
+    }
+    file = fopen(KLANE_TEST_BOOTSTRAP_FILE, "r");
+    if (file == NULL || fgets(bootstrap, sizeof bootstrap, file) == NULL) {
+        fprintf(stderr, "no cluster: set KLANE_BOOTSTRAP, or run ./tests/run kafka\n");
+        exit(1);
+    }
+    fclose(file);
+    bootstrap[strcspn(bootstrap, "\n")] = '\0';
+}
+
+const char *kafka_kit_bootstrap(void)
+{
+    if (bootstrap[0] == '\0')
+        read_bootstrap();
+    return bootstrap;
+}
+
+void kafka_kit_use(const char *at)
+{
+    kafka_kit_deinit();
+    snprintf(bootstrap, sizeof bootstrap, "%s", at);
+}
+
+void kafka_kit_name(char name[KAFKA_NAME_SIZE], const char *what)
+{
+    static unsigned count;
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    snprintf(name, KAFKA_NAME_SIZE, "klane-test-%ld-%d-%u-%s", (long)now.tv_sec, (int)getpid(),
+             ++count, what);
+}
+
+void kafka_kit_set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char why[256];
+
+    if (rd_kafka_conf_set(conf, name, value, why, sizeof why) != RD_KAFKA_CONF_OK)
+        fail_msg("%s", why);
+}
+
+rd_kafka_conf_t *kafka_kit_conf(void)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
+    kafka_kit_set(conf, "bootstrap.servers", kafka_kit_bootstrap());
+    kafka_kit_set(conf, "log_level", "2");
+    kafka_kit_set(conf, "reconnect.backoff.ms", "20");
+    kafka_kit_set(conf, "reconnect.backoff.max.ms", "200");
+    return conf;
+}
+
+rd_kafka_conf_t *kafka_kit_consumer_conf(const char *group)
+{
+    rd_kafka_conf_t *conf = kafka_kit_conf();
+
+    kafka_kit_set(conf, "group.id", group);
+    kafka_kit_set(conf, "session.timeout.ms", "6000");
+    kafka_kit_set(conf, "heartbeat.interval.ms", "100");
+    kafka_kit_set(conf, "topic.metadata.refresh.interval.ms", "500");
+    kafka_kit_set(conf, "fetch.wait.max.ms", "50");
+    kafka_kit_set(conf, "fetch.error.backoff.ms", "50");
+    return conf;
+}
+
+static rd_kafka_t *make(rd_kafka_type_t type, rd_kafka_conf_t *conf)
+{
+    char why[256];
+    rd_kafka_t *made = rd_kafka_new(type, conf, why, sizeof why);
+
+    if (made == NULL)
+        fail_msg("%s", why);
+    return made;
+}
+
+static rd_kafka_t *client_of(void)
+{
+    if (client == NULL)
+        client = make(RD_KAFKA_PRODUCER, kafka_kit_conf());
+    return client;
+}
+
+void kafka_kit_deinit(void)
+{
+    if (producer != NULL)
+        rd_kafka_destroy(producer);
+    if (client != NULL)
+        rd_kafka_destroy(client);
+    producer = NULL;
+    client = NULL;
+    bootstrap[0] = '\0';
+}
+
+/* ---- topics ------------------------------------------------------------------------------ */
+
+/* Waits for the answer; each kind of result has its own way to ask for the first error. */
+static rd_kafka_event_t *answer_of(rd_kafka_queue_t *queue)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, KAFKA_KIT_MS);
+
+    assert_non_null(event);
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fail_msg("%s", rd_kafka_event_error_string(event));
+    return event;
+}
+
+static void check_topics(const rd_kafka_topic_result_t **results, size_t count)
+{
+    assert_int_equal(count, 1);
+    if (rd_kafka_topic_result_error(results[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        fail_msg("%s", rd_kafka_topic_result_error_string(results[0]));
+}
+
+/* Metadata comes to a broker a moment after it has answered. */
+static void wait_for_partitions(const char *topic, int partitions)
+{
+    for (int i = 0; i < KAFKA_KIT_MS / 10; i++) {
+        const struct rd_kafka_metadata *metadata;
+        rd_kafka_topic_t *rkt = rd_kafka_topic_new(client_of(), topic, NULL);
+        int count = -1;
+
+        if (rd_kafka_metadata(client_of(), 0, rkt, &metadata, KAFKA_KIT_MS) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR) {
+            count = metadata->topics[0].err != 0 ? 0 : metadata->topics[0].partition_cnt;
+            for (int p = 0; p < metadata->topics[0].partition_cnt; p++)
+                if (metadata->topics[0].partitions[p].leader < 0)
+                    count = -1;
+            rd_kafka_metadata_destroy(metadata);
+        }
+        rd_kafka_topic_destroy(rkt);
+        if (count == partitions)
+            return;
+        usleep(10000);
+    }
+    fail_msg("topic %s never had %d partitions", topic, partitions);
+}
+
+void kafka_kit_topic(const char *topic, int partitions, const char *const *configs)
+{
+    char why[256];
+    rd_kafka_NewTopic_t *new_topic = rd_kafka_NewTopic_new(topic, partitions, 1, why, sizeof why);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client_of());
+    rd_kafka_event_t *event;
+    const rd_kafka_topic_result_t **results;
+    size_t count;
+
+    assert_non_null(new_topic);
+    for (; configs != NULL && configs[0] != NULL; configs += 2)
+        rd_kafka_NewTopic_set_config(new_topic, configs[0], configs[1]);
+    rd_kafka_CreateTopics(client_of(), &new_topic, 1, NULL, queue);
+    event = answer_of(queue);
+    results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    check_topics(results, count);
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewTopic_destroy(new_topic);
+    wait_for_partitions(topic, partitions);
+}
+
+void kafka_kit_topic_delete(const char *topic)
+{
+    rd_kafka_DeleteTopic_t *request = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client_of());
+    rd_kafka_event_t *event;
+    const rd_kafka_topic_result_t **results;
+    size_t count;
+
+    rd_kafka_DeleteTopics(client_of(), &request, 1, NULL, queue);
+    event = answer_of(queue);
+    results =
+        rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+    check_topics(results, count);
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_DeleteTopic_destroy(request);
+}
+
+void kafka_kit_partitions_add(const char *topic, int partitions)
+{
+    char why[256];
+    rd_kafka_NewPartitions_t *request =
+        rd_kafka_NewPartitions_new(topic, (size_t)partitions, why, sizeof why);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client_of());
+    rd_kafka_event_t *event;
+    const rd_kafka_topic_result_t **results;
+    size_t count;
+
+    rd_kafka_CreatePartitions(client_of(), &request, 1, NULL, queue);
+    event = answer_of(queue);
+    results = rd_kafka_CreatePartitions_result_topics(
+        rd_kafka_event_CreatePartitions_result(event), &count);
+    check_topics(results, count);
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_NewPartitions_destroy(request);
+    wait_for_partitions(topic, partitions);
+}
+
+void kafka_kit_records_delete(const char *topic, int32_t partition, int64_t before)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_DeleteRecords_t *request;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client_of());
+    rd_kafka_event_t *event;
+
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
+    request = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_DeleteRecords(client_of(), &request, 1, NULL, queue);
+    event = answer_of(queue);
+    rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_DeleteRecords_destroy(request);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* ---- records ----------------------------------------------------------------------------- */
+
+/* A delivery: the offset, or -1. The opaque of a message that somebody waits for. */
+struct delivery {
+    _Atomic int64_t offset; /* DELIVERY_OUT: not yet */
+};
+#define DELIVERY_OUT (-2)
+
+static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+    struct delivery *delivery = message->_private;
+
+    (void)rk, (void)opaque;
+    /* Relaxed: polled by the one who waits. */
+    if (delivery != NULL)
+        atomic_store_explicit(&delivery->offset, message->err != 0 ? -1 : message->offset,
+                              memory_order_relaxed);
+}
+
+rd_kafka_t *kafka_kit_producer_new(const char *transactional_id)
+{
+    rd_kafka_conf_t *conf = kafka_kit_conf();
+    rd_kafka_t *made;
+
+    kafka_kit_set(conf, "linger.ms", "0");
+    kafka_kit_set(conf, "message.max.bytes", "4000000");
+    kafka_kit_set(conf, "acks", "all");
+    kafka_kit_set(conf, "queue.buffering.max.messages", "1000000");
+    rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+    if (transactional_id != NULL)
+        kafka_kit_set(conf, "transactional.id", transactional_id);
+    made = make(RD_KAFKA_PRODUCER, conf);
+    if (transactional_id != NULL) {
+        rd_kafka_error_t *error = rd_kafka_init_transactions(made, KAFKA_KIT_MS);
+
+        if (error != NULL)
+            fail_msg("%s", rd_kafka_error_string(error));
+    }
+    return made;
+}
+
+rd_kafka_t *kafka_kit_producer(void)
+{
+    if (producer == NULL)
+        producer = kafka_kit_producer_new(NULL);
+    return producer;
+}
+
+int64_t kafka_kit_append(const struct kafka_kit_record *record)
+{
+    struct delivery delivery;
+    rd_kafka_t *rk = kafka_kit_producer();
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
+    rd_kafka_resp_err_t err;
+    int64_t offset;
+
+    atomic_init(&delivery.offset, DELIVERY_OUT);
+    for (size_t i = 0; i < record->header_count; i++)
+        rd_kafka_header_add(headers, record->headers[i].name, -1, record->headers[i].value,
+                            record->headers[i].value == NULL ? -1
+                                                             : (ssize_t)record->headers[i].size);
+    err = rd_kafka_producev(
+        rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
+        RD_KAFKA_V_KEY(record->key, record->key_size),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value, record->value_size),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_TIMESTAMP(record->timestamp_ms),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(&delivery), RD_KAFKA_V_END);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_headers_destroy(headers);
+        return -1;
+    }
+    do {
+        rd_kafka_poll(rk, 100);
+        /* Relaxed: as above. */
+        offset = atomic_load_explicit(&delivery.offset, memory_order_relaxed);
+    } while (offset == DELIVERY_OUT);
+    return offset;
+}
+
+void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int count, int keys)
+{
+    for (int i = 0; i < count; i++) {
+        char key[24], value[24];
+        int key_size = snprintf(key, sizeof key, "k%d", i % keys);
+        int value_size = snprintf(value, sizeof value, "%d", i);
+        rd_kafka_resp_err_t err;
+
+        do {
+            err = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                                    RD_KAFKA_V_KEY(key, (size_t)key_size),
+                                    RD_KAFKA_V_VALUE(value, (size_t)value_size),
+                                    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+            rd_kafka_poll(rk, err == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 10 : 0);
+        } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL);
+        assert_int_equal(err, 0);
+    }
+    assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), 0);
+}
+
+/* ---- offsets ----------------------------------------------------------------------------- */
+
+static rd_kafka_t *member_of(const char *group)
+{
+    rd_kafka_conf_t *conf = kafka_kit_conf();
+
+    kafka_kit_set(conf, "group.id", group);
+    kafka_kit_set(conf, "enable.auto.commit", "false");
+    return make(RD_KAFKA_CONSUMER, conf);
+}
+
+int64_t kafka_kit_committed(const char *group, const char *topic, int32_t partition)
+{
+    rd_kafka_t *member = member_of(group);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    int64_t offset;
+
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    assert_int_equal(rd_kafka_committed(member, list, KAFKA_KIT_MS), 0);
+    assert_int_equal(list->elems[0].err, 0);
+    offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(member);
+    return offset < 0 ? -1 : offset;
+}
+
+void kafka_kit_commit(const char *group, const char *topic, int32_t partition, int64_t offset)
+{
+    rd_kafka_t *member = member_of(group);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+    assert_int_equal(rd_kafka_commit(member, list, 0), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(member);
+}
+
+int64_t kafka_kit_end(const char *topic, int32_t partition)
+{
+    int64_t low, high;
+
+    assert_int_equal(rd_kafka_query_watermark_offsets(client_of(), topic, partition, &low, &high,
+                                                      KAFKA_KIT_MS),
+                     0);
+    return high;
+}

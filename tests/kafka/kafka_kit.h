@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A cluster for tests: topics, records, committed offsets, by librdkafka alone.
+ *
+ * The cluster is the one at KLANE_BOOTSTRAP, else the broker whose address stands in the file
+ * that the build made for it (tests/kafka/fixture). Everything asserts by itself, so: main thread
+ * only, but for what says otherwise. */
+#ifndef KLANE_TESTS_KAFKA_KAFKA_KIT_H
+#define KLANE_TESTS_KAFKA_KAFKA_KIT_H
+
+#include "lib/check.h"
+
+#include <klane/kafka.h>
+
+#include <stdbool.h>
+
+#define KAFKA_NAME_SIZE 96
+
+/* Calls of a cluster that take longer fail the test. */
+#define KAFKA_KIT_MS 20000
+
+const char *kafka_kit_bootstrap(void);
+
+/* The tests that follow use this cluster instead. */
+void kafka_kit_use(const char *bootstrap);
+
+/* A name that no other test has, ending with what. */
+void kafka_kit_name(char name[KAFKA_NAME_SIZE], const char *what);
+
+/* A configuration that names the cluster, and a consumer's with short intervals. */
+rd_kafka_conf_t *kafka_kit_conf(void);
+rd_kafka_conf_t *kafka_kit_consumer_conf(const char *group);
+void kafka_kit_set(rd_kafka_conf_t *conf, const char *name, const char *value);
+
+/* configs: names and values in turn, then NULL; or NULL. */
+void kafka_kit_topic(const char *topic, int partitions, const char *const *configs);
+void kafka_kit_topic_delete(const char *topic);
+void kafka_kit_partitions_add(const char *topic, int partitions);
+void kafka_kit_records_delete(const char *topic, int32_t partition, int64_t before);
+
+/* A producer of the process, made when first needed; transactional: with that id. */
+rd_kafka_t *kafka_kit_producer(void);
+rd_kafka_t *kafka_kit_producer_new(const char *transactional_id);
+
+struct kafka_kit_record {
+    const char *topic;
+    int32_t partition;
+    const void *key;
+    size_t key_size;
+    const void *value;
+    size_t value_size;
+    int64_t timestamp_ms; /* 0: now */
+    const struct klane_header_in *headers;
+    size_t header_count;
+};
+
+/* Append and wait for the acknowledgement. Returns the offset; -1: it failed (any thread). */
+int64_t kafka_kit_append(const struct kafka_kit_record *record);
+
+/* Append count records with keys "k0" to "k(keys - 1)" in turn and values "0", "1" and so on, by
+ * this producer; waits for all but in a transaction. */
+void kafka_kit_fill(rd_kafka_t *producer, const char *topic, int32_t partition, int count,
+                    int keys);
+
+/* The committed offset, -1: none. */
+int64_t kafka_kit_committed(const char *group, const char *topic, int32_t partition);
+void kafka_kit_commit(const char *group, const char *topic, int32_t partition, int64_t offset);
+
+/* One past the last offset. */
+int64_t kafka_kit_end(const char *topic, int32_t partition);
+
+/* Free what the kit keeps. */
+void kafka_kit_deinit(void);
+
+#endif
