@@ -70,6 +70,7 @@ rd_kafka_conf_t *kafka_kit_conf(void)
 
     kafka_kit_set(conf, "bootstrap.servers", kafka_kit_bootstrap());
     kafka_kit_set(conf, "log_level", "2");
+    kafka_kit_set(conf, "topic.metadata.refresh.interval.ms", "500");
     kafka_kit_set(conf, "reconnect.backoff.ms", "20");
     kafka_kit_set(conf, "reconnect.backoff.max.ms", "200");
     return conf;
@@ -82,7 +83,6 @@ rd_kafka_conf_t *kafka_kit_consumer_conf(const char *group)
     kafka_kit_set(conf, "group.id", group);
     kafka_kit_set(conf, "session.timeout.ms", "6000");
     kafka_kit_set(conf, "heartbeat.interval.ms", "100");
-    kafka_kit_set(conf, "topic.metadata.refresh.interval.ms", "500");
     kafka_kit_set(conf, "fetch.wait.max.ms", "50");
     kafka_kit_set(conf, "fetch.error.backoff.ms", "50");
     return conf;
@@ -331,8 +331,10 @@ void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int co
                                     RD_KAFKA_V_KEY(key, (size_t)key_size),
                                     RD_KAFKA_V_VALUE(value, (size_t)value_size),
                                     RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
-            rd_kafka_poll(rk, err == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 10 : 0);
-        } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL);
+            rd_kafka_poll(rk, err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 10);
+            /* The second: of a partition that was added a moment ago. */
+        } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL ||
+                 err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
         assert_int_equal(err, 0);
     }
     assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), 0);
@@ -383,4 +385,32 @@ int64_t kafka_kit_end(const char *topic, int32_t partition)
                                                       KAFKA_KIT_MS),
                      0);
     return high;
+}
+
+size_t kafka_kit_count(const char *topic, int32_t partition)
+{
+    rd_kafka_conf_t *conf = kafka_kit_conf();
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_t *reader;
+    size_t count = 0;
+    bool at_end = false;
+
+    kafka_kit_set(conf, "group.id", "counter");
+    kafka_kit_set(conf, "enable.partition.eof", "true");
+    kafka_kit_set(conf, "enable.auto.commit", "false");
+    kafka_kit_set(conf, "fetch.wait.max.ms", "10");
+    reader = make(RD_KAFKA_CONSUMER, conf);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(reader, list), 0);
+    while (!at_end) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, KAFKA_KIT_MS);
+
+        assert_non_null(message);
+        at_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        count += message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+        rd_kafka_message_destroy(message);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(reader);
+    return count;
 }

@@ -68,6 +68,9 @@ void kafka_kit_commit(const char *group, const char *topic, int32_t partition, i
 /* One past the last offset. */
 int64_t kafka_kit_end(const char *topic, int32_t partition);
 
+/* How many records can be read. */
+size_t kafka_kit_count(const char *topic, int32_t partition);
+
 /* Free what the kit keeps. */
 void kafka_kit_deinit(void);
 

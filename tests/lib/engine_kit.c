@@ -14,6 +14,8 @@ static void on_event(const struct klane_event *event, void *context)
 
     pthread_mutex_lock(&kit->lock);
     kit->events[event->type]++;
+    if (event->type == KLANE_EVENT_SOURCE_ERROR && (size_t)event->err < KIT_ERRORS)
+        kit->errors[event->err]++;
     kit->last[event->type] = *event;
     kit->last[event->type].topic = NULL;
     kit->last[event->type].message = NULL;
@@ -35,7 +37,7 @@ static void on_log(enum klane_log_level level, const char *line, void *context)
     pthread_mutex_unlock(&kit->lock);
 }
 
-void kit_init(struct kit *kit, int32_t partitions)
+void kit_init_on(struct kit *kit, struct klane_source *source, const char *topic)
 {
     pthread_condattr_t attributes;
 
@@ -53,8 +55,17 @@ void kit_init(struct kit *kit, int32_t partitions)
     kit->options.event_context = kit;
     kit->options.log = on_log;
     kit->options.log_context = kit;
-    assert_int_equal(klane_memory_create(&kit->source), KLANE_OK);
-    assert_int_equal(klane_memory_topic(kit->source, "t", partitions), KLANE_OK);
+    kit->source = source;
+    kit->topic = topic;
+}
+
+void kit_init(struct kit *kit, int32_t partitions)
+{
+    struct klane_source *source;
+
+    assert_int_equal(klane_memory_create(&source), KLANE_OK);
+    assert_int_equal(klane_memory_topic(source, "t", partitions), KLANE_OK);
+    kit_init_on(kit, source, "t");
 }
 
 void kit_create(struct kit *kit)
@@ -69,7 +80,7 @@ void kit_create(struct kit *kit)
 void kit_start(struct kit *kit)
 {
     kit_create(kit);
-    assert_int_equal(klane_handle(kit->runtime, "t", kit_handle, kit), KLANE_OK);
+    assert_int_equal(klane_handle(kit->runtime, kit->topic, kit_handle, kit), KLANE_OK);
     assert_int_equal(klane_start(kit->runtime), KLANE_OK);
 }
 
@@ -79,7 +90,7 @@ void kit_start_route(struct kit *kit, int64_t retry_delay_ms, uint32_t slow_ms)
 
     kit_create(kit);
     klane_route_init(&route, sizeof(route));
-    route.topic = "t";
+    route.topic = kit->topic;
     route.handler = kit_handle;
     route.context = kit;
     route.retry_delay_ms = retry_delay_ms;
@@ -192,7 +203,7 @@ static size_t started(const struct kit *kit)
 
 struct wish {
     size_t (*value)(const struct kit *kit);
-    enum klane_event_type type;
+    const size_t *counter; /* without value */
     size_t count;
     const char *what;
 };
@@ -207,7 +218,7 @@ static void wait_for(struct kit *kit, const struct wish *wish)
     deadline.tv_sec += WAIT_SECONDS;
     pthread_mutex_lock(&kit->lock);
     for (;;) {
-        value = wish->value != NULL ? wish->value(kit) : kit->events[wish->type];
+        value = wish->value != NULL ? wish->value(kit) : *wish->counter;
         if (value >= wish->count || err != 0)
             break;
         err = pthread_cond_timedwait(&kit->changed, &kit->lock, &deadline);
@@ -229,7 +240,14 @@ void kit_wait_started(struct kit *kit, size_t count)
 
 void kit_wait_event(struct kit *kit, enum klane_event_type type, size_t count)
 {
-    wait_for(kit, &(struct wish){.type = type, .count = count, .what = "events"});
+    wait_for(kit, &(struct wish){
+                      .counter = &kit->events[type], .count = count, .what = "events"});
+}
+
+void kit_wait_error(struct kit *kit, klane_err_t err)
+{
+    wait_for(kit, &(struct wish){
+                      .counter = &kit->errors[err], .count = 1, .what = klane_strerror(err)});
 }
 
 static void look_again(int *looks)

@@ -16,6 +16,7 @@
 
 #define KIT_NOTES_MAX 65536
 #define KIT_KEY_MAX 16
+#define KIT_ERRORS 32
 
 /* One start of a handler. */
 struct kit_note {
@@ -32,6 +33,7 @@ struct kit {
     struct klane_options options;
     struct klane_source *source;
     struct klane_runtime *runtime;
+    const char *topic; /* that kit_start() handles */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -41,6 +43,7 @@ struct kit {
     size_t running_most;
     size_t events[KLANE_EVENT_FATAL + 1];
     struct klane_event last[KLANE_EVENT_FATAL + 1];
+    size_t errors[KIT_ERRORS]; /* events SOURCE_ERROR by their err */
     char message[256]; /* of the last event that had one */
     size_t log_lines;
     bool overlap; /* two handlers of one key at once */
@@ -56,6 +59,10 @@ struct kit {
 /* Options are the defaults with 4 workers; change kit->options before kit_create(). One topic
  * "t". */
 void kit_init(struct kit *kit, int32_t partitions);
+
+/* The same on another source, with a topic that it has. kit_append() and what asks for committed
+ * offsets are for the log in memory. */
+void kit_init_on(struct kit *kit, struct klane_source *source, const char *topic);
 
 /* Make the runtime, without handlers. */
 void kit_create(struct kit *kit);
@@ -81,6 +88,9 @@ void kit_open(struct kit *kit);
 void kit_wait_ended(struct kit *kit, size_t count);
 void kit_wait_started(struct kit *kit, size_t count);
 void kit_wait_event(struct kit *kit, enum klane_event_type type, size_t count);
+
+/* Wait for an event SOURCE_ERROR with this error. */
+void kit_wait_error(struct kit *kit, klane_err_t err);
 
 /* Wait until so many records were taken in, were finished, or until offset is committed. */
 void kit_wait_taken_in(struct kit *kit, uint64_t count);

@@ -113,8 +113,7 @@ static klane_err_t check_owned(const rd_kafka_conf_t *conf, const rd_kafka_conf_
 
         if (!value_of(conf, owned->name, value) || strcmp(value, owned->value) == 0)
             continue;
-        /* A setting of topics has no value until one of them is set. */
-        if (!value_of(defaults, owned->name, usual) || strcmp(value, usual) == 0)
+        if (value_of(defaults, owned->name, usual) && strcmp(value, usual) == 0)
             continue;
         snprintf(why, sizeof why, "is set to %s, but %s (it would be %s)", value, owned->instead,
                  owned->value);
@@ -176,9 +175,9 @@ static klane_err_t check_present(const rd_kafka_conf_t *conf, char *errstr, size
 {
     char value[VALUE_SIZE];
 
-    if (value_of(conf, "group.id", value) && value[0] == '\0')
+    if (!value_of(conf, "group.id", value) || value[0] == '\0')
         return refuse(errstr, errstr_size, "group.id", "is not set");
-    if (value_of(conf, "bootstrap.servers", value) && value[0] == '\0' &&
+    if ((!value_of(conf, "bootstrap.servers", value) || value[0] == '\0') &&
         kafka_config_number(conf, "test.mock.num.brokers", 0) == 0)
         return refuse(errstr, errstr_size, "bootstrap.servers", "is not set");
     return KLANE_OK;
@@ -192,6 +191,8 @@ klane_err_t kafka_config_check(const rd_kafka_conf_t *conf,
     struct settings settings;
     klane_err_t err;
 
+    /* Settings of topics have no values without it. */
+    rd_kafka_conf_set_default_topic_conf(defaults, rd_kafka_topic_conf_new());
     settings_init(&settings, options, version);
     err = check_owned(conf, defaults, &settings, errstr, errstr_size);
     if (err == KLANE_OK && !options->allow_unsafe)

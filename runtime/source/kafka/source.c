@@ -49,6 +49,9 @@ static void queue_init(struct kafka_source *source, struct kafka_queue *queue,
 {
     queue->queue = of;
     queue->source = source;
+    /* Only what comes into an empty queue rings, and there may be something in it already: the
+     * wish for a token is, from the start. Relaxed: no other thread knows it yet. */
+    atomic_init(&queue->rang, true);
     rd_kafka_queue_cb_event_enable(of, queue_rang, queue);
 }
 
@@ -187,8 +190,9 @@ static void source_work(struct kafka_source *source)
 {
     kafka_group_work(source);
     kafka_group_offer(source);
-    kafka_position_work(source);
     kafka_fetch_work(source);
+    /* Behind what may have said that a position is wrong. */
+    kafka_position_work(source);
     kafka_fetch_wake(source);
 }
 

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What of a configuration is accepted, and what is refused by name. Nothing is connected. */
+#include "lib/check.h"
+
+#include <klane/kafka.h>
+
+#include <string.h>
+
+#define SECRET "canary-4711"
+
+static void say_nothing(const rd_kafka_t *rk, int level, const char *facility, const char *line)
+{
+    (void)rk, (void)level, (void)facility, (void)line;
+}
+
+static rd_kafka_conf_t *conf_with(const char *const *settings)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char why[256];
+
+    assert_int_equal(rd_kafka_conf_set(conf, "bootstrap.servers", "127.0.0.1:1", why, sizeof why),
+                     0);
+    assert_int_equal(rd_kafka_conf_set(conf, "group.id", "g", why, sizeof why), 0);
+    assert_int_equal(rd_kafka_conf_set(conf, "log_level", "0", why, sizeof why), 0);
+    rd_kafka_conf_set_log_cb(conf, say_nothing);
+    for (; settings != NULL && settings[0] != NULL; settings += 2)
+        if (rd_kafka_conf_set(conf, settings[0], settings[1], why, sizeof why) != 0)
+            fail_msg("%s", why);
+    return conf;
+}
+
+static void expect_accepted(rd_kafka_conf_t *conf, const struct klane_kafka_options *options)
+{
+    struct klane_source *source;
+    char why[512];
+
+    if (klane_kafka_create(conf, options, &source, why, sizeof why) != KLANE_OK)
+        fail_msg("%s", why);
+    assert_string_equal(why, "");
+    klane_source_destroy(source);
+}
+
+/* Refused for what is named first, and accepted once that is set to another value. */
+static void expect_refused(const char *name, const char *value, const char *instead)
+{
+    const char *settings[] = {name, value, NULL};
+    rd_kafka_conf_t *conf = conf_with(settings);
+    struct klane_source *source = (struct klane_source *)1;
+    char why[512];
+
+    assert_int_equal(klane_kafka_create(conf, NULL, &source, why, sizeof why), KLANE_ERR_INVALID);
+    assert_null(source);
+    if (strncmp(why, name, strlen(name)) != 0)
+        fail_msg("refused, but not by the name of %s: %s", name, why);
+    /* It is still the program's. */
+    assert_int_equal(rd_kafka_conf_set(conf, name, instead, why, sizeof why), 0);
+    expect_accepted(conf, NULL);
+}
+
+static void a_plain_configuration_is_accepted(void **state)
+{
+    (void)state;
+    expect_accepted(conf_with(NULL), NULL);
+}
+
+static void settings_of_klane_are_refused_by_name(void **state)
+{
+    (void)state;
+    expect_refused("auto.offset.reset", "earliest", "error");
+    expect_refused("queued.min.messages", "77", "100000");
+    expect_refused("queued.max.messages.kbytes", "77", "65536");
+    expect_refused("fetch.max.bytes", "1234567", "52428800");
+    expect_refused("fetch.message.max.bytes", "7777", "1048576");
+}
+
+static void the_value_that_klane_would_set_is_accepted(void **state)
+{
+    static const char *const settings[] = {"enable.auto.commit",
+                                           "false",
+                                           "enable.auto.offset.store",
+                                           "false",
+                                           "auto.offset.reset",
+                                           "error",
+                                           "enable.partition.eof",
+                                           "true",
+                                           NULL};
+
+    (void)state;
+    expect_accepted(conf_with(settings), NULL);
+}
+
+static void what_is_unsafe_is_refused_unless_it_is_allowed(void **state)
+{
+    static const struct {
+        const char *name, *value;
+    } unsafe[] = {
+        {"enable.ssl.certificate.verification", "false"},
+        {"ssl.endpoint.identification.algorithm", "none"},
+        {"sasl.kerberos.kinit.cmd", "true"},
+        {"test.mock.num.brokers", "1"},
+        {"debug", "cgrp,security"},
+        {"debug", "all"},
+    };
+    struct klane_kafka_options options;
+
+    (void)state;
+    klane_kafka_options_init(&options, sizeof options);
+    options.allow_unsafe = true;
+    for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
+        const char *settings[] = {unsafe[i].name, unsafe[i].value, NULL};
+        rd_kafka_conf_t *conf = conf_with(settings);
+        struct klane_source *source;
+        char why[512];
+
+        assert_int_equal(klane_kafka_create(conf, NULL, &source, why, sizeof why),
+                         KLANE_ERR_INVALID);
+        assert_int_equal(strncmp(why, unsafe[i].name, strlen(unsafe[i].name)), 0);
+        expect_accepted(conf, &options);
+    }
+}
+
+static void group_and_servers_have_to_be_set(void **state)
+{
+    (void)state;
+    expect_refused("group.id", "", "g");
+    expect_refused("bootstrap.servers", "", "127.0.0.1:1");
+}
+
+static void rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                      rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    (void)rk, (void)err, (void)partitions, (void)opaque;
+}
+
+static void a_rebalance_callback_is_refused(void **state)
+{
+    rd_kafka_conf_t *conf = conf_with(NULL);
+    struct klane_source *source;
+    char why[512];
+
+    (void)state;
+    rd_kafka_conf_set_rebalance_cb(conf, rebalance);
+    assert_int_equal(klane_kafka_create(conf, NULL, &source, why, sizeof why), KLANE_ERR_INVALID);
+    assert_non_null(strstr(why, "rebalance_cb"));
+    rd_kafka_conf_set_rebalance_cb(conf, NULL);
+    expect_accepted(conf, NULL);
+}
+
+static void events_of_klane_are_refused(void **state)
+{
+    rd_kafka_conf_t *conf = conf_with(NULL);
+    struct klane_source *source;
+    char why[512];
+
+    (void)state;
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_STATS);
+    assert_int_equal(klane_kafka_create(conf, NULL, &source, why, sizeof why), KLANE_ERR_INVALID);
+    assert_non_null(strstr(why, "enabled_events"));
+    rd_kafka_conf_destroy(conf);
+}
+
+/* librdkafka itself refuses this one; klane's settings are in the configuration by then. */
+static void a_configuration_that_librdkafka_refuses_stays_the_programs(void **state)
+{
+    static const char *const settings[] = {"sasl.username",
+                                           "user",
+                                           "sasl.password",
+                                           SECRET,
+                                           "security.protocol",
+                                           "ssl",
+                                           "ssl.key.location",
+                                           "/nonexistent/key.pem",
+                                           "ssl.key.password",
+                                           SECRET,
+                                           NULL};
+    rd_kafka_conf_t *conf = conf_with(settings);
+    struct klane_source *source;
+    char why[512];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(klane_kafka_create(conf, NULL, &source, why, sizeof why),
+                         KLANE_ERR_INVALID);
+        assert_string_not_equal(why, "");
+        assert_null(strstr(why, SECRET));
+    }
+    assert_int_equal(rd_kafka_conf_set(conf, "security.protocol", "plaintext", why, sizeof why),
+                     0);
+    expect_accepted(conf, NULL);
+}
+
+static void options_out_of_range_are_refused_by_name(void **state)
+{
+    struct klane_kafka_options options;
+    rd_kafka_conf_t *conf = conf_with(NULL);
+    struct klane_source *source;
+    char why[512];
+
+    (void)state;
+    klane_kafka_options_init(&options, sizeof options);
+    options.queue_records = 999;
+    assert_int_equal(klane_kafka_create(conf, &options, &source, why, sizeof why),
+                     KLANE_ERR_INVALID);
+    assert_non_null(strstr(why, "queue_records"));
+    klane_kafka_options_init(&options, sizeof options);
+    options.queue_bytes = 1;
+    assert_int_equal(klane_kafka_create(conf, &options, &source, why, sizeof why),
+                     KLANE_ERR_INVALID);
+    assert_non_null(strstr(why, "queue_bytes"));
+    options = (struct klane_kafka_options){0};
+    assert_int_equal(klane_kafka_create(conf, &options, &source, why, sizeof why),
+                     KLANE_ERR_INVALID);
+    assert_non_null(strstr(why, "klane_kafka_options_init"));
+    rd_kafka_conf_destroy(conf);
+}
+
+static void nothing_to_work_with_is_refused(void **state)
+{
+    rd_kafka_conf_t *conf = conf_with(NULL);
+    struct klane_source *source;
+
+    (void)state;
+    assert_int_equal(klane_kafka_create(NULL, NULL, &source, NULL, 0), KLANE_ERR_INVALID);
+    assert_int_equal(klane_kafka_create(conf, NULL, NULL, NULL, 0), KLANE_ERR_INVALID);
+    rd_kafka_conf_destroy(conf);
+}
+
+static char last_line[512];
+
+static void log_line(enum klane_log_level level, const char *line, void *context)
+{
+    (void)level, (void)context;
+    if (strstr(line, "cannot start") != NULL)
+        strncpy(last_line, line, sizeof last_line - 1);
+}
+
+static enum klane_outcome handle(const struct klane_record *record, void *context)
+{
+    (void)record, (void)context;
+    return KLANE_DONE;
+}
+
+/* Starts a runtime that cannot start, and returns its error. */
+static klane_err_t start_fails(const char *const *settings, const char *topic, uint32_t drain_ms)
+{
+    struct klane_options options;
+    struct klane_runtime *runtime;
+    struct klane_source *source;
+    char why[512];
+    klane_err_t err;
+
+    klane_options_init(&options, sizeof options);
+    options.drain_ms = drain_ms;
+    options.log = log_line;
+    assert_int_equal(klane_kafka_create(conf_with(settings), NULL, &source, why, sizeof why), 0);
+    assert_int_equal(klane_create(&options, source, &runtime, why, sizeof why), 0);
+    assert_int_equal(klane_handle(runtime, topic, handle, NULL), 0);
+    err = klane_start(runtime);
+    assert_int_equal(klane_destroy(runtime), 0);
+    return err;
+}
+
+static void a_drain_that_the_group_would_not_wait_for_is_refused(void **state)
+{
+    static const char *const settings[] = {"max.poll.interval.ms", "8000", "session.timeout.ms",
+                                           "6000", NULL};
+
+    (void)state;
+    assert_int_equal(start_fails(settings, "t", 4000), KLANE_ERR_INVALID);
+    assert_non_null(strstr(last_line, "drain_ms"));
+    assert_non_null(strstr(last_line, "max.poll.interval.ms"));
+}
+
+static void a_pattern_that_is_wrong_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(start_fails(NULL, "^a(b", 1000), KLANE_ERR_INVALID);
+    assert_non_null(strstr(last_line, "^a(b"));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_plain_configuration_is_accepted),
+        cmocka_unit_test(settings_of_klane_are_refused_by_name),
+        cmocka_unit_test(the_value_that_klane_would_set_is_accepted),
+        cmocka_unit_test(what_is_unsafe_is_refused_unless_it_is_allowed),
+        cmocka_unit_test(group_and_servers_have_to_be_set),
+        cmocka_unit_test(a_rebalance_callback_is_refused),
+        cmocka_unit_test(events_of_klane_are_refused),
+        cmocka_unit_test(a_configuration_that_librdkafka_refuses_stays_the_programs),
+        cmocka_unit_test(options_out_of_range_are_refused_by_name),
+        cmocka_unit_test(nothing_to_work_with_is_refused),
+        cmocka_unit_test(a_drain_that_the_group_would_not_wait_for_is_refused),
+        cmocka_unit_test(a_pattern_that_is_wrong_is_refused),
+    };
+
+    return check_run(tests);
+}

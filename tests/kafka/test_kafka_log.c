@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a log may look like to a group: where it begins, what is missing, what was cut. */
+#include "kafka/kafka_runtime.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct klane_topic rules(void)
+{
+    struct klane_topic topic;
+
+    klane_topic_init(&topic, sizeof topic);
+    return topic;
+}
+
+static int64_t lowest(const struct kit *kit)
+{
+    int64_t offset = INT64_MAX;
+
+    for (size_t i = 0; i < kit->note_count; i++)
+        if (kit->notes[i].offset < offset)
+            offset = kit->notes[i].offset;
+    return offset;
+}
+
+/* ---- where a group begins ---------------------------------------------------------------- */
+
+static void a_group_begins_at_the_earliest_record(void **state)
+{
+    struct kafka_test *test = *state;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 30, 5);
+    kafka_kit_records_delete(test->topic, 0, 10);
+    kafka_test_run(test);
+    kit_wait_ended(&test->kit, 20);
+
+    assert_int_equal(lowest(&test->kit), 10);
+    kafka_test_wait_committed(test, 0, 30);
+    kit_assert_order(&test->kit);
+}
+
+static void a_group_that_begins_at_the_latest_record_commits_that_at_once(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_topic topic = rules();
+
+    topic.begin = KLANE_BEGIN_LATEST;
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 30, 5);
+    kafka_test_kit(test, NULL);
+    kafka_test_start(test, &topic);
+    kafka_test_wait_committed(test, 0, 30);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 4, 5);
+    kit_wait_ended(&test->kit, 4);
+
+    assert_int_equal(lowest(&test->kit), 30);
+}
+
+static void a_group_that_may_not_begin_stops_as_fatal(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_topic topic = rules();
+
+    topic.begin = KLANE_BEGIN_ERROR;
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 3, 1);
+    kafka_test_kit(test, NULL);
+    kafka_test_start(test, &topic);
+    kit_wait_event(&test->kit, KLANE_EVENT_FATAL, 1);
+
+    assert_int_equal(klane_wait(test->kit.runtime, 20000), KLANE_ERR_FATAL);
+    assert_int_equal(kit_event(&test->kit, KLANE_EVENT_FATAL).err, KLANE_ERR_OUT_OF_RANGE);
+    assert_non_null(strstr(test->kit.message, test->topic));
+    assert_int_equal(test->kit.note_count, 0);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), -1);
+}
+
+static void a_group_goes_on_where_it_has_committed(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_topic topic = rules();
+
+    topic.begin = KLANE_BEGIN_ERROR; /* which does not matter then */
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 30, 5);
+    kafka_kit_commit(test->group, test->topic, 0, 12);
+    kafka_test_kit(test, NULL);
+    kafka_test_start(test, &topic);
+    kit_wait_ended(&test->kit, 18);
+
+    assert_int_equal(lowest(&test->kit), 12);
+}
+
+/* ---- out of range ------------------------------------------------------------------------ */
+
+/* A group that has committed offset 5, of a log that has 10 to 30. */
+static void commit_what_is_gone(struct kafka_test *test)
+{
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 30, 5);
+    kafka_kit_commit(test->group, test->topic, 0, 5);
+    kafka_kit_records_delete(test->topic, 0, 10);
+}
+
+static void a_committed_offset_that_is_gone_goes_on_at_the_earliest_record(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_event event;
+
+    commit_what_is_gone(test);
+    kafka_test_run(test);
+    kit_wait_ended(&test->kit, 20);
+
+    assert_int_equal(lowest(&test->kit), 10);
+    event = kit_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE);
+    assert_int_equal(event.offset, 5);
+    assert_int_equal(event.value, 10);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), 0);
+    kafka_test_wait_committed(test, 0, 30);
+}
+
+static void a_committed_offset_that_is_gone_goes_on_at_the_end_if_so_ruled(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_topic topic = rules();
+
+    topic.out_of_range = KLANE_BEGIN_LATEST;
+    commit_what_is_gone(test);
+    kafka_test_kit(test, NULL);
+    kafka_test_start(test, &topic);
+    kit_wait_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE, 1);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 2, 1);
+    kit_wait_ended(&test->kit, 2);
+
+    assert_int_equal(lowest(&test->kit), 30);
+    kafka_test_wait_committed(test, 0, 32);
+}
+
+static void a_committed_offset_that_is_gone_is_fatal_if_so_ruled(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_topic topic = rules();
+
+    topic.out_of_range = KLANE_BEGIN_ERROR;
+    commit_what_is_gone(test);
+    kafka_test_kit(test, NULL);
+    kafka_test_start(test, &topic);
+
+    assert_int_equal(klane_wait(test->kit.runtime, 20000), KLANE_ERR_FATAL);
+    assert_int_equal(kit_event(&test->kit, KLANE_EVENT_FATAL).err, KLANE_ERR_OUT_OF_RANGE);
+    assert_int_equal(test->kit.note_count, 0);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 5);
+}
+
+/* As after a topic was made anew, or a leader without the latest records was elected. */
+static void a_committed_offset_beyond_the_end_begins_anew(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_event event;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 30, 5);
+    kafka_kit_commit(test->group, test->topic, 0, 100);
+    kafka_test_run(test);
+    kit_wait_ended(&test->kit, 30);
+
+    event = kit_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE);
+    assert_int_equal(event.offset, 100);
+    assert_int_equal(event.value, 0);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), 1);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_ASSIGNED), 2);
+    kafka_test_wait_committed(test, 0, 30);
+}
+
+/* Both assignors: an eager assignment is set anew as a whole. */
+static void retention_passes(struct kafka_test *test, const char *assignor)
+{
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
+
+    kafka_kit_set(conf, "partition.assignment.strategy", assignor);
+    kafka_test_topic(test, 2, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 100, 1);
+    kafka_test_kit(test, conf);
+    test->kit.options.lane_records_max = 10;
+    test->kit.gate = "k0";
+    kafka_test_start(test, NULL);
+    kit_wait_event(&test->kit, KLANE_EVENT_HELD, 1);
+
+    /* It has some dozens in hand; what comes now is behind them, and soon gone. */
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 50000, 1);
+    kafka_kit_records_delete(test->topic, 0, 50050);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 1, 20, 5);
+    kit_open(&test->kit);
+    kit_wait_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE, 1);
+    assert_int_equal(kit_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE).value, 50050);
+    kafka_test_wait_committed(test, 0, 50100);
+    kafka_test_wait_committed(test, 1, 20);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), 0);
+    kit_assert_order(&test->kit);
+}
+
+static void retention_that_passes_the_position_is_told_and_survived_cooperatively(void **state)
+{
+    retention_passes(*state, "cooperative-sticky");
+}
+
+static void retention_that_passes_the_position_is_told_and_survived_eagerly(void **state)
+{
+    retention_passes(*state, "range");
+}
+
+/* ---- holes ------------------------------------------------------------------------------- */
+
+static void a_compacted_log_is_read_and_committed_to_its_end(void **state)
+{
+    static const char *const configs[] = {"cleanup.policy",
+                                          "compact",
+                                          "segment.bytes",
+                                          "1048576",
+                                          "segment.ms",
+                                          "100",
+                                          "min.cleanable.dirty.ratio",
+                                          "0.001",
+                                          "min.compaction.lag.ms",
+                                          "0",
+                                          "max.compaction.lag.ms",
+                                          "100",
+                                          NULL};
+    struct kafka_test *test = *state;
+    int64_t end = 0;
+    size_t left = 0;
+
+    kafka_test_topic(test, 1, configs);
+    /* Every key again and again: in time only the newest of each stays. */
+    for (int i = 0; i < 200 && (end == 0 || left >= (size_t)end); i++) {
+        kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 50, 10);
+        usleep(150000);
+        end = kafka_kit_end(test->topic, 0);
+        left = kafka_kit_count(test->topic, 0);
+    }
+    assert_true(left < (size_t)end);
+    kafka_test_run(test);
+    kafka_test_wait_committed(test, 0, end);
+
+    kit_assert_order(&test->kit);
+    assert_true(test->kit.note_count < (size_t)end);
+}
+
+/* Three transactions of which the second is aborted, each with ten records and a marker. */
+static void fill_by_transactions(struct kafka_test *test)
+{
+    rd_kafka_t *producer = kafka_kit_producer_new(test->group);
+
+    for (int i = 0; i < 3; i++) {
+        rd_kafka_error_t *error = rd_kafka_begin_transaction(producer);
+
+        assert_null(error);
+        kafka_kit_fill(producer, test->topic, 0, 10, 3);
+        error = i == 1 ? rd_kafka_abort_transaction(producer, KAFKA_KIT_MS)
+                       : rd_kafka_commit_transaction(producer, KAFKA_KIT_MS);
+        assert_null(error);
+    }
+    rd_kafka_destroy(producer);
+}
+
+static void aborted_records_are_holes_and_the_last_marker_is_committed_past(void **state)
+{
+    struct kafka_test *test = *state;
+
+    kafka_test_topic(test, 1, NULL);
+    fill_by_transactions(test);
+    assert_int_equal(kafka_kit_end(test->topic, 0), 33);
+    kafka_test_run(test);
+    kit_wait_ended(&test->kit, 20);
+    kafka_test_wait_committed(test, 0, 33);
+
+    assert_int_equal(test->kit.note_count, 20);
+    for (size_t i = 0; i < 20; i++)
+        assert_true(test->kit.notes[i].offset < 10 || test->kit.notes[i].offset >= 22);
+    kit_assert_order(&test->kit);
+}
+
+static void aborted_records_come_to_those_who_read_uncommitted(void **state)
+{
+    struct kafka_test *test = *state;
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
+
+    kafka_kit_set(conf, "isolation.level", "read_uncommitted");
+    kafka_test_topic(test, 1, NULL);
+    fill_by_transactions(test);
+    kafka_test_kit(test, conf);
+    kafka_test_start(test, NULL);
+    kit_wait_ended(&test->kit, 30);
+    kafka_test_wait_committed(test, 0, 33);
+
+    assert_int_equal(test->kit.note_count, 30);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        kafka_test_case(a_group_begins_at_the_earliest_record),
+        kafka_test_case(a_group_that_begins_at_the_latest_record_commits_that_at_once),
+        kafka_test_case(a_group_that_may_not_begin_stops_as_fatal),
+        kafka_test_case(a_group_goes_on_where_it_has_committed),
+        kafka_test_case(a_committed_offset_that_is_gone_goes_on_at_the_earliest_record),
+        kafka_test_case(a_committed_offset_that_is_gone_goes_on_at_the_end_if_so_ruled),
+        kafka_test_case(a_committed_offset_that_is_gone_is_fatal_if_so_ruled),
+        kafka_test_case(a_committed_offset_beyond_the_end_begins_anew),
+        kafka_test_case(retention_that_passes_the_position_is_told_and_survived_cooperatively),
+        kafka_test_case(retention_that_passes_the_position_is_told_and_survived_eagerly),
+        kafka_test_case(a_compacted_log_is_read_and_committed_to_its_end),
+        kafka_test_case(aborted_records_are_holes_and_the_last_marker_is_committed_past),
+        kafka_test_case(aborted_records_come_to_those_who_read_uncommitted),
+    };
+    int failed = check_run(tests);
+
+    kafka_kit_deinit();
+    return failed;
+}

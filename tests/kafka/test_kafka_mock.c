@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Errors that a broker cannot be made to send, by the cluster inside librdkafka that answers as
+ * it is told. It accepts what a real one would refuse, so it is used for nothing else. */
+#include "kafka/kafka_runtime.h"
+
+#include <librdkafka/rdkafka_mock.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Of Kafka's protocol. */
+#define API_OFFSET_COMMIT 8
+#define API_OFFSET_FETCH 9
+
+struct mocked {
+    struct kafka_test test;
+    rd_kafka_t *host;
+    rd_kafka_mock_cluster_t *cluster;
+};
+
+static int setup(void **state)
+{
+    struct mocked *mocked = calloc(1, sizeof *mocked);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char why[256];
+
+    kafka_kit_set(conf, "log_level", "2");
+    mocked->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    assert_non_null(mocked->host);
+    mocked->cluster = rd_kafka_mock_cluster_new(mocked->host, 1);
+    kafka_kit_use(rd_kafka_mock_cluster_bootstraps(mocked->cluster));
+    kafka_kit_name(mocked->test.topic, "topic");
+    kafka_kit_name(mocked->test.group, "group");
+    rd_kafka_mock_topic_create(mocked->cluster, mocked->test.topic, 1, 1);
+    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
+    kafka_test_kit(&mocked->test, NULL);
+    *state = mocked;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct mocked *mocked = *state;
+
+    if (mocked->test.is_running)
+        kafka_test_end(&mocked->test);
+    kafka_kit_deinit();
+    rd_kafka_mock_cluster_destroy(mocked->cluster);
+    rd_kafka_destroy(mocked->host);
+    free(mocked);
+    return 0;
+}
+
+static void refused_commits_are_sent_again_though_nothing_else_happens(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    rd_kafka_mock_push_request_errors(
+        mocked->cluster, API_OFFSET_COMMIT, 3, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+        RD_KAFKA_RESP_ERR_UNKNOWN, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_ended(kit, 20);
+    kit_wait_event(kit, KLANE_EVENT_COMMIT_FAILED, 3);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+
+    assert_true(kit_stats(kit).commits_failed >= 3);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_LOST), 0);
+}
+
+static void a_commit_waits_while_the_coordinator_moves(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    rd_kafka_mock_push_request_errors(
+        mocked->cluster, API_OFFSET_COMMIT, 4, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_ended(kit, 20);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_LOST), 0);
+    assert_int_equal(kit->note_count, 20);
+}
+
+/* "Nothing was committed" and "it could not be read" are not the same. */
+static void nothing_starts_before_committed_offsets_could_be_read(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    kafka_kit_commit(mocked->test.group, mocked->test.topic, 0, 15);
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_OFFSET_FETCH, 2,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_error(kit, KLANE_ERR_DENIED);
+    kit_wait_ended(kit, 5);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+
+    assert_int_equal(kit->note_count, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_true(kit->notes[i].offset >= 15);
+}
+
+static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_OFFSET_COMMIT, 2,
+                                      RD_KAFKA_RESP_ERR_NO_ERROR,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_event(kit, KLANE_EVENT_LOST, 1);
+    kit_wait_event(kit, KLANE_EVENT_ASSIGNED, 2);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+
+    kit_assert_order(kit);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            refused_commits_are_sent_again_though_nothing_else_happens, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_commit_waits_while_the_coordinator_moves, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(nothing_starts_before_committed_offsets_could_be_read,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_member_that_is_thrown_out_loses_its_partitions_and_comes_back, setup, teardown),
+    };
+
+    return check_run(tests);
+}
