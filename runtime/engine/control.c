@@ -16,10 +16,6 @@
 /* Rounds between two publications of the statistics while control does not sleep. */
 #define PUBLISH_ROUNDS 16
 
-/* Records taken in before the outcomes are looked at again: enough to spread the round's own
- * cost, few enough that workers do not wait for the first of them. */
-#define INTAKE_RECORDS 128U
-
 /* When the source is asked again for what there was no memory for. */
 #define REFUSED_AGAIN_MS 50
 
@@ -283,13 +279,14 @@ static bool is_over(const struct klane_runtime *runtime)
 static uint32_t intake_room(const struct klane_runtime *runtime)
 {
     const struct core *core = &runtime->control.core;
+    uint32_t burst = runtime->source->ops->burst;
     uint32_t room = core_room(core);
 
     if (runtime->control.stopping || (is_nearly_full(core) && !is_starving(runtime)))
         return 0;
     if (!is_nearly_full(core))
         room -= core->config.records_max / 8;
-    return room < INTAKE_RECORDS ? room : INTAKE_RECORDS;
+    return room < burst ? room : burst;
 }
 
 /* The latest time at which something has to be looked at. */

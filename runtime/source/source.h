@@ -104,6 +104,9 @@ struct klane_intake {
 struct klane_source_ops {
     const char *name;
     bool has_patterns; /* a topic's name may be a pattern */
+    /* So many records in one poll() make up for what the poll itself costs, while workers do not
+     * wait too long for the first of them. */
+    uint32_t burst;
 
     /* Begin to read the topics; the list and its texts live until destroy(). On the thread of
      * klane_start(), once. May make a thread, may not wait. */

@@ -287,27 +287,51 @@ rd_kafka_t *kafka_kit_producer(void)
     return producer;
 }
 
+static void *unconst(const void *bytes)
+{
+    return (void *)(uintptr_t)bytes;
+}
+
+/* headers NULL: none; librdkafka's on success. delivery NULL: nobody waits for it. */
+static rd_kafka_resp_err_t produce(rd_kafka_t *rk, const struct kafka_kit_record *record,
+                                   rd_kafka_headers_t *headers, struct delivery *delivery)
+{
+    const rd_kafka_vu_t values[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = record->topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = record->partition},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {unconst(record->key), record->key_size}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {unconst(record->value), record->value_size}},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp_ms},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = delivery},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+    };
+    rd_kafka_error_t *error = rd_kafka_produceva(
+        rk, values, sizeof values / sizeof values[0] - (headers == NULL ? 1 : 0));
+    rd_kafka_resp_err_t err =
+        error == NULL ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
+
+    rd_kafka_error_destroy(error);
+    return err;
+}
+
 int64_t kafka_kit_append(const struct kafka_kit_record *record)
 {
     struct delivery delivery;
     rd_kafka_t *rk = kafka_kit_producer();
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
-    rd_kafka_resp_err_t err;
+    rd_kafka_headers_t *headers = NULL;
     int64_t offset;
 
     atomic_init(&delivery.offset, DELIVERY_OUT);
+    if (record->header_count > 0)
+        headers = rd_kafka_headers_new(record->header_count);
     for (size_t i = 0; i < record->header_count; i++)
         rd_kafka_header_add(headers, record->headers[i].name, -1, record->headers[i].value,
                             record->headers[i].value == NULL ? -1
                                                              : (ssize_t)record->headers[i].size);
-    err = rd_kafka_producev(
-        rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
-        RD_KAFKA_V_KEY(record->key, record->key_size),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value, record->value_size),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_TIMESTAMP(record->timestamp_ms),
-        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(&delivery), RD_KAFKA_V_END);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rd_kafka_headers_destroy(headers);
+    if (produce(rk, record, headers, &delivery) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (headers != NULL)
+            rd_kafka_headers_destroy(headers);
         return -1;
     }
     do {
@@ -322,15 +346,18 @@ void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int co
 {
     for (int i = 0; i < count; i++) {
         char key[24], value[24];
-        int key_size = snprintf(key, sizeof key, "k%d", i % keys);
-        int value_size = snprintf(value, sizeof value, "%d", i);
+        const struct kafka_kit_record record = {
+            .topic = topic,
+            .partition = partition,
+            .key = key,
+            .key_size = (size_t)snprintf(key, sizeof key, "k%d", i % keys),
+            .value = value,
+            .value_size = (size_t)snprintf(value, sizeof value, "%d", i),
+        };
         rd_kafka_resp_err_t err;
 
         do {
-            err = rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                                    RD_KAFKA_V_KEY(key, (size_t)key_size),
-                                    RD_KAFKA_V_VALUE(value, (size_t)value_size),
-                                    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+            err = produce(rk, &record, NULL, NULL);
             rd_kafka_poll(rk, err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 10);
             /* The second: of a partition that was added a moment ago. */
         } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL ||

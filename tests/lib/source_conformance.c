@@ -458,6 +458,23 @@ static void a_time_later_than_every_record_begins_at_the_end(void **state)
     fixture_assert_records(assignment, 20, 21);
 }
 
+static void a_group_that_may_not_begin_is_fatal(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader *reader;
+
+    fixture_topic(fixture, 2);
+    fixture_append_many(fixture, 0, 0, 20);
+    reader = fixture_read_topic(
+        fixture, (struct source_topic){.name = TOPIC, .begin = KLANE_BEGIN_ERROR});
+    reader_poll_until(reader, reader->fatals > 0);
+    reader_drain(reader);
+
+    assert_int_equal(reader->fatals, 1);
+    assert_null(reader_find(reader, TOPIC, 0));
+    assert_null(reader_find(reader, TOPIC, 1));
+}
+
 /* ---- the group of tests ---- */
 
 static const struct conformance_test conformance_record_tests[] = {
@@ -479,6 +496,7 @@ static const struct conformance_test conformance_record_tests[] = {
     CONFORMANCE_TEST(without_a_commit_latest_begins_at_the_end, 0),
     CONFORMANCE_TEST(without_a_commit_a_time_begins_at_its_first_record, 0),
     CONFORMANCE_TEST(a_time_later_than_every_record_begins_at_the_end, 0),
+    CONFORMANCE_TEST(a_group_that_may_not_begin_is_fatal, 0),
     {{NULL, NULL, NULL, NULL, NULL}, 0},
 };
 

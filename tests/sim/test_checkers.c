@@ -12,6 +12,7 @@
 
 /* Partition 0 in process 0, if nothing else is said. */
 #define APPEND(at, in_lane) {.type = HISTORY_APPEND, .offset = (at), .lane = (in_lane)}
+#define LOG_END(at) {.type = HISTORY_LOG_END, .offset = (at)}
 #define BEGIN {.type = HISTORY_WORKERS, .value = 2}
 #define EPOCH(kind, number) {.type = HISTORY_##kind, .epoch = (number)}
 #define ASSIGN(number, at) {.type = HISTORY_ASSIGN, .epoch = (number), .offset = (at)}
@@ -118,6 +119,12 @@ static void c3_rejects_commits_past_what_is_unfinished(void **state)
     expect(3, RULES, LOG, ASSIGN(1, 10), RAN(1, 12), SENT(1, 13, 1));
     expect(3, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), START(1, 12), SENT(1, 13, 1));
     expect(3, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), RAN(1, 12), RAN(1, 13), SENT(1, 15, 1));
+    expect(GOOD, RULES, LOG, LOG_END(15), ASSIGN(1, 10), RAN(1, 10), RAN(1, 12), RAN(1, 13),
+           SENT(1, 15, 1));
+    expect(3, RULES, LOG, LOG_END(15), ASSIGN(1, 10), RAN(1, 10), RAN(1, 12), START(1, 13),
+           SENT(1, 15, 1));
+    expect(3, RULES, LOG, LOG_END(15), ASSIGN(1, 10), RAN(1, 10), RAN(1, 12), RAN(1, 13),
+           SENT(1, 16, 1));
     expect(3, RULES, LOG, ASSIGN(1, 10), START(1, 10), EPOCH(LOST, 1), ASSIGN(2, 10),
            DONE(1, 10), SENT(2, 12, 1));
 }

@@ -173,6 +173,28 @@ static void failed_commit_is_sent_again_after_a_pause(void **state)
     assert_int_equal(assignment->committing, 5);
 }
 
+static void refused_part_is_sent_again_and_the_rest_is_committed(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *refused = &fixture->assignments[0];
+    struct klane_assignment *other = &fixture->assignments[1];
+
+    advance(fixture, 0, 5);
+    advance(fixture, 1, 6);
+    commit_send(&fixture->commit, 1000);
+    commit_refuse(&fixture->commit, refused);
+    commit_answer(&fixture->commit, true, 1010);
+
+    assert_int_equal(refused->committed, 0);
+    assert_int_equal(refused->committing, -1);
+    assert_int_equal(other->committed, 6);
+    /* Also where nothing waits but that: not in a hurry. */
+    assert_int_equal(commit_due_ms(&fixture->commit, true), 1010 + COMMIT_RETRY_MS);
+    assert_ptr_equal(commit_send(&fixture->commit, 2000), refused);
+    assert_null(refused->committing_next);
+    assert_int_equal(refused->committing, 5);
+}
+
 static void forgotten_assignment_is_in_no_list(void **state)
 {
     struct fixture *fixture = *state;
@@ -232,6 +254,7 @@ int main(void)
         COMMIT_TEST(commit_without_a_new_base_is_not_sent),
         COMMIT_TEST(committed_is_what_was_acknowledged_and_not_what_was_sent),
         COMMIT_TEST(failed_commit_is_sent_again_after_a_pause),
+        COMMIT_TEST(refused_part_is_sent_again_and_the_rest_is_committed),
         COMMIT_TEST(forgotten_assignment_is_in_no_list),
         COMMIT_TEST(commit_stays_out_when_all_that_it_carried_is_forgotten),
         COMMIT_TEST(base_below_the_committed_offset_is_noticed),

@@ -424,6 +424,32 @@ static void caught_up_is_all_taken_in_finished_and_every_end_known(void **state)
     assert_true(core_is_caught_up(&kit->core));
 }
 
+static void what_is_missing_before_the_end_is_committed_past(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *first, *second;
+
+    core_kit_take_in(kit, fixture->assignment, 0, "a");
+    core_kit_take_in(kit, fixture->assignment, 3, "b");
+    first = core_kit_start(kit, 0);
+    second = core_kit_start(kit, 3);
+    core_end(&kit->core, fixture->assignment, 9);
+    core_kit_back(kit, second, SLOT_DONE);
+    core_kit_wait(kit, 1000);
+    assert_int_equal(core_kit_commit_send(kit, fixture->assignment), -1);
+    core_kit_back(kit, first, SLOT_DONE);
+    core_kit_wait(kit, 1000);
+    assert_int_equal(core_kit_commit_send(kit, fixture->assignment), 9);
+    core_kit_commit_answer(kit, true);
+
+    /* Also when nothing was taken in since. */
+    core_end(&kit->core, fixture->assignment, 12);
+    core_kit_wait(kit, 1000);
+    assert_int_equal(core_kit_commit_send(kit, fixture->assignment), 12);
+    core_kit_commit_answer(kit, true);
+}
+
 static void core_without_partitions_is_not_caught_up(void **state)
 {
     struct fixture *fixture = *state;
@@ -458,6 +484,7 @@ int main(void)
         CORE_TEST(second_commit_waits_for_the_answer_to_the_first),
         CORE_TEST(failed_commit_is_sent_again_with_the_newest_base),
         CORE_TEST(caught_up_is_all_taken_in_finished_and_every_end_known),
+        CORE_TEST(what_is_missing_before_the_end_is_committed_past),
         CORE_TEST(core_without_partitions_is_not_caught_up),
     };
 

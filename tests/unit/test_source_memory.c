@@ -243,7 +243,7 @@ static void a_topic_that_is_not_there_is_named_at_start(void **state)
 {
     static const struct source_topic topics[] = {{.name = TOPIC}, {.name = "absent"}};
     struct fixture *fixture = *state;
-    struct klane_intake intake = {NULL};
+    struct klane_intake intake = {.ops = NULL};
     char errstr[80] = "";
 
     assert_int_equal(fixture->source->ops->start(fixture->source, &intake, topics, 2, errstr,

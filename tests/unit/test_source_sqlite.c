@@ -292,6 +292,40 @@ static void a_committed_offset_before_the_first_record_is_reported(void **state)
     assert_int_equal(assignment->record_count, 4);
 }
 
+/* A group that has committed what the log no longer has, read by these rules. */
+static struct reader *read_out_of_range(struct fixture *fixture, enum klane_begin rule)
+{
+    struct reader *reader;
+
+    fill(fixture, 1, 10);
+    reader = read_as(fixture, "group");
+    assert_int_equal(reader_commit(reader, reader_assigned(reader, "orders", 0, NULL), 3),
+                     KLANE_OK);
+    stop_reading(fixture);
+    assert_true(execute(fixture->log, "DELETE FROM klane_records WHERE id & 1023 < 6"));
+    fixture->topic.out_of_range = rule;
+    return read_as(fixture, "group");
+}
+
+static void a_committed_offset_that_is_gone_goes_on_where_the_rules_say(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader *reader = read_out_of_range(fixture, KLANE_BEGIN_LATEST);
+
+    assert_int_equal(reader_assigned(reader, "orders", 0, NULL)->begin, 10);
+    assert_int_equal(reader->out_of_ranges, 1);
+}
+
+static void a_committed_offset_that_is_gone_is_fatal_where_the_rules_say(void **state)
+{
+    struct fixture *fixture = *state;
+    struct reader *reader = read_out_of_range(fixture, KLANE_BEGIN_ERROR);
+
+    reader_poll_until(reader, reader->fatals > 0);
+    assert_null(reader_find(reader, "orders", 0));
+    assert_int_equal(reader->out_of_ranges, 0);
+}
+
 static void a_topic_that_comes_later_is_told_of_once_and_read_from_its_first_record(void **state)
 {
     struct fixture *fixture = *state;
@@ -538,6 +572,8 @@ int main(int argc, char **argv)
         TEST(a_committed_offset_is_never_lowered),
         TEST(a_committed_offset_past_the_end_is_reported_and_replaced),
         TEST(a_committed_offset_before_the_first_record_is_reported),
+        TEST(a_committed_offset_that_is_gone_goes_on_where_the_rules_say),
+        TEST(a_committed_offset_that_is_gone_is_fatal_where_the_rules_say),
         TEST(a_topic_that_comes_later_is_told_of_once_and_read_from_its_first_record),
         TEST(a_commit_beside_a_locked_log_is_answered_as_busy),
         TEST(records_are_read_beside_a_writer_that_holds_the_log),

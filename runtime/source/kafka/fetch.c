@@ -283,6 +283,8 @@ static void offer(struct kafka_source *source, struct kafka_partition *partition
     struct klane_intake *intake = source->intake;
 
     partition->next = record->offset + 1;
+    source->seen_records++;
+    source->seen_bytes += record->value_size;
     if (partition->is_held || partition->is_stashing) {
         KLANE_MARK("kafka: a record is stashed");
         stash(source, partition, record);
@@ -380,11 +382,29 @@ static bool has_more(const struct kafka_source *source, const struct kafka_parti
            high > partition->next;
 }
 
-static bool may_nap(const struct kafka_source *source)
+/* The records that the queue may hold, by whichever of its two limits is lower. */
+static size_t queue_limit(const struct kafka_source *source)
 {
-    return source->version < KAFKA_VERSION_BACKOFF && !source->wake.is_out &&
-           !source->is_closing &&
-           rd_kafka_queue_length(source->data.queue) < source->queue_records / 2;
+    size_t record_bytes =
+        source->seen_records == 0 ? 0 : (size_t)(source->seen_bytes / source->seen_records);
+    size_t by_bytes = source->queue_bytes / (record_bytes + 1);
+
+    return by_bytes < source->queue_records ? by_bytes : source->queue_records;
+}
+
+/* It was full, as far as can be seen from here, and is down to half of that. */
+static bool may_nap(struct kafka_source *source)
+{
+    size_t limit, length;
+
+    if (source->version >= KAFKA_VERSION_BACKOFF || source->wake.is_out)
+        return false;
+    limit = queue_limit(source);
+    length = rd_kafka_queue_length(source->data.queue);
+    /* What was taken a moment ago counts: the queue is looked at between two bursts. */
+    if (length + source->taken >= limit)
+        source->has_been_full = true;
+    return source->has_been_full && length < limit / 2;
 }
 
 void kafka_fetch_wake(struct kafka_source *source)
@@ -412,6 +432,7 @@ void kafka_fetch_wake(struct kafka_source *source)
         return;
     }
     source->woken_ms = clock_now_ms();
+    source->has_been_full = false;
     source->wake.is_out = true;
     source->wake.partitions = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(source->wake.partitions, partition->topic->name,

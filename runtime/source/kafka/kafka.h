@@ -166,6 +166,7 @@ struct kafka_source {
     int version;         /* of librdkafka, as it is loaded */
     int64_t max_poll_ms; /* max.poll.interval.ms */
     uint32_t queue_records;
+    uint32_t queue_bytes;
     struct kafka_queue consumer;
     struct kafka_queue data;
     struct kafka_queue replies;
@@ -192,7 +193,10 @@ struct kafka_source {
     struct kafka_request range;
     struct kafka_request wake;
     int64_t woken_ms;
-    bool is_to_wake;                   /* as soon as it may */
+    bool is_to_wake;    /* as soon as it may */
+    bool has_been_full; /* since the last time: a nap is possible */
+    uint64_t seen_records;
+    uint64_t seen_bytes; /* of their values: how large records are, on average */
     struct kafka_partition *wake_next; /* whose leader is asked about first */
 
     struct kafka_commit commit;

@@ -360,6 +360,7 @@ static void source_destroy(struct klane_source *base)
 static const struct klane_source_ops kafka_source_ops = {
     .name = "kafka",
     .has_patterns = true,
+    .burst = 512, /* taking a queue and giving the rest back is two locks */
     .start = source_start,
     .poll = source_poll,
     .descriptor = source_descriptor,
@@ -416,6 +417,7 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
     source->base.ops = &kafka_source_ops;
     source->version = version;
     source->queue_records = options->queue_records;
+    source->queue_bytes = options->queue_bytes;
     source->max_poll_ms = kafka_config_number(conf, "max.poll.interval.ms", 300000);
     source->again_ms = KAFKA_NEVER_MS;
     source->polled_ms = clock_now_ms();

@@ -277,6 +277,7 @@ static void reader_request_close(struct klane_source *source)
 
 const struct klane_source_ops memory_source_ops = {
     .name = "memory",
+    .burst = 128,
     .start = reader_start,
     .poll = reader_poll,
     .descriptor = reader_descriptor,

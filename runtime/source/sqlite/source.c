@@ -619,6 +619,7 @@ static int64_t source_due_ms(const struct klane_source *base)
 
 static const struct klane_source_ops sqlite_source_ops = {
     .name = "sqlite",
+    .burst = 128,
     .start = source_start,
     .poll = source_poll,
     .descriptor = source_descriptor,
