@@ -76,6 +76,10 @@ struct kafka_stashed {
 };
 
 struct kafka_partition {
+    /* K2; any of librdkafka's threads sets it. */
+    _Atomic bool is_strayed;
+
+    /* Control's; its flags stand apart from the one above: compilers read neighbours together. */
     struct kafka_source *source;
     struct kafka_topic *topic;
     struct klane_assignment *assignment; /* OURS, LEAVING */
@@ -88,14 +92,13 @@ struct kafka_partition {
     int64_t end;   /* to be told once the stash is empty; -1: nothing */
     uint32_t stay; /* counts assignments: an answer for an earlier one is known */
     int32_t number;
-    _Atomic bool is_strayed; /* K2; any of librdkafka's threads sets it */
-    uint8_t state;           /* enum kafka_state */
-    bool is_committed;       /* begin is what the group has committed */
-    bool is_held;            /* by control */
-    bool is_forwarded;       /* its records reach the data queue */
-    bool is_stashing;        /* in the list */
-    bool is_out_of_range;    /* nothing comes before its new place is found */
-    bool is_to_restart;      /* and that is found: librdkafka has to begin again there */
+    uint8_t state;        /* enum kafka_state */
+    bool is_committed;    /* begin is what the group has committed */
+    bool is_held;         /* by control */
+    bool is_forwarded;    /* its records reach the data queue */
+    bool is_stashing;     /* in the list */
+    bool is_out_of_range; /* nothing comes before its new place is found */
+    bool is_to_restart;   /* and that is found: librdkafka has to begin again there */
 };
 
 /* What is known of a begin that is not known. */
@@ -196,7 +199,7 @@ struct kafka_source {
     bool is_to_wake;    /* as soon as it may */
     bool has_been_full; /* since the last time: a nap is possible */
     uint64_t seen_records;
-    uint64_t seen_bytes; /* of their values: how large records are, on average */
+    uint64_t seen_bytes;               /* of their values: how large records are, on average */
     struct kafka_partition *wake_next; /* whose leader is asked about first */
 
     struct kafka_commit commit;
