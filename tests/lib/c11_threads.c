@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What orders librdkafka's threads, made visible to the race detector.
  *
- * It knows POSIX's threads only, while librdkafka as it is packaged uses C11's: here they are made
  * It knows POSIX's threads only, while librdkafka as it is packaged uses C11's: here these are
  * made of POSIX's. Programs that link this have librdkafka use it, too. In glibc both kinds of
  * mutex and of condition are the same bytes.
+ *
  * What librdkafka calls by itself is left out of the search for races (.ci/tsan.supp), so its
  * read-write locks lead through here as well. */
 #include <dlfcn.h>
