@@ -354,6 +354,9 @@ struct klane_topic {
                                         retention passed it, or the log was cut or made anew.
                                         Default: the earliest record, so that nothing that the log
                                         holds is left out. */
+    bool without_headers; /**< The handlers want no headers: records come without. Saves time with
+                               Kafka, where only looking for them costs an allocation for each
+                               record. Default false. */
 };
 
 KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);
@@ -451,7 +454,7 @@ KLANE_API klane_err_t klane_stats_get(struct klane_runtime *runtime, struct klan
 struct klane_partition_stats {
     uint32_t epoch;
     int64_t base;        /**< First unfinished offset: what gets committed. */
-    int64_t frontier;    /**< One past the highest offset taken in. */
+    int64_t frontier;    /**< Everything below was taken in, or is a hole in the log. */
     int64_t committed;   /**< Acknowledged; -1: nothing yet in this assignment. */
     int64_t end;         /**< One past the log's last offset as last heard; -1: not known. */
     uint64_t unfinished; /**< Records in memory that are not finished. */

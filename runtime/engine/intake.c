@@ -151,10 +151,17 @@ static bool intake_record(struct klane_intake *intake, struct klane_assignment *
 {
     struct klane_runtime *runtime = runtime_of(intake);
     const struct topic *topic = topic_of(assignment);
+    struct source_record bare;
     struct core_place place;
 
     if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
         return false;
+    if (topic->rules.without_headers && record->headers_size > 0) {
+        bare = *record;
+        bare.headers = NULL;
+        bare.headers_size = 0;
+        record = &bare;
+    }
     place_of(topic, assignment, record, &place);
     place.route = routes_match(&runtime->routes, topic, record->key, record->key_size);
     if (core_take_in(&runtime->control.core, assignment, record, &place))

@@ -282,6 +282,7 @@ static klane_err_t source_start(struct klane_runtime *runtime, char *errstr, siz
             .begin = routes->topics[i]->rules.begin,
             .begin_time_ms = routes->topics[i]->rules.begin_time_ms,
             .out_of_range = routes->topics[i]->rules.out_of_range,
+            .without_headers = routes->topics[i]->rules.without_headers,
         };
     return runtime->source->ops->start(runtime->source, &runtime->control.intake,
                                        runtime->source_topics, routes->topic_count, errstr,

@@ -32,6 +32,7 @@ struct source_topic {
     enum klane_begin begin;
     enum klane_begin out_of_range;
     int64_t begin_time_ms;
+    bool without_headers; /* they may be left out: control does not look at them */
 };
 
 /* The first unfinished offset of an assignment, to be committed. */

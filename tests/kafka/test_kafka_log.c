@@ -94,6 +94,47 @@ static void a_group_goes_on_where_it_has_committed(void **state)
     assert_int_equal(lowest(&test->kit), 12);
 }
 
+/* ---- headers ----------------------------------------------------------------------------- */
+
+static enum klane_outcome count_headers(struct kit *kit, const struct klane_record *record)
+{
+    (void)kit;
+    return record->header_count == 2 ? KLANE_DONE : KLANE_SKIP;
+}
+
+static enum klane_outcome count_no_headers(struct kit *kit, const struct klane_record *record)
+{
+    (void)kit;
+    return record->header_count == 0 ? KLANE_DONE : KLANE_SKIP;
+}
+
+static void read_headers(struct kafka_test *test, bool without_headers)
+{
+    static const struct klane_header_in headers[] = {{"trace", "1", 1}, {"none", NULL, 0}};
+    struct kafka_kit_record record = {
+        .topic = test->topic, .key = "k", .key_size = 1, .headers = headers, .header_count = 2};
+    struct klane_topic topic = rules();
+
+    topic.without_headers = without_headers;
+    kafka_test_topic(test, 1, NULL);
+    assert_int_equal(kafka_kit_append(&record), 0);
+    kafka_test_kit(test, NULL);
+    test->kit.act = without_headers ? count_no_headers : count_headers;
+    kafka_test_start(test, &topic);
+    kafka_test_wait_committed(test, 0, 1);
+    assert_int_equal(kit_stats(&test->kit).done, 1);
+}
+
+static void headers_come_with_their_records(void **state)
+{
+    read_headers(*state, false);
+}
+
+static void headers_that_nobody_wants_do_not_come(void **state)
+{
+    read_headers(*state, true);
+}
+
 /* ---- out of range ------------------------------------------------------------------------ */
 
 /* A group that has committed offset 5, of a log that has 10 to 30. */
@@ -309,6 +350,8 @@ int main(void)
         kafka_test_case(a_group_that_begins_at_the_latest_record_commits_that_at_once),
         kafka_test_case(a_group_that_may_not_begin_stops_as_fatal),
         kafka_test_case(a_group_goes_on_where_it_has_committed),
+        kafka_test_case(headers_come_with_their_records),
+        kafka_test_case(headers_that_nobody_wants_do_not_come),
         kafka_test_case(a_committed_offset_that_is_gone_goes_on_at_the_earliest_record),
         kafka_test_case(a_committed_offset_that_is_gone_goes_on_at_the_end_if_so_ruled),
         kafka_test_case(a_committed_offset_that_is_gone_is_fatal_if_so_ruled),

@@ -500,7 +500,9 @@ static enum klane_outcome check_headers(struct kit *kit, const struct klane_reco
     return KLANE_DONE;
 }
 
-static void headers_arrive_as_they_were_given(void **state)
+/* Handles one record with headers by this function, which says whether it is as it should be. */
+static void handle_headers(enum klane_outcome (*act)(struct kit *, const struct klane_record *),
+                           bool without_headers)
 {
     const struct klane_header_in headers[] = {
         {"trace", "t1", 2}, {"none", NULL, 0}, {"trace", "t2", 2}};
@@ -510,12 +512,18 @@ static void headers_arrive_as_they_were_given(void **state)
                                                .offset = -1,
                                                .headers = headers,
                                                .header_count = 3};
+    struct klane_topic rules;
     struct kit kit;
 
-    (void)state;
+    klane_topic_init(&rules, sizeof(rules));
+    rules.name = "t";
+    rules.without_headers = without_headers;
     kit_init(&kit, 1);
-    kit.act = check_headers;
-    kit_start(&kit);
+    kit.act = act;
+    kit_create(&kit);
+    assert_int_equal(klane_topic(kit.runtime, &rules), KLANE_OK);
+    assert_int_equal(klane_handle(kit.runtime, "t", kit_handle, &kit), KLANE_OK);
+    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
     assert_int_equal(klane_memory_append(kit.source, "t", 0, &record, NULL), KLANE_OK);
     kit_wait_ended(&kit, 1);
 
@@ -523,6 +531,30 @@ static void headers_arrive_as_they_were_given(void **state)
     assert_int_equal(klane_wait(kit.runtime, 20000), KLANE_OK);
     assert_int_equal(kit_stats(&kit).done, 1);
     kit_end(&kit);
+}
+
+static void headers_arrive_as_they_were_given(void **state)
+{
+    (void)state;
+    handle_headers(check_headers, false);
+}
+
+static enum klane_outcome check_bare(struct kit *kit, const struct klane_record *record)
+{
+    const void *value;
+    size_t size;
+
+    (void)kit;
+    return record->header_count == 0 &&
+                   klane_header(record, "trace", &value, &size) == KLANE_ERR_NOT_FOUND
+               ? KLANE_DONE
+               : KLANE_SKIP;
+}
+
+static void headers_that_nobody_wants_are_left_out(void **state)
+{
+    (void)state;
+    handle_headers(check_bare, true);
 }
 
 int main(void)
@@ -544,6 +576,7 @@ int main(void)
         cmocka_unit_test(stop_takes_back_what_no_own_thread_took),
         cmocka_unit_test(own_threads_asleep_are_woken_by_records_and_by_stop),
         cmocka_unit_test(headers_arrive_as_they_were_given),
+        cmocka_unit_test(headers_that_nobody_wants_are_left_out),
     };
 
     return check_run(tests);

@@ -227,7 +227,8 @@ static bool block_reserve(struct kafka_source *source, size_t size)
     return true;
 }
 
-/* The headers in klane's form. False: they are damaged, or there is no memory. */
+/* The headers in klane's form. Only to look for them costs librdkafka an allocation, also where
+ * there are none. False: they are damaged, or there is no memory. */
 static bool take_headers(struct kafka_source *source, const rd_kafka_message_t *message,
                          struct source_record *record)
 {
@@ -312,7 +313,7 @@ static void take_record(struct kafka_source *source, struct kafka_partition *par
     if (message->offset < partition->next || partition->is_out_of_range)
         return;
     record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
-    if (!take_headers(source, message, &record)) {
+    if (partition->has_headers && !take_headers(source, message, &record)) {
         kafka_fail(source, KLANE_ERR_CORRUPT,
                    "%s [%" PRId32 "]: the headers of record %" PRId64 " cannot be read",
                    partition->topic->name, partition->number, message->offset);

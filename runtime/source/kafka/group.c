@@ -116,6 +116,7 @@ static void begin_assign(struct kafka_source *source, struct kafka_rebalance *re
 static bool offer(struct kafka_source *source, struct kafka_partition *partition)
 {
     struct klane_intake *intake = source->intake;
+    const struct source_topic *rules = intake->ops->topic(intake, partition->topic->name);
     struct klane_assignment *assignment =
         intake->ops->assigned(intake, partition->topic->name, partition->number, partition->begin,
                               partition->is_committed, partition);
@@ -127,6 +128,7 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
     partition->stay++;
     partition->next = partition->begin;
     partition->end = -1;
+    partition->has_headers = rules == NULL || !rules->without_headers;
     kafka_fetch_forward(source, partition, true);
     return true;
 }

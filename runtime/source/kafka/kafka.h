@@ -94,6 +94,7 @@ struct kafka_partition {
     int32_t number;
     uint8_t state;        /* enum kafka_state */
     bool is_committed;    /* begin is what the group has committed */
+    bool has_headers;     /* somebody wants its records' headers */
     bool is_held;         /* by control */
     bool is_forwarded;    /* its records reach the data queue */
     bool is_stashing;     /* in the list */
