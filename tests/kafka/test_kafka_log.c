@@ -276,7 +276,7 @@ static void a_compacted_log_is_read_and_committed_to_its_end(void **state)
 
     kafka_test_topic(test, 1, configs);
     /* Every key again and again: in time only the newest of each stays. */
-    for (int i = 0; i < 200 && (end == 0 || left >= (size_t)end); i++) {
+    for (int i = 0; i < 400 && (end == 0 || left >= (size_t)end); i++) {
         kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 50, 10);
         usleep(150000);
         end = kafka_kit_end(test->topic, 0);
