@@ -17,7 +17,8 @@
  *   auto.offset.reset                              error: see begin and out_of_range of
  *                                                  struct klane_topic
  *   queued.min.messages, queued.max.messages.kbytes, fetch.max.bytes, fetch.message.max.bytes,
- *   fetch.queue.backoff.ms                         follow from struct klane_kafka_options
+ *   fetch.queue.backoff.ms                         follow from struct klane_kafka_options and from
+ *                                                  message.max.bytes
  *   rebalance_cb, and the events REBALANCE, FETCH and OFFSET_COMMIT of rd_kafka_conf_set_events()
  *
  * Everything else is the program's: its opaque, and its callbacks for tokens, statistics, logs,
@@ -51,6 +52,7 @@ struct klane_kafka_options {
                             checking of certificates: plugin.library.paths, ssl.engine.location,
                             ssl.providers, sasl.kerberos.kinit.cmd, test.mock.num.brokers,
                             enable.ssl.certificate.verification=false,
+                            enable.sasl.oauthbearer.unsecure.jwt=true,
                             ssl.endpoint.identification.algorithm=none, and debug=security, which
                             prints secrets. librdkafka loads a plugin while it is being set, so
                             this only says that it was meant. Default false. */
@@ -61,11 +63,12 @@ KLANE_API void klane_kafka_options_init(struct klane_kafka_options *options, siz
 
 /**
  * Make a source from a configuration, as rd_kafka_new() would make a consumer: on success conf is
- * klane's, on an error still the program's. group.id and bootstrap.servers have to be set.
- * options NULL: the defaults. Nothing is joined before klane_start(), but librdkafka's threads
- * start here: fork() before. Thread: any. Blocks: never.
+ * klane's, on an error still the program's and as it was. group.id and bootstrap.servers have to
+ * be set. options NULL: the defaults. Nothing is joined before klane_start(), but librdkafka's
+ * threads start here: fork() before. Thread: any. Blocks: for some milliseconds, as a handle is
+ * tried on a copy of conf first.
  * errstr (may be NULL) says which setting is wrong; no value that may be secret appears in it.
- * Errors: INVALID, NOMEM, SYSTEM, VERSION (of librdkafka).
+ * Errors: INVALID, NOMEM, VERSION (of librdkafka), SYSTEM (there are no threads; conf is lost).
  */
 KLANE_API klane_err_t klane_kafka_create(rd_kafka_conf_t *conf,
                                          const struct klane_kafka_options *options,

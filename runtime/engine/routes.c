@@ -70,7 +70,6 @@ static struct topic *topic_bring(struct topic *pattern, const char *name)
     topic->pattern = NULL;
     topic->brought = pattern->brought;
     pattern->brought = topic;
-    pattern->met = true;
     return topic;
 }
 
@@ -343,6 +342,8 @@ static klane_err_t pattern_ready(struct topic *topic, char *errstr, size_t errst
     }
     /* As librdkafka does it. */
     failed = regcomp(topic->pattern, topic->core.name, REG_EXTENDED | REG_NOSUB);
+    /* What may come by it some day need not be waited for. */
+    topic->met = true;
     if (failed == 0)
         return KLANE_OK;
     regerror(failed, topic->pattern, why, sizeof(why));

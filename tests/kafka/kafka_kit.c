@@ -359,9 +359,10 @@ void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int co
         do {
             err = produce(rk, &record, NULL, NULL);
             rd_kafka_poll(rk, err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 10);
-            /* The second: of a partition that was added a moment ago. */
+            /* The others: what was made a moment ago. */
         } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL ||
-                 err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
+                 err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+                 err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);
         assert_int_equal(err, 0);
     }
     assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), 0);

@@ -57,6 +57,15 @@ static void expect_refused(const char *name, const char *value, const char *inst
     expect_accepted(conf, NULL);
 }
 
+static void assert_setting(const rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char is[256];
+    size_t size = sizeof is;
+
+    assert_int_equal(rd_kafka_conf_get(conf, name, is, &size), RD_KAFKA_CONF_OK);
+    assert_string_equal(is, value);
+}
+
 static void a_plain_configuration_is_accepted(void **state)
 {
     (void)state;
@@ -97,6 +106,7 @@ static void what_is_unsafe_is_refused_unless_it_is_allowed(void **state)
         {"enable.ssl.certificate.verification", "false"},
         {"ssl.endpoint.identification.algorithm", "none"},
         {"sasl.kerberos.kinit.cmd", "true"},
+        {"enable.sasl.oauthbearer.unsecure.jwt", "true"},
         {"test.mock.num.brokers", "1"},
         {"debug", "cgrp,security"},
         {"debug", "all"},
@@ -183,6 +193,8 @@ static void a_configuration_that_librdkafka_refuses_stays_the_programs(void **st
                          KLANE_ERR_INVALID);
         assert_string_not_equal(why, "");
         assert_null(strstr(why, SECRET));
+        assert_setting(conf, "enable.auto.commit", "true");
+        assert_setting(conf, "queued.min.messages", "100000");
     }
     assert_int_equal(rd_kafka_conf_set(conf, "security.protocol", "plaintext", why, sizeof why),
                      0);
@@ -212,6 +224,25 @@ static void options_out_of_range_are_refused_by_name(void **state)
                      KLANE_ERR_INVALID);
     assert_non_null(strstr(why, "klane_kafka_options_init"));
     rd_kafka_conf_destroy(conf);
+}
+
+/* Ten brokers of a cloud provider, and a limit that klane's own settings follow. */
+static void long_lists_and_large_messages_are_accepted(void **state)
+{
+    static const char *const large[] = {"message.max.bytes", "50000000", NULL};
+    struct klane_kafka_options options;
+    char servers[1024] = "127.0.0.1:1";
+    const char *const many[] = {"bootstrap.servers", servers, NULL};
+
+    (void)state;
+    while (strlen(servers) < 900)
+        strcat(servers, ",a-broker-with-a-long-name.of.some.cluster.example:9092");
+    klane_kafka_options_init(&options, sizeof options);
+    options.queue_bytes = 1U << 20;
+    expect_accepted(conf_with(large), NULL);
+    expect_accepted(conf_with(large), &options);
+    expect_accepted(conf_with(NULL), &options);
+    expect_accepted(conf_with(many), NULL);
 }
 
 static void nothing_to_work_with_is_refused(void **state)
@@ -290,6 +321,7 @@ int main(void)
         cmocka_unit_test(events_of_klane_are_refused),
         cmocka_unit_test(a_configuration_that_librdkafka_refuses_stays_the_programs),
         cmocka_unit_test(options_out_of_range_are_refused_by_name),
+        cmocka_unit_test(long_lists_and_large_messages_are_accepted),
         cmocka_unit_test(nothing_to_work_with_is_refused),
         cmocka_unit_test(a_drain_that_the_group_would_not_wait_for_is_refused),
         cmocka_unit_test(a_pattern_that_is_wrong_is_refused),

@@ -122,6 +122,31 @@ static void a_deleted_topic_leaves_the_others_alone_and_the_end_in_time(void **s
     assert_int_equal(klane_wait(kit->runtime, 12000), KLANE_OK);
 }
 
+/* Its partitions are other ones then, though they have the same names. */
+static void a_topic_that_is_made_anew_is_read_anew(void **state)
+{
+    struct kafka_test *test = *state;
+    struct kit *kit = &test->kit;
+
+    kafka_test_topic(test, 2, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 100, 3);
+    kafka_test_run(test);
+    kit_wait_ended(kit, 100);
+    kafka_kit_topic_delete(test->topic);
+    test->has_topic = false;
+    kit_wait_error(kit, KLANE_ERR_NOT_FOUND);
+    for (int i = 0; i < 1000 && kit_stats(kit).partitions > 0; i++)
+        usleep(10000);
+    assert_int_equal(kit_stats(kit).partitions, 0);
+    kafka_test_topic(test, 2, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 300, 3);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 1, 50, 3);
+
+    kit_wait_ended(kit, 450);
+    kafka_test_wait_committed(test, 0, 300);
+    kafka_test_wait_committed(test, 1, 50);
+}
+
 /* ---- unreachable ------------------------------------------------------------------------- */
 
 static void a_cluster_that_is_not_there_is_told_and_the_end_comes_in_time(void **state)
@@ -229,6 +254,44 @@ static void a_handler_that_outlasts_its_assignment_overlaps_with_none_eagerly(vo
 static void a_handler_that_outlasts_its_assignment_overlaps_with_none_cooperatively(void **state)
 {
     a_handler_outlasts_its_assignment(*state, "cooperative-sticky");
+}
+
+/* One member after the other joins while all commit all the time: with heartbeats as rare as
+ * these, the group is forming for as long as a member has not heard of it. */
+static void joining_members_cost_the_others_nothing(void **state)
+{
+    enum { MEMBERS = 4, PARTITIONS = 6 };
+    struct kafka_test *test = *state;
+    struct kafka_test *others = calloc(MEMBERS, sizeof *others);
+    size_t assigned = 0;
+
+    kafka_test_topic(test, PARTITIONS, NULL);
+    for (int m = 0; m < MEMBERS; m++) {
+        rd_kafka_conf_t *conf;
+
+        memcpy(others[m].topic, test->topic, sizeof test->topic);
+        memcpy(others[m].group, test->group, sizeof test->group);
+        conf = kafka_kit_consumer_conf(test->group);
+        kafka_kit_set(conf, "partition.assignment.strategy", "cooperative-sticky");
+        kafka_kit_set(conf, "heartbeat.interval.ms", "1000");
+        kafka_test_kit(&others[m], conf);
+        others[m].kit.options.commit_interval_ms = 5;
+        kafka_test_start(&others[m], NULL);
+        for (int i = 0; i < 4000 && kit_stats(&others[m].kit).partitions == 0; i++) {
+            kafka_kit_fill(kafka_kit_producer(), test->topic, i % PARTITIONS, 1, 5);
+            usleep(1000);
+        }
+        assert_true(kit_stats(&others[m].kit).partitions > 0);
+    }
+    for (int m = 0; m < MEMBERS; m++) {
+        assert_int_equal(events_of(&others[m].kit, KLANE_EVENT_LOST), 0);
+        assert_int_equal(events_of(&others[m].kit, KLANE_EVENT_COMMIT_FAILED), 0);
+        assigned += kit_stats(&others[m].kit).partitions;
+    }
+    assert_int_equal(assigned, PARTITIONS);
+    for (int m = 0; m < MEMBERS; m++)
+        kafka_test_end(&others[m]);
+    free(others);
 }
 
 static void a_fenced_static_member_stops_as_fatal_and_commits_nothing(void **state)
@@ -382,10 +445,12 @@ int main(void)
         kafka_test_case(a_missing_topic_is_told_and_read_when_it_comes),
         kafka_test_case(added_partitions_are_read),
         kafka_test_case(a_deleted_topic_leaves_the_others_alone_and_the_end_in_time),
+        kafka_test_case(a_topic_that_is_made_anew_is_read_anew),
         kafka_test_case(a_cluster_that_is_not_there_is_told_and_the_end_comes_in_time),
         kafka_test_case(a_stuck_key_holds_its_partition_and_no_other),
         kafka_test_case(a_handler_that_outlasts_its_assignment_overlaps_with_none_eagerly),
         kafka_test_case(a_handler_that_outlasts_its_assignment_overlaps_with_none_cooperatively),
+        kafka_test_case(joining_members_cost_the_others_nothing),
         kafka_test_case(a_fenced_static_member_stops_as_fatal_and_commits_nothing),
         kafka_test_case(a_static_member_that_restarts_goes_on_without_a_rebalance),
         kafka_test_case(a_handler_may_take_longer_than_the_poll_interval),

@@ -4,13 +4,14 @@
  * Upholds: each commit is answered once; only offsets of partitions that control still has are
  * sent; a commit counts when the group's coordinator has acknowledged it.
  *
- * librdkafka stamps a commit with the group's generation when it sends it. Before 2.10 one that is
- * under way while a cooperative group forms anew costs the member all its partitions; so between
- * what a rebalance takes and what it gives, a commit is parked. */
+ * librdkafka stamps a commit with the group's generation when it sends it. Before 2.10 one that
+ * reaches the coordinator after a cooperative group has formed anew costs the member all its
+ * partitions; so from the request to join until the group has formed, a commit is parked. */
 #include "source/kafka/commit.h"
 
 #include "base/assert.h"
 #include "source/kafka/error.h"
+#include "source/kafka/group.h"
 #include "source/kafka/partitions.h"
 
 #include <stdlib.h>
@@ -87,7 +88,7 @@ void kafka_commit_take(struct kafka_source *source, const struct source_commit *
                                           partition->number)
             ->offset = commits[i].offset;
     }
-    commit->is_parked = source->is_rejoining;
+    commit->is_parked = kafka_group_is_joining(source);
     if (commit->is_parked)
         KLANE_MARK("kafka: a commit waits for the group");
     else

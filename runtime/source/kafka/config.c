@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What of the program's configuration is klane's, and what is refused.
  *
- * Upholds: a setting that klane needs otherwise is never overridden silently; nothing that loads
- * code, starts programs, or trusts strangers passes without the program's word. Of values only
- * those of klane's own settings appear in a text. */
+ * Upholds: a setting that klane needs otherwise is never overridden silently (one that was set to
+ * its default cannot be told from one that was not set); nothing that loads code, starts
+ * programs, or trusts strangers passes without the program's word. Of values only those of
+ * klane's own settings appear in a text. */
 #include "source/kafka/config.h"
 
+#include "base/assert.h"
 #include "base/given.h"
 
 #include <inttypes.h>
@@ -14,6 +16,7 @@
 #include <string.h>
 
 #define VALUE_SIZE 512
+#define SETTINGS 9
 
 /* The number is text when the table is used. */
 struct owned {
@@ -28,7 +31,7 @@ struct settings {
     char queued_max_messages_kbytes[24];
     char fetch_max_bytes[24];
     char fetch_message_max_bytes[24];
-    struct owned owned[10];
+    struct owned owned[SETTINGS];
     size_t count;
 };
 
@@ -66,15 +69,22 @@ bool kafka_config_has_callback(const rd_kafka_conf_t *conf, const char *name)
 static void own(struct settings *settings, const char *name, const char *value,
                 const char *instead)
 {
+    KLANE_ASSERT(settings->count < SETTINGS);
     settings->owned[settings->count++] = (struct owned){name, value, instead};
 }
 
-static void settings_init(struct settings *settings, const struct klane_kafka_options *options,
-                          int version)
+static void settings_init(struct settings *settings, const rd_kafka_conf_t *conf,
+                          const struct klane_kafka_options *options, int version)
 {
-    /* Small fetches of many partitions keep the queue within its limit, and in the cache. */
+    /* Small fetches of many partitions keep the queue within its limit, and in the cache. A
+     * response may not be smaller than a message may be. */
+    int64_t message_bytes = kafka_config_number(conf, "message.max.bytes", 1000000);
+    int64_t response_bytes = options->queue_bytes / 2;
     uint32_t fetch_bytes = options->queue_bytes / 64;
-    const char *by_options = "klane sets it from klane_kafka_options";
+    const char *by_options = "klane sets it from klane_kafka_options and message.max.bytes";
+
+    if (response_bytes < message_bytes)
+        response_bytes = message_bytes;
 
     if (fetch_bytes < 64U << 10)
         fetch_bytes = 64U << 10;
@@ -85,8 +95,8 @@ static void settings_init(struct settings *settings, const struct klane_kafka_op
              options->queue_records);
     snprintf(settings->queued_max_messages_kbytes, sizeof settings->queued_max_messages_kbytes,
              "%" PRIu32, options->queue_bytes >> 10);
-    snprintf(settings->fetch_max_bytes, sizeof settings->fetch_max_bytes, "%" PRIu32,
-             options->queue_bytes / 2);
+    snprintf(settings->fetch_max_bytes, sizeof settings->fetch_max_bytes, "%" PRId64,
+             response_bytes);
     snprintf(settings->fetch_message_max_bytes, sizeof settings->fetch_message_max_bytes,
              "%" PRIu32, fetch_bytes);
     own(settings, "enable.auto.commit", "false", "klane commits what is finished");
@@ -135,6 +145,7 @@ static const struct {
     {"test.mock.num.brokers", NULL},
     {"enable.ssl.certificate.verification", "false"},
     {"ssl.endpoint.identification.algorithm", "none"},
+    {"enable.sasl.oauthbearer.unsecure.jwt", "true"},
     {"debug", "security"},
     {"debug", "all"},
 };
@@ -171,13 +182,19 @@ static klane_err_t check_events(const rd_kafka_conf_t *conf, char *errstr, size_
     return KLANE_OK;
 }
 
+/* However long it is. */
+static bool is_present(const rd_kafka_conf_t *conf, const char *name)
+{
+    size_t size = 0;
+
+    return rd_kafka_conf_get(conf, name, NULL, &size) == RD_KAFKA_CONF_OK && size > 1;
+}
+
 static klane_err_t check_present(const rd_kafka_conf_t *conf, char *errstr, size_t errstr_size)
 {
-    char value[VALUE_SIZE];
-
-    if (!value_of(conf, "group.id", value) || value[0] == '\0')
+    if (!is_present(conf, "group.id"))
         return refuse(errstr, errstr_size, "group.id", "is not set");
-    if ((!value_of(conf, "bootstrap.servers", value) || value[0] == '\0') &&
+    if (!is_present(conf, "bootstrap.servers") &&
         kafka_config_number(conf, "test.mock.num.brokers", 0) == 0)
         return refuse(errstr, errstr_size, "bootstrap.servers", "is not set");
     return KLANE_OK;
@@ -193,7 +210,7 @@ klane_err_t kafka_config_check(const rd_kafka_conf_t *conf,
 
     /* Settings of topics have no values without it. */
     rd_kafka_conf_set_default_topic_conf(defaults, rd_kafka_topic_conf_new());
-    settings_init(&settings, options, version);
+    settings_init(&settings, conf, options, version);
     err = check_owned(conf, defaults, &settings, errstr, errstr_size);
     if (err == KLANE_OK && !options->allow_unsafe)
         err = check_unsafe(conf, defaults, errstr, errstr_size);
@@ -210,7 +227,7 @@ klane_err_t kafka_config_set(rd_kafka_conf_t *conf, const struct klane_kafka_opt
 {
     struct settings settings;
 
-    settings_init(&settings, options, version);
+    settings_init(&settings, conf, options, version);
     for (size_t i = 0; i < settings.count; i++) {
         char why[VALUE_SIZE];
 

@@ -5,10 +5,12 @@
 
 #include "source/kafka/kafka.h"
 
-/* Refuse what cannot be, then set what is klane's. conf is changed on success only. */
+/* Refuse what cannot be. */
 klane_err_t kafka_config_check(const rd_kafka_conf_t *conf,
                                const struct klane_kafka_options *options, int version,
                                char *errstr, size_t errstr_size);
+
+/* Set what is klane's. */
 klane_err_t kafka_config_set(rd_kafka_conf_t *conf, const struct klane_kafka_options *options,
                              int version, char *errstr, size_t errstr_size);
 

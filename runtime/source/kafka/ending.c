@@ -16,6 +16,8 @@
  * it. */
 struct ending {
     rd_kafka_t *rk;
+    void (*free_after)(void *context);
+    void *context;
     sem_t done;
     _Atomic int users;
 };
@@ -34,6 +36,7 @@ static void *end_main(void *argument)
     struct ending *ending = argument;
 
     rd_kafka_destroy_flags(ending->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    ending->free_after(ending->context);
     sem_post(&ending->done);
     release(ending);
     return NULL;
@@ -49,25 +52,24 @@ static void wait_for(struct ending *ending)
     sem_clockwait(&ending->done, CLOCK_MONOTONIC, &until);
 }
 
-void kafka_end(rd_kafka_t *rk)
+void kafka_end(rd_kafka_t *rk, void (*free_after)(void *context), void *context)
 {
     struct ending *ending = malloc(sizeof *ending);
     pthread_t thread;
 
-    if (ending == NULL) {
-        rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-        return;
-    }
-    ending->rk = rk;
-    sem_init(&ending->done, 0, 0);
-    atomic_init(&ending->users, 2);
-    if (!thread_start(&thread, "klane-end", 0, end_main, ending)) {
+    if (ending != NULL) {
+        *ending = (struct ending){.rk = rk, .free_after = free_after, .context = context};
+        sem_init(&ending->done, 0, 0);
+        atomic_init(&ending->users, 2);
+        if (thread_start(&thread, "klane-end", 0, end_main, ending)) {
+            pthread_detach(thread);
+            wait_for(ending);
+            release(ending);
+            return;
+        }
         sem_destroy(&ending->done);
         free(ending);
-        rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-        return;
     }
-    pthread_detach(thread);
-    wait_for(ending);
-    release(ending);
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    free_after(context);
 }

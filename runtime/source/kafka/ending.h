@@ -8,8 +8,8 @@
 
 #include <librdkafka/rdkafka.h>
 
-/* Destroys the handle, which has closed or is not to. Waits for that at most some seconds; then
- * the handle and its threads are left to themselves. */
-void kafka_end(rd_kafka_t *rk);
+/* Destroys the handle, which has closed or is not to, and after it what its threads still use.
+ * Waits for that at most some seconds; then the handle and its threads are left to themselves. */
+void kafka_end(rd_kafka_t *rk, void (*free_after)(void *context), void *context);
 
 #endif

@@ -64,7 +64,7 @@ void kafka_tell(struct kafka_source *source, rd_kafka_resp_err_t err,
 {
     char text[KAFKA_TEXT_SIZE];
 
-    if (source->has_failed || source->is_closing)
+    if (source->phase != KAFKA_RUNS)
         return;
     if (partition == NULL) {
         source->intake->ops->error(source->intake, kafka_err(err), NULL, -1, what);
@@ -81,9 +81,9 @@ void kafka_fail(struct kafka_source *source, klane_err_t err, const char *format
     char text[KAFKA_TEXT_SIZE];
     va_list arguments;
 
-    if (source->has_failed || source->is_closing)
+    if (source->phase != KAFKA_RUNS)
         return;
-    source->has_failed = true;
+    source->phase = KAFKA_FAILED;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);

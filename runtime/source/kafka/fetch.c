@@ -82,6 +82,17 @@ static void strays_return(struct kafka_source *source)
     }
 }
 
+void kafka_fetch_forget(struct kafka_partition *partition)
+{
+    if (partition->queue == NULL)
+        return;
+    rd_kafka_queue_forward(partition->queue, NULL);
+    rd_kafka_queue_cb_event_enable(partition->queue, NULL, NULL);
+    rd_kafka_queue_destroy(partition->queue);
+    partition->queue = NULL;
+    partition->is_forwarded = false;
+}
+
 void kafka_fetch_hold(struct kafka_source *source, struct kafka_partition *partition, bool held)
 {
     partition->is_held = held;
@@ -157,7 +168,8 @@ static void tell_end(struct kafka_source *source, struct kafka_partition *partit
 
 static bool is_full(const struct kafka_source *source)
 {
-    return source->taken >= source->records_max || source->is_refused || source->has_failed;
+    return source->taken >= source->records_max || source->is_refused ||
+           source->phase != KAFKA_RUNS;
 }
 
 /* Offers what is stashed of the partition, as far as it is taken. */
@@ -228,33 +240,35 @@ static bool block_reserve(struct kafka_source *source, size_t size)
 }
 
 /* The headers in klane's form. Only to look for them costs librdkafka an allocation, also where
- * there are none. False: they are damaged, or there is no memory. */
-static bool take_headers(struct kafka_source *source, const rd_kafka_message_t *message,
-                         struct source_record *record)
+ * there are none. Errors: CORRUPT, NOMEM. */
+static klane_err_t take_headers(struct kafka_source *source, const rd_kafka_message_t *message,
+                                struct source_record *record)
 {
     rd_kafka_headers_t *headers;
     rd_kafka_resp_err_t err = rd_kafka_message_headers(message, &headers);
     size_t count, size;
 
     if (err == RD_KAFKA_RESP_ERR__NOENT)
-        return true;
+        return KLANE_OK;
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return false;
+        return KLANE_ERR_CORRUPT;
     count = rd_kafka_header_cnt(headers);
     if (!headers_reserve(source, count))
-        return false;
+        return KLANE_ERR_NOMEM;
     for (size_t i = 0; i < count; i++)
         rd_kafka_header_get_all(headers, i, &source->headers[i].name, &source->headers[i].value,
                                 &source->headers[i].size);
     size = headers_size(source->headers, count);
     if (size == 0)
-        return true;
-    if (size > UINT32_MAX || !block_reserve(source, size))
-        return false;
+        return KLANE_OK;
+    if (size > UINT32_MAX)
+        return KLANE_ERR_CORRUPT;
+    if (!block_reserve(source, size))
+        return KLANE_ERR_NOMEM;
     headers_write(source->headers, count, source->block);
     record->headers = source->block;
     record->headers_size = (uint32_t)size;
-    return true;
+    return KLANE_OK;
 }
 
 /* Records of one partition come in runs. NULL: control does not have it. */
@@ -284,6 +298,7 @@ static void offer(struct kafka_source *source, struct kafka_partition *partition
     struct klane_intake *intake = source->intake;
 
     partition->next = record->offset + 1;
+    partition->end = -1;
     source->seen_records++;
     source->seen_bytes += record->value_size;
     if (partition->is_held || partition->is_stashing) {
@@ -308,15 +323,18 @@ static void take_record(struct kafka_source *source, struct kafka_partition *par
         .value_size = (uint32_t)message->len,
         .offset = message->offset,
     };
+    klane_err_t err = KLANE_OK;
 
     /* librdkafka may repeat some around a rebalance. */
-    if (message->offset < partition->next || partition->is_out_of_range)
+    if (message->offset < partition->next)
         return;
     record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
-    if (partition->has_headers && !take_headers(source, message, &record)) {
-        kafka_fail(source, KLANE_ERR_CORRUPT,
-                   "%s [%" PRId32 "]: the headers of record %" PRId64 " cannot be read",
-                   partition->topic->name, partition->number, message->offset);
+    if (partition->has_headers)
+        err = take_headers(source, message, &record);
+    if (err != KLANE_OK) {
+        kafka_fail(source, err, "%s [%" PRId32 "]: the headers of record %" PRId64 ": %s",
+                   partition->topic->name, partition->number, message->offset,
+                   klane_strerror(err));
         return;
     }
     offer(source, partition, &record);
@@ -327,11 +345,13 @@ static void take_error(struct kafka_source *source, struct kafka_partition *part
                        const rd_kafka_message_t *message)
 {
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        /* What is missing below the end will not come any more. */
+        if (message->offset > partition->next)
+            partition->next = message->offset;
         partition->end = message->offset;
         tell_end(source, partition);
-    } else if (kafka_err(message->err) == KLANE_ERR_OUT_OF_RANGE ||
-               strcmp(rd_kafka_err2name(message->err), "_LOG_TRUNCATION") == 0) {
-        kafka_position_out_of_range(source, partition);
+    } else if (kafka_err(message->err) == KLANE_ERR_OUT_OF_RANGE) {
+        kafka_position_out_of_range(source, partition, rd_kafka_message_errstr(message));
     } else if (kafka_err(message->err) == KLANE_ERR_CORRUPT) {
         /* librdkafka goes on behind what it cannot read: nobody else would notice. */
         kafka_fail(source, KLANE_ERR_CORRUPT,
@@ -348,7 +368,8 @@ static void take_message(rd_kafka_message_t *message, void *opaque)
     struct kafka_source *source = opaque;
     struct kafka_partition *partition = partition_of(source, message);
 
-    if (partition != NULL && !source->has_failed) {
+    /* What comes behind a position that is wrong comes again from the right one. */
+    if (partition != NULL && source->phase == KAFKA_RUNS && !partition->is_out_of_range) {
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
             take_record(source, partition, message);
         else

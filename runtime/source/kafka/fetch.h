@@ -11,6 +11,9 @@ void kafka_fetch_work(struct kafka_source *source);
 /* Let the partition's records come, or not. */
 void kafka_fetch_forward(struct kafka_source *source, struct kafka_partition *partition, bool on);
 
+/* The partition goes: its queue is given back. A topic that is made anew has other ones. */
+void kafka_fetch_forget(struct kafka_partition *partition);
+
 void kafka_fetch_hold(struct kafka_source *source, struct kafka_partition *partition, bool held);
 
 /* Forget what is stashed. */

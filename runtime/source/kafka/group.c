@@ -7,7 +7,9 @@
  *
  * The callback only notes what the group wants. kafka_group_work() goes on with the first of
  * these notes in each poll until it is done, and then answers librdkafka by assign or unassign:
- * until that answer librdkafka delivers no record of any partition. */
+ * until that answer librdkafka delivers no record of any partition.
+ *
+ * Edge K3: see source/kafka/kafka.h. */
 #include "source/kafka/group.h"
 
 #include "base/assert.h"
@@ -17,12 +19,23 @@
 #include "source/kafka/partitions.h"
 #include "source/kafka/position.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 _Thread_local struct kafka_source *kafka_polling;
 
+/* Of Kafka's protocol. */
+#define JOIN_GROUP 11
+
 /* ---- what the group wants ---------------------------------------------------------------- */
+
+static bool is_cooperative(rd_kafka_t *rk)
+{
+    const char *protocol = rd_kafka_rebalance_protocol(rk);
+
+    return protocol != NULL && strcmp(protocol, "COOPERATIVE") == 0;
+}
 
 void kafka_group_rebalance(struct kafka_source *source, rd_kafka_resp_err_t err,
                            const rd_kafka_topic_partition_list_t *partitions)
@@ -38,9 +51,25 @@ void kafka_group_rebalance(struct kafka_source *source, rd_kafka_resp_err_t err,
     rebalance->is_lost = !rebalance->is_assign && rd_kafka_assignment_lost(source->rk);
     /* Asked for now: while it closes, librdkafka has been seen to hang or to say NONE. */
     if (rebalance->is_assign)
-        source->is_cooperative =
-            strcmp(rd_kafka_rebalance_protocol(source->rk), "COOPERATIVE") == 0;
+        source->is_cooperative = is_cooperative(source->rk);
     STAILQ_INSERT_TAIL(&source->rebalances, rebalance, link);
+    /* The group has formed: K3, relaxed as the flag is set again by a later request only. */
+    atomic_store_explicit(&source->is_joining, false, memory_order_relaxed);
+    kafka_commit_unpark(source);
+}
+
+void kafka_group_request_sent(struct kafka_source *source, int16_t request)
+{
+    /* K3 release: pairs with kafka_group_is_joining(). */
+    if (request == JOIN_GROUP)
+        atomic_store_explicit(&source->is_joining, true, memory_order_release);
+}
+
+bool kafka_group_is_joining(const struct kafka_source *source)
+{
+    /* K3 acquire: pairs with kafka_group_request_sent(). */
+    return source->is_cooperative && source->version < KAFKA_VERSION_REJOIN &&
+           atomic_load_explicit(&source->is_joining, memory_order_acquire);
 }
 
 void kafka_group_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
@@ -58,35 +87,41 @@ static void rebalance_free(struct kafka_rebalance *rebalance)
 
 /* ---- what librdkafka is told ------------------------------------------------------------- */
 
-/* The answer's error, which is gone on return. */
-static void tell_answer(struct kafka_source *source, rd_kafka_error_t *error)
+static void tell_answer(struct kafka_source *source, rd_kafka_resp_err_t err)
 {
-    if (error == NULL)
+    char text[KAFKA_TEXT_SIZE];
+
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
-    kafka_tell(source, rd_kafka_error_code(error), NULL, rd_kafka_error_string(error));
+    snprintf(text, sizeof text, "a rebalance could not be answered: %s", rd_kafka_err2str(err));
+    kafka_tell(source, err, NULL, text);
+}
+
+/* The error's code; the error is gone on return. */
+static rd_kafka_resp_err_t code_of(rd_kafka_error_t *error)
+{
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    if (error != NULL)
+        err = rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
+    return err;
 }
 
 static void answer_assign(struct kafka_source *source,
                           const rd_kafka_topic_partition_list_t *partitions)
 {
-    if (source->is_cooperative) {
-        tell_answer(source, rd_kafka_incremental_assign(source->rk, partitions));
-    } else {
-        rd_kafka_resp_err_t err = rd_kafka_assign(source->rk, partitions);
-
-        if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-            kafka_tell(source, err, NULL, rd_kafka_err2str(err));
-    }
+    tell_answer(source, source->is_cooperative
+                            ? code_of(rd_kafka_incremental_assign(source->rk, partitions))
+                            : rd_kafka_assign(source->rk, partitions));
 }
 
 static void answer_unassign(struct kafka_source *source,
                             const rd_kafka_topic_partition_list_t *partitions)
 {
-    if (source->is_cooperative)
-        tell_answer(source, rd_kafka_incremental_unassign(source->rk, partitions));
-    else
-        rd_kafka_assign(source->rk, NULL);
+    tell_answer(source, source->is_cooperative
+                            ? code_of(rd_kafka_incremental_unassign(source->rk, partitions))
+                            : rd_kafka_assign(source->rk, NULL));
 }
 
 /* ---- partitions come --------------------------------------------------------------------- */
@@ -95,17 +130,21 @@ static void begin_assign(struct kafka_source *source, struct kafka_rebalance *re
 {
     const rd_kafka_topic_partition_list_t *list = rebalance->partitions;
 
-    for (int i = 0; i < list->cnt && !source->has_failed; i++) {
+    for (int i = 0; i < list->cnt && source->phase == KAFKA_RUNS; i++) {
+        const char *topic = list->elems[i].topic;
         struct kafka_partition *partition =
-            kafka_partitions_get(source, list->elems[i].topic, list->elems[i].partition);
+            kafka_partitions_get(source, topic, list->elems[i].partition);
 
         if (partition == NULL) {
-            kafka_fail(source, KLANE_ERR_NOMEM, "no memory for a partition of topic %s",
-                       list->elems[i].topic);
+            kafka_fail(source, KLANE_ERR_NOMEM, "no memory for a partition of topic %s", topic);
+        } else if (source->intake->ops->topic(source->intake, topic) == NULL) {
+            /* A broker's idea of a pattern may differ from regex.h's. */
+            kafka_fail(source, KLANE_ERR_INVALID,
+                       "no handler takes topic %s, or there is no memory for it", topic);
         } else if (partition->state == KAFKA_AWAY) {
             partition->begin = KAFKA_BEGIN_UNREAD;
-            partition->is_held = false;
             partition->is_out_of_range = false;
+            partition->is_cut = false;
             partition->is_to_restart = false;
             kafka_partition_move(source, partition, KAFKA_FINDING);
         }
@@ -128,7 +167,8 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
     partition->stay++;
     partition->next = partition->begin;
     partition->end = -1;
-    partition->has_headers = rules == NULL || !rules->without_headers;
+    partition->is_held = false;
+    partition->has_headers = !rules->without_headers;
     kafka_fetch_forward(source, partition, true);
     return true;
 }
@@ -137,7 +177,7 @@ void kafka_group_offer(struct kafka_source *source)
 {
     struct kafka_partition *partition;
 
-    if (source->has_failed || source->is_closing)
+    if (source->phase != KAFKA_RUNS)
         return;
     TAILQ_FOREACH(partition, &source->owned, owned)
     if (partition->state == KAFKA_WAITING && !offer(source, partition))
@@ -151,7 +191,7 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
     if (!rebalance->has_begun)
         begin_assign(source, rebalance);
     rebalance->has_begun = true;
-    if (source->has_failed || !kafka_position_find(source))
+    if (source->phase != KAFKA_RUNS || !kafka_position_find(source))
         return false;
     for (int i = 0; i < list->cnt; i++) {
         struct kafka_partition *partition =
@@ -164,8 +204,6 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
     }
     kafka_group_offer(source);
     answer_assign(source, list);
-    source->is_rejoining = false;
-    kafka_commit_unpark(source);
     return true;
 }
 
@@ -173,8 +211,7 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
 
 static void leave(struct kafka_source *source, struct kafka_partition *partition)
 {
-    if (partition->queue != NULL)
-        kafka_fetch_forward(source, partition, false);
+    kafka_fetch_forget(partition);
     kafka_fetch_drop(source, partition);
     kafka_partition_move(source, partition, KAFKA_AWAY);
 }
@@ -239,7 +276,6 @@ static bool work_on_revoke(struct kafka_source *source, struct kafka_rebalance *
     if (!is_drained)
         return false;
     answer_unassign(source, list);
-    source->is_rejoining = source->is_cooperative && source->version < KAFKA_VERSION_REJOIN;
     return true;
 }
 

@@ -24,7 +24,9 @@
  *   K1  rang, release in queue_rang() -> acquire in queue_has_rung(): what was put into the queue,
  *       before the queue is served.
  *   K2  is_strayed, then has_strays, release in queue_strayed() -> acquire in strays_return():
- *       which partition's queue has records that were not forwarded. */
+ *       which partition's queue has records that were not forwarded.
+ *   K3  is_joining, release in request_sent() -> acquire in kafka_group_is_joining(): that the
+ *       group forms anew, before a commit would be sent. */
 #ifndef KLANE_SOURCE_KAFKA_KAFKA_H
 #define KLANE_SOURCE_KAFKA_KAFKA_H
 
@@ -59,6 +61,7 @@ extern _Thread_local struct kafka_source *kafka_polling;
  *    ^                                 |                           |                         |
  *    +------revoked, or lost-----------+---------------------------+                         |
  *    +<--given up by control-- LEAVING <----------------revoked by the group-----------------+
+ *                                      WAITING <--its log was cut: it begins anew, lower----+
  *    +<----------------------------------------------------------lost------------------------+ */
 enum kafka_state {
     KAFKA_AWAY,    /* not control's; the group may not have taken it back yet */
@@ -99,6 +102,7 @@ struct kafka_partition {
     bool is_forwarded;    /* its records reach the data queue */
     bool is_stashing;     /* in the list */
     bool is_out_of_range; /* nothing comes before its new place is found */
+    bool is_cut;          /* its next offset may be in the log, but is of another record */
     bool is_to_restart;   /* and that is found: librdkafka has to begin again there */
 };
 
@@ -129,7 +133,7 @@ struct kafka_rebalance {
 
 enum kafka_request_type {
     KAFKA_LOOK_UP, /* offsets for what each entry's offset stands for: a time, or a logical one */
-    KAFKA_RANGE,   /* the first and the next offset of one partition */
+    KAFKA_RANGE,   /* the same for one partition, with its first and its next offset */
     KAFKA_WAKE     /* any request to the partition's leader */
 };
 
@@ -142,6 +146,15 @@ struct kafka_request {
     int64_t high;
     rd_kafka_resp_err_t err;
     bool is_out;
+};
+
+/* RUNS -> FAILED, and from both -> CLOSING -> PARTING -> ENDED */
+enum kafka_phase {
+    KAFKA_RUNS,
+    KAFKA_FAILED,  /* control was told: nothing more is said but what close() asks for */
+    KAFKA_CLOSING, /* control has asked for it */
+    KAFKA_PARTING, /* librdkafka was told */
+    KAFKA_ENDED    /* and has done so; control was told */
 };
 
 /* ---- the source --------------------------------------------------------------------------- */
@@ -174,6 +187,7 @@ struct kafka_source {
     struct kafka_queue consumer;
     struct kafka_queue data;
     struct kafka_queue replies;
+    _Atomic bool is_joining;  /* K3 */
     _Atomic bool has_strays;  /* K2 */
     struct doorbell doorbell; /* any thread rings */
 
@@ -190,7 +204,6 @@ struct kafka_source {
     uintptr_t reading; /* number of the read of committed offsets; replies carry it */
     bool is_reading;
     bool is_cooperative; /* known from the first assignment on */
-    bool is_rejoining;   /* between giving up and the next assignment */
     int64_t again_ms;    /* when what failed is tried again */
 
     struct kafka_request look_up;
@@ -218,12 +231,7 @@ struct kafka_source {
     size_t headers_capacity;
     unsigned char *block; /* and for them in klane's form */
     size_t block_capacity;
-    bool has_started;
-    bool has_failed; /* nothing more is said but what close() asks for */
-    bool is_closing;
-    bool is_leaving; /* librdkafka was told to close */
-    bool is_closed;
-    bool has_ended; /* control was told */
+    enum kafka_phase phase;
 };
 
 static inline struct kafka_source *kafka_of(struct klane_source *base)

@@ -5,9 +5,16 @@
  * any thread may use, and the request at hand, which is the helper's until it goes back. */
 #include "source/kafka/lookup.h"
 
-/* How long one broker may take; what fails is tried again. */
+/* How long brokers may take; what fails is tried again. A wake-up has no answer to wait for. */
 #define LOOK_UP_MS 3000
-#define WAKE_TIMEOUT_MS 1000
+#define WAKE_MS 500
+
+/* One question for all of the list. */
+static void ask_all(rd_kafka_topic_partition_list_t *partitions, int64_t question)
+{
+    for (int i = 0; i < partitions->cnt; i++)
+        partitions->elems[i].offset = question;
+}
 
 /* Offsets for times and logical offsets: the request's offsets are questions, then answers. Both
  * kinds go in the same request to a broker; a time that lies behind all records is answered by
@@ -24,8 +31,8 @@ static rd_kafka_resp_err_t look_up(rd_kafka_t *rk, rd_kafka_topic_partition_list
         if (partitions->elems[i].offset == RD_KAFKA_OFFSET_END &&
             partitions->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
             rd_kafka_topic_partition_list_add(ends, partitions->elems[i].topic,
-                                              partitions->elems[i].partition)
-                ->offset = RD_KAFKA_OFFSET_END;
+                                              partitions->elems[i].partition);
+    ask_all(ends, RD_KAFKA_OFFSET_END);
     if (ends->cnt > 0)
         err = rd_kafka_offsets_for_times(rk, ends, LOOK_UP_MS);
     for (int i = 0; i < ends->cnt; i++) {
@@ -39,29 +46,49 @@ static rd_kafka_resp_err_t look_up(rd_kafka_t *rk, rd_kafka_topic_partition_list
     return err;
 }
 
+/* The answer for the only partition of the list. */
+static rd_kafka_resp_err_t look_up_one(rd_kafka_t *rk,
+                                       rd_kafka_topic_partition_list_t *partitions,
+                                       int64_t question, int64_t *answer)
+{
+    rd_kafka_resp_err_t err;
+
+    ask_all(partitions, question);
+    err = look_up(rk, partitions);
+    *answer = partitions->elems[0].offset;
+    return err != RD_KAFKA_RESP_ERR_NO_ERROR ? err : partitions->elems[0].err;
+}
+
+static rd_kafka_resp_err_t look_up_range(rd_kafka_t *rk, struct kafka_request *request)
+{
+    rd_kafka_topic_partition_list_t *partitions = request->partitions;
+    int64_t question = partitions->elems[0].offset;
+    int64_t answer;
+    rd_kafka_resp_err_t err =
+        look_up_one(rk, partitions, RD_KAFKA_OFFSET_BEGINNING, &request->low);
+
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        err = look_up_one(rk, partitions, RD_KAFKA_OFFSET_END, &request->high);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        err = look_up_one(rk, partitions, question, &answer);
+    return err;
+}
+
 static void lookup_work(void *context, struct helper_request *base)
 {
     struct kafka_source *source = context;
     struct kafka_request *request = (struct kafka_request *)(void *)base;
-    rd_kafka_topic_partition_t *first = &request->partitions->elems[0];
 
     switch (request->type) {
     case KAFKA_LOOK_UP:
         request->err = look_up(source->rk, request->partitions);
         break;
     case KAFKA_RANGE:
-        request->err =
-            rd_kafka_query_watermark_offsets(source->rk, first->topic, first->partition,
-                                             &request->low, &request->high, LOOK_UP_MS);
-        if (request->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            request->err = look_up(source->rk, request->partitions);
-        if (request->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            request->err = first->err;
+        request->err = look_up_range(source->rk, request);
         break;
     case KAFKA_WAKE:
-        /* The answer is of no interest: the request has woken the thread. */
-        rd_kafka_query_watermark_offsets(source->rk, first->topic, first->partition,
-                                         &request->low, &request->high, WAKE_TIMEOUT_MS);
+        ask_all(request->partitions, RD_KAFKA_OFFSET_END);
+        rd_kafka_offsets_for_times(source->rk, request->partitions, WAKE_MS);
         break;
     }
 }

@@ -120,6 +120,14 @@ void kafka_partition_move(struct kafka_source *source, struct kafka_partition *p
     partition->state = (uint8_t)to;
 }
 
+void kafka_partitions_forget_queues(struct kafka_source *source)
+{
+    for (size_t i = 0; i < source->topic_count; i++)
+        for (int32_t j = 0; j < source->topics[i]->partition_count; j++)
+            if (source->topics[i]->partitions[j] != NULL)
+                kafka_fetch_forget(source->topics[i]->partitions[j]);
+}
+
 static void topic_free(struct kafka_source *source, struct kafka_topic *topic)
 {
     for (int32_t i = 0; i < topic->partition_count; i++) {
@@ -128,10 +136,6 @@ static void topic_free(struct kafka_source *source, struct kafka_topic *topic)
         if (partition == NULL)
             continue;
         kafka_fetch_drop(source, partition);
-        if (partition->queue != NULL) {
-            rd_kafka_queue_cb_event_enable(partition->queue, NULL, NULL);
-            rd_kafka_queue_destroy(partition->queue);
-        }
         free(partition);
     }
     free(topic->partitions);

@@ -13,6 +13,10 @@ struct kafka_partition *kafka_partitions_find(const struct kafka_source *source,
 struct kafka_partition *kafka_partitions_get(struct kafka_source *source, const char *topic,
                                              int32_t number);
 
+/* Give every partition's queue back. */
+void kafka_partitions_forget_queues(struct kafka_source *source);
+
+/* After that. */
 void kafka_partitions_free(struct kafka_source *source);
 
 /* The one place where the state changes. */

@@ -16,7 +16,8 @@
 #include "source/kafka/partitions.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
 
 /* How long the group's coordinator may take to answer. */
 #define READ_MS 5000
@@ -139,11 +140,10 @@ static void look_up(struct kafka_source *source, rd_kafka_topic_partition_list_t
         const struct source_topic *rules =
             source->intake->ops->topic(source->intake, each->topic);
 
-        if (rules == NULL || rules->begin == KLANE_BEGIN_ERROR) {
-            kafka_fail(source, rules == NULL ? KLANE_ERR_INVALID : KLANE_ERR_OUT_OF_RANGE,
-                       "%s [%" PRId32 "]: %s", each->topic, each->partition,
-                       rules == NULL ? "no handler takes this topic"
-                                     : "the group has committed nothing");
+        if (rules->begin == KLANE_BEGIN_ERROR) {
+            kafka_fail(source, KLANE_ERR_OUT_OF_RANGE,
+                       "%s [%" PRId32 "]: the group has committed nothing", each->topic,
+                       each->partition);
             rd_kafka_topic_partition_list_destroy(list);
             return;
         }
@@ -168,7 +168,9 @@ void kafka_position_looked_up(struct kafka_source *source)
 
         if (partition->state != KAFKA_FINDING || partition->begin != KAFKA_BEGIN_BY_RULES)
             continue;
-        if (err != RD_KAFKA_RESP_ERR_NO_ERROR || each->offset < 0) {
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR && each->offset < 0)
+            err = RD_KAFKA_RESP_ERR__NO_OFFSET;
+        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             kafka_tell(source, err, partition, "where it begins could not be looked up");
             again(source);
             continue;
@@ -205,11 +207,12 @@ bool kafka_position_find(struct kafka_source *source)
 
 /* ---- out of range ------------------------------------------------------------------------ */
 
-void kafka_position_out_of_range(struct kafka_source *source, struct kafka_partition *partition)
+void kafka_position_out_of_range(struct kafka_source *source, struct kafka_partition *partition,
+                                 const char *why)
 {
-    if (partition->state != KAFKA_OURS || partition->is_out_of_range)
-        return;
     partition->is_out_of_range = true;
+    /* From 2.1 on librdkafka compares leaders' epochs; only its text tells what it found. */
+    partition->is_cut = why != NULL && strstr(why, "truncation") != NULL;
     source->last = NULL;
 }
 
@@ -270,7 +273,7 @@ void kafka_position_range_came(struct kafka_source *source)
         again(source);
         return;
     }
-    if (partition->next < request->low || partition->next > request->high) {
+    if (partition->next < request->low || partition->next > request->high || partition->is_cut) {
         if (rules->out_of_range == KLANE_BEGIN_ERROR) {
             kafka_fail(source, KLANE_ERR_OUT_OF_RANGE,
                        "%s [%" PRId32 "]: offset %" PRId64
@@ -280,6 +283,9 @@ void kafka_position_range_came(struct kafka_source *source)
             return;
         }
         move_to(source, partition, offset);
+    } else {
+        /* It came back into the range meanwhile, or some broker lags: not at once again. */
+        again(source);
     }
     partition->is_to_restart = true;
 }
@@ -301,6 +307,7 @@ static void restart(struct kafka_source *source)
             ->offset = partition->state == KAFKA_OURS ? partition->next : partition->begin;
         partition->is_to_restart = false;
         partition->is_out_of_range = false;
+        partition->is_cut = false;
     }
     if (source->is_cooperative) {
         error = rd_kafka_incremental_unassign(source->rk, list);
@@ -331,7 +338,8 @@ void kafka_position_work(struct kafka_source *source)
         if (!partition->is_to_restart && !source->range.is_out && !is_to_wait(source))
             ask_range(source, partition);
     }
-    /* While the group rebalances, the answer to it is the next that librdkafka may be told. */
-    if (is_to_restart && STAILQ_EMPTY(&source->rebalances) && !source->has_failed)
+    /* While the group rebalances, the answer to that is the next that librdkafka may be told. */
+    if (is_to_restart && !is_to_wait(source) && STAILQ_EMPTY(&source->rebalances) &&
+        rd_kafka_queue_length(source->consumer.queue) == 0 && source->phase == KAFKA_RUNS)
         restart(source);
 }

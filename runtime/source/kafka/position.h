@@ -13,8 +13,9 @@ void kafka_position_committed_came(struct kafka_source *source, rd_kafka_event_t
 void kafka_position_looked_up(struct kafka_source *source);
 void kafka_position_range_came(struct kafka_source *source);
 
-/* librdkafka says that the partition's next offset is not in the log. */
-void kafka_position_out_of_range(struct kafka_source *source, struct kafka_partition *partition);
+/* librdkafka says that the partition's next offset is not in the log, and why. */
+void kafka_position_out_of_range(struct kafka_source *source, struct kafka_partition *partition,
+                                 const char *why);
 
 /* Look for those that are out of range, one at a time; begin again where that was found. */
 void kafka_position_work(struct kafka_source *source);

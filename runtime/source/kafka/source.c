@@ -78,7 +78,7 @@ static void fail_for_good(struct kafka_source *source)
     char why[KAFKA_TEXT_SIZE] = "";
     rd_kafka_resp_err_t err = rd_kafka_fatal_error(source->rk, why, sizeof why);
 
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR || source->has_failed)
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR || source->phase != KAFKA_RUNS)
         return;
     /* The member is out: no commit of it can succeed. */
     kafka_group_lose_all(source);
@@ -90,9 +90,13 @@ static void take_consumer_error(struct kafka_source *source, const rd_kafka_mess
 {
     const char *topic = message->rkt == NULL ? NULL : rd_kafka_topic_name(message->rkt);
 
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR || source->is_closing || source->has_failed)
+    if (source->phase != KAFKA_RUNS)
         return;
-    if (message->err == RD_KAFKA_RESP_ERR__FATAL)
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        /* A record that went another way than forwarding says: it cannot be given back. */
+        kafka_fail(source, KLANE_ERR_IO, "%s [%" PRId32 "]: record %" PRId64 " went astray",
+                   topic, message->partition, message->offset);
+    else if (message->err == RD_KAFKA_RESP_ERR__FATAL)
         fail_for_good(source);
     else
         source->intake->ops->error(source->intake, kafka_err(message->err), topic,
@@ -169,21 +173,24 @@ static void serve_helper(struct kafka_source *source)
     }
 }
 
-/* True: it has closed. */
-static bool work_on_closing(struct kafka_source *source)
+static void begin_parting(struct kafka_source *source)
 {
-    if (!source->is_leaving) {
-        rd_kafka_error_t *error;
+    rd_kafka_error_t *error;
 
-        source->is_leaving = true;
-        kafka_group_abandon(source);
-        error = rd_kafka_consumer_close_queue(source->rk, source->replies.queue);
-        /* After a fatal error there is nothing left to close. */
-        source->is_closed = error != NULL;
-        rd_kafka_error_destroy(error);
-    }
+    source->phase = KAFKA_PARTING;
     kafka_group_abandon(source);
-    return source->is_closed || rd_kafka_consumer_closed(source->rk);
+    error = rd_kafka_consumer_close_queue(source->rk, source->replies.queue);
+    /* After a fatal error there is nothing left to close. */
+    if (error != NULL)
+        source->phase = KAFKA_ENDED;
+    rd_kafka_error_destroy(error);
+}
+
+static void work_on_parting(struct kafka_source *source)
+{
+    kafka_group_abandon(source);
+    if (rd_kafka_consumer_closed(source->rk))
+        source->phase = KAFKA_ENDED;
 }
 
 static void source_work(struct kafka_source *source)
@@ -200,14 +207,16 @@ static void source_round(struct kafka_source *source)
 {
     serve_helper(source);
     serve_replies(source);
-    if (!source->is_leaving)
+    if (source->phase < KAFKA_PARTING)
         serve_consumer(source);
-    if (source->is_closing) {
-        source->is_closed = work_on_closing(source);
-    } else if (!source->has_failed) {
+    if (source->phase == KAFKA_RUNS) {
         if (clock_now_ms() >= source->again_ms)
             source->again_ms = KAFKA_NEVER_MS;
         source_work(source);
+    } else if (source->phase == KAFKA_CLOSING) {
+        begin_parting(source);
+    } else if (source->phase == KAFKA_PARTING) {
+        work_on_parting(source);
     }
     kafka_commit_answer_due(source);
 }
@@ -219,13 +228,12 @@ static size_t source_poll(struct klane_source *base, size_t records_max)
     source->taken = 0;
     source->records_max = records_max;
     source->is_refused = false;
-    if (source->has_ended)
+    if (source->phase == KAFKA_ENDED)
         return 0;
     do {
         doorbell_disarm(&source->doorbell);
         source_round(source);
-        if (source->is_closed) {
-            source->has_ended = true;
+        if (source->phase == KAFKA_ENDED) {
             source->intake->ops->closed(source->intake);
             return source->taken;
         }
@@ -246,8 +254,10 @@ static int64_t source_due_ms(const struct klane_source *base)
     const struct kafka_source *source = (const struct kafka_source *)(const void *)base;
     int64_t due_ms = source->polled_ms + source->max_poll_ms / 3;
 
-    if (source->is_leaving)
+    if (source->phase >= KAFKA_PARTING)
         return KAFKA_NEVER_MS;
+    if (source->phase != KAFKA_RUNS)
+        return due_ms;
     return min_ms(due_ms, min_ms(source->again_ms, kafka_fetch_wake_due_ms(source)));
 }
 
@@ -276,7 +286,7 @@ static void source_close(struct klane_source *base)
 {
     struct kafka_source *source = kafka_of(base);
 
-    source->is_closing = true;
+    source->phase = KAFKA_CLOSING;
     doorbell_ring(&source->doorbell);
 }
 
@@ -319,8 +329,9 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
 }
 
 /* Whatever was made, but the handle of librdkafka. */
-static void source_free(struct kafka_source *source)
+static void source_free(void *context)
 {
+    struct kafka_source *source = context;
     struct kafka_rebalance *rebalance;
 
     while ((rebalance = STAILQ_FIRST(&source->rebalances)) != NULL) {
@@ -346,15 +357,15 @@ static void source_free(struct kafka_source *source)
 static void source_destroy(struct klane_source *base)
 {
     struct kafka_source *source = kafka_of(base);
-    rd_kafka_t *rk = source->rk;
 
     if (source->helper != NULL)
         helper_destroy(source->helper);
+    kafka_partitions_forget_queues(source);
     queue_deinit(&source->consumer);
     queue_deinit(&source->data);
     queue_deinit(&source->replies);
-    source_free(source);
-    kafka_end(rk);
+    /* Until its end the handle's threads tell which requests they have sent. */
+    kafka_end(source->rk, source_free, source);
 }
 
 static const struct klane_source_ops kafka_source_ops = {
@@ -436,27 +447,62 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
     return source;
 }
 
-/* Makes the handle, which takes conf. False: conf is as it was, but for klane's own settings. */
-static bool handle_new(struct kafka_source *source, rd_kafka_conf_t *conf, char *errstr,
-                       size_t errstr_size)
+/* On any of librdkafka's threads. */
+static rd_kafka_resp_err_t request_sent(rd_kafka_t *rk, int descriptor, const char *broker,
+                                        int32_t broker_id, int16_t request, int16_t version,
+                                        int32_t correlation, size_t size, void *opaque)
 {
-    bool has_error_cb = kafka_config_has_callback(conf, "error_cb");
+    (void)rk, (void)descriptor, (void)broker, (void)broker_id, (void)version, (void)correlation;
+    (void)size;
+    kafka_group_request_sent(opaque, request);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
 
-    rd_kafka_conf_set_rebalance_cb(conf, kafka_group_rebalance_cb);
-    if (!has_error_cb)
-        rd_kafka_conf_set_error_cb(conf, error_cb);
-    source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, errstr_size);
-    if (source->rk == NULL) {
-        rd_kafka_conf_set_rebalance_cb(conf, NULL);
-        if (!has_error_cb)
-            rd_kafka_conf_set_error_cb(conf, NULL);
-        return false;
+/* Within rd_kafka_new(). */
+static rd_kafka_resp_err_t handle_is_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
+                                         void *opaque, char *errstr, size_t errstr_size)
+{
+    (void)conf, (void)errstr, (void)errstr_size;
+    return rd_kafka_interceptor_add_on_request_sent(rk, "klane", request_sent, opaque);
+}
+
+/* Whether a handle can be made of such a configuration, which stays as it is. Tried on a copy:
+ * where it fails librdkafka leaves a configuration with interceptors behind that is broken. */
+static klane_err_t try_handle(const rd_kafka_conf_t *conf,
+                              const struct klane_kafka_options *options, int version,
+                              char *errstr, size_t errstr_size)
+{
+    rd_kafka_conf_t *copy = rd_kafka_conf_dup(conf);
+    klane_err_t err = kafka_config_set(copy, options, version, errstr, errstr_size);
+    rd_kafka_t *rk =
+        err == KLANE_OK ? rd_kafka_new(RD_KAFKA_CONSUMER, copy, errstr, errstr_size) : NULL;
+
+    if (rk == NULL) {
+        rd_kafka_conf_destroy(copy);
+        return KLANE_ERR_INVALID;
     }
+    rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return KLANE_OK;
+}
+
+/* Makes the handle; conf is gone on return. Errors: SYSTEM. */
+static klane_err_t handle_new(struct kafka_source *source, rd_kafka_conf_t *conf,
+                              const struct klane_kafka_options *options, char *errstr,
+                              size_t errstr_size)
+{
+    kafka_config_set(conf, options, source->version, NULL, 0);
+    rd_kafka_conf_set_rebalance_cb(conf, kafka_group_rebalance_cb);
+    if (!kafka_config_has_callback(conf, "error_cb"))
+        rd_kafka_conf_set_error_cb(conf, error_cb);
+    rd_kafka_conf_interceptor_add_on_new(conf, "klane", handle_is_new, source);
+    source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, errstr_size);
+    if (source->rk == NULL)
+        return KLANE_ERR_SYSTEM;
     rd_kafka_poll_set_consumer(source->rk);
     queue_init(source, &source->consumer, rd_kafka_queue_get_consumer(source->rk));
     queue_init(source, &source->data, rd_kafka_queue_new(source->rk));
     queue_init(source, &source->replies, rd_kafka_queue_new(source->rk));
-    return true;
+    return KLANE_OK;
 }
 
 klane_err_t klane_kafka_create(rd_kafka_conf_t *conf, const struct klane_kafka_options *given,
@@ -477,17 +523,18 @@ klane_err_t klane_kafka_create(rd_kafka_conf_t *conf, const struct klane_kafka_o
     err = options_take(&options, given, errstr, errstr_size);
     if (err == KLANE_OK)
         err = kafka_config_check(conf, &options, version, errstr, errstr_size);
-    if (err == KLANE_OK)
-        err = kafka_config_set(conf, &options, version, errstr, errstr_size);
     if (err != KLANE_OK)
         return err;
     made = source_new(conf, &options, version);
     if (made == NULL)
         return complain(KLANE_ERR_NOMEM, "memory or descriptors are exhausted", errstr,
                         errstr_size);
-    if (!handle_new(made, conf, errstr, errstr_size)) {
+    err = try_handle(conf, &options, version, errstr, errstr_size);
+    if (err == KLANE_OK)
+        err = handle_new(made, conf, &options, errstr, errstr_size);
+    if (err != KLANE_OK) {
         source_free(made);
-        return KLANE_ERR_INVALID;
+        return err;
     }
     *source = &made->base;
     return KLANE_OK;
