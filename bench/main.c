@@ -4,6 +4,9 @@
  * Exit status: 0, every case ran; 1, one failed; 2, the arguments are wrong. */
 #include "cases/cases.h"
 #include "lib/results.h"
+#ifdef BENCH_KAFKA
+#include "lib/cluster.h"
+#endif
 
 #include <getopt.h>
 #include <stdio.h>
@@ -11,10 +14,25 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct bench_case *const families[] = {
-    dispatch_cases, schedule_cases, order_cases, isolation_cases, memory_cases,
+/* Cases, and what all of them need: made before the first that runs, ended after the last. */
+struct family {
+    const struct bench_case *cases;
+    bool (*begin)(const char *out); /* false: it was said why. NULL: they need nothing */
+    void (*end)(void);
+};
+
+static const struct family families[] = {
+    {dispatch_cases, NULL, NULL},
+    {schedule_cases, NULL, NULL},
+    {order_cases, NULL, NULL},
+    {isolation_cases, NULL, NULL},
+    {memory_cases, NULL, NULL},
 #ifdef BENCH_SQLITE
-    log_cases,      latency_cases,
+    {log_cases, NULL, NULL},
+    {latency_cases, NULL, NULL},
+#endif
+#ifdef BENCH_KAFKA
+    {kafka_cases, cluster_begin, cluster_end},
 #endif
 };
 
@@ -89,7 +107,7 @@ static bool is_listed(const char *list, const char *name, size_t length)
 static bool is_case(const char *name, size_t length)
 {
     for (size_t i = 0; i < FAMILIES; i++)
-        for (const struct bench_case *each = families[i]; each->name != NULL; each++)
+        for (const struct bench_case *each = families[i].cases; each->name != NULL; each++)
             if (strlen(each->name) == length && strncmp(each->name, name, length) == 0)
                 return true;
     return false;
@@ -113,7 +131,7 @@ static void check_names(const char *only)
 static void list(void)
 {
     for (size_t i = 0; i < FAMILIES; i++)
-        for (const struct bench_case *each = families[i]; each->name != NULL; each++) {
+        for (const struct bench_case *each = families[i].cases; each->name != NULL; each++) {
             printf("%-16s %s\n%-16s arms:", each->name, each->what, "");
             for (const struct bench_arm *arm = each->arms; arm->name != NULL; arm++)
                 printf(" %s", arm->name);
@@ -144,6 +162,34 @@ static bool run_case(const struct bench_case *benchmark, const struct arguments 
     return succeeded;
 }
 
+static bool is_to_run(const struct bench_case *benchmark, const struct arguments *arguments)
+{
+    return arguments->only == NULL ||
+           is_listed(arguments->only, benchmark->name, strlen(benchmark->name));
+}
+
+/* Returns how many cases failed. */
+static int run_family(const struct family *family, const struct arguments *arguments,
+                      struct results *results)
+{
+    bool has_begun = false;
+    int failed = 0;
+
+    for (const struct bench_case *each = family->cases; each->name != NULL; each++) {
+        if (!is_to_run(each, arguments))
+            continue;
+        if (!has_begun && family->begin != NULL && !family->begin(arguments->out)) {
+            fprintf(stderr, "bench: %s failed, and so do the others of its kind\n", each->name);
+            return 1;
+        }
+        has_begun = true;
+        failed += !run_case(each, arguments, results);
+    }
+    if (has_begun && family->end != NULL)
+        family->end();
+    return failed;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = parse(argc, argv);
@@ -158,10 +204,7 @@ int main(int argc, char **argv)
     check_names(arguments.only);
     results = results_create(arguments.rounds, arguments.quick);
     for (size_t i = 0; i < FAMILIES; i++)
-        for (const struct bench_case *each = families[i]; each->name != NULL; each++)
-            if (arguments.only == NULL ||
-                is_listed(arguments.only, each->name, strlen(each->name)))
-                failed += !run_case(each, &arguments, results);
+        failed += run_family(&families[i], &arguments, results);
     snprintf(path, sizeof(path), "%s/results.json", arguments.out);
     if (!results_write(results, path)) {
         fprintf(stderr, "bench: %s could not be written\n", path);

@@ -11,7 +11,8 @@ import os
 import sys
 
 PREFIXES = [(1e9, "G"), (1e6, "M"), (1e3, "k")]
-CHART_METRICS = ["p99", "bytes", "throughput"]  # a panel shows the first of them that a case has
+# A panel shows the first of them that a case has.
+CHART_METRICS = ["pause", "p99", "bytes", "throughput"]
 CHART_COLUMNS = 3
 
 

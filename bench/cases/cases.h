@@ -14,6 +14,9 @@ extern const struct bench_case memory_cases[];
 extern const struct bench_case log_cases[];
 extern const struct bench_case latency_cases[];
 #endif
+#ifdef BENCH_KAFKA
+extern const struct bench_case kafka_cases[];
+#endif
 
 /* cases/chain.c, cases/stages.c: arms of the dispatch cases, made of klane's parts. */
 struct dispatch_plan {

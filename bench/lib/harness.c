@@ -2,11 +2,13 @@
 #include "lib/harness.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,18 +17,21 @@
 #define ARM_SECONDS_MAX 300U
 
 static const struct bench_metric metrics[] = {
-    {"throughput", "records/s", true},
-    {"ideal", "of bare threads", true},
-    {"share", "of the other arm", true},
-    {"cpu", "s/million records", false},
-    {"cpu-control", "s/million records", false},
-    {"cpu-worker", "s/million records", false},
-    {"rss", "bytes", false},
-    {"bytes", "bytes/record", false},
-    {"p50", "us", false},
-    {"p99", "us", false},
-    {"p999", "us", false},
-    {"repeats", "records", false},
+    {"throughput", "records/s", true, NULL},
+    {"ideal", "of bare threads", true, "throughput"},
+    {"share", "of the other arm", true, "throughput"},
+    {"cpu", "s/million records", false, NULL},
+    {"cpu-control", "s/million records", false, NULL},
+    {"cpu-worker", "s/million records", false, NULL},
+    {"cpu-share", "of the other arm", false, "cpu"},
+    {"rss", "bytes", false, NULL},
+    {"rss-share", "of the other arm", false, "rss"},
+    {"bytes", "bytes/record", false, NULL},
+    {"p50", "us", false, NULL},
+    {"p99", "us", false, NULL},
+    {"p999", "us", false, NULL},
+    {"pause", "ms", false, NULL},
+    {"repeats", "records", false, NULL},
 };
 
 const struct bench_metric *bench_metric_find(const char *name)
@@ -120,6 +125,8 @@ void bench_meter_report(const struct bench_meter *meter, struct bench_run *run, 
 
 static void child_main(void (*arm)(struct bench_run *), struct bench_run *run)
 {
+    /* Nobody would wait for it any more. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(ARM_SECONDS_MAX);
     arm(run);
     run->result->finished = true;
@@ -176,14 +183,15 @@ static uint32_t arm_count(const struct bench_case *benchmark)
     return count;
 }
 
-static uint32_t arm_find(const struct bench_case *benchmark, const char *name)
+static uint32_t arm_find(const struct bench_case *benchmark, const char *name, size_t length)
 {
     uint32_t i;
 
     for (i = 0; benchmark->arms[i].name != NULL; i++)
-        if (strcmp(benchmark->arms[i].name, name) == 0)
+        if (strlen(benchmark->arms[i].name) == length &&
+            strncmp(benchmark->arms[i].name, name, length) == 0)
             return i;
-    bench_fail("%s: no arm is called %s", benchmark->name, name);
+    bench_fail("%s: no arm is called %.*s", benchmark->name, (int)length, name);
 }
 
 static double figure_of(const struct bench_result *result, const char *metric)
@@ -192,6 +200,41 @@ static double figure_of(const struct bench_result *result, const char *metric)
         if (strcmp(result->figures[i].metric, metric) == 0)
             return result->figures[i].value;
     bench_fail("an arm reported no %s", metric);
+}
+
+/* Of several arms, with commas between them, the fastest. */
+static uint32_t arm_fastest(const struct bench_case *benchmark,
+                            const struct bench_outcome *outcome, const char *names)
+{
+    uint32_t fastest = 0;
+    double most = -1;
+
+    while (*names != '\0') {
+        size_t length = strcspn(names, ",");
+        uint32_t arm = arm_find(benchmark, names, length);
+        double rate = figure_of(&outcome->arms[arm].last, "throughput");
+
+        if (rate > most) {
+            fastest = arm;
+            most = rate;
+        }
+        names += length;
+        names += *names == ',';
+    }
+    return fastest;
+}
+
+static void ratios_add(const struct bench_case *benchmark, struct bench_outcome *outcome)
+{
+    for (const struct bench_ratio *ratio = benchmark->ratios; ratio->metric != NULL; ratio++) {
+        const char *of = bench_metric_find(ratio->metric)->of;
+        struct bench_arm_outcome *arm =
+            &outcome->arms[arm_find(benchmark, ratio->arm, strlen(ratio->arm))];
+        const struct bench_arm_outcome *base =
+            &outcome->arms[arm_fastest(benchmark, outcome, ratio->base)];
+
+        series_add(arm, ratio->metric, figure_of(&arm->last, of) / figure_of(&base->last, of));
+    }
 }
 
 static bool is_same_work(const struct bench_case *benchmark, const struct bench_outcome *outcome)
@@ -238,13 +281,7 @@ static bool round_run(const struct bench_case *benchmark, struct bench_run *run,
         for (uint32_t k = 0; k < arm->last.figure_count; k++)
             series_add(arm, arm->last.figures[k].metric, arm->last.figures[k].value);
     }
-    for (const struct bench_ratio *ratio = benchmark->ratios; ratio->metric != NULL; ratio++) {
-        uint32_t arm = arm_find(benchmark, ratio->arm), base = arm_find(benchmark, ratio->base);
-
-        series_add(&outcome->arms[arm], ratio->metric,
-                   figure_of(&outcome->arms[arm].last, "throughput") /
-                       figure_of(&outcome->arms[base].last, "throughput"));
-    }
+    ratios_add(benchmark, outcome);
     return is_same_work(benchmark, outcome);
 }
 

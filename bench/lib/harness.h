@@ -17,7 +17,7 @@
 
 enum {
     BENCH_ARMS_MAX = 8,
-    BENCH_RATIOS_MAX = 2,
+    BENCH_RATIOS_MAX = 8,
     BENCH_TARGETS_MAX = 4,
     BENCH_FIGURES_MAX = 8,
     BENCH_SETTINGS_MAX = 16,
@@ -63,11 +63,12 @@ struct bench_arm {
     bool own_work; /* does another amount of work: only rates are compared */
 };
 
-/* In each round: throughput of arm by throughput of base, a figure of arm. */
+/* In each round: a figure of arm by that of base, which becomes a figure of arm. The metric says
+ * which figure is divided. */
 struct bench_ratio {
     const char *metric; /* NULL: the end of the list */
     const char *arm;
-    const char *base;
+    const char *base; /* or several with commas between them: the fastest of the round counts */
 };
 
 struct bench_target {
@@ -91,6 +92,7 @@ struct bench_metric {
     const char *name;
     const char *unit;
     bool more_is_better;
+    const char *of; /* a ratio's: the metric that is divided; else NULL */
 };
 
 /* NULL: there is no such metric. */

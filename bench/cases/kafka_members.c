@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kafka, several members of a group, each a process of its own.
+ *
+ * kafka-members: how the rate grows with the members. Their handlers sleep, so that it is not the
+ * machine that is full. The clock runs for a fixed time from when all have their share.
+ *
+ * kafka-join: for how long a partition stands still when one more member joins. A feeder produces
+ * all the while, to every partition more than one record a millisecond; the longest time without
+ * a record handled in any partition counts, from before the last member starts until a while
+ * after the partitions are shared out again. All records must be handled in the end; those
+ * handled twice are counted. */
+#include "cases/kafka.h"
+#include "lib/feeder.h"
+#include "lib/members.h"
+
+#include <unistd.h>
+
+enum {
+    SLEEP_MS = 10,
+    WORKERS = 100,
+    WORKERS_QUICK = 8,
+    RATE_MS = 5000,
+    RATE_MS_QUICK = 500,
+    CALM_MS = 1000, /* before the clock, and before and after a join */
+    CALM_MS_QUICK = 200
+};
+
+static void sleep_ms(uint64_t ms)
+{
+    const struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+
+    nanosleep(&time, NULL);
+}
+
+void kafka_members_run(struct bench_run *run)
+{
+    const struct kafka_members_plan *plan = run->plan;
+    const struct members_rules rules = {
+        .topic = cluster_records_topic(),
+        .assignor = plan->assignor,
+        .workers = (uint32_t)bench_count(run, WORKERS, WORKERS_QUICK),
+        .sleep_ms = SLEEP_MS,
+    };
+    struct members *members = members_create(&rules);
+    struct bench_meter meter;
+    uint64_t handled;
+
+    for (uint32_t i = 0; i < plan->members; i++)
+        members_add(members);
+    members_settle(members);
+    sleep_ms(bench_count(run, CALM_MS, CALM_MS_QUICK));
+    handled = members_handled(members);
+    meter.cpu_ns = members_cpu_ns(members);
+    meter.wall_ns = bench_now_ns();
+    sleep_ms(bench_count(run, RATE_MS, RATE_MS_QUICK));
+    meter.wall_ns = bench_now_ns() - meter.wall_ns;
+    meter.cpu_ns = members_cpu_ns(members) - meter.cpu_ns;
+    handled = members_handled(members) - handled;
+    members_end(members);
+    bench_meter_report(&meter, run, handled);
+    members_settings(members, run);
+}
+
+void kafka_join_run(struct bench_run *run)
+{
+    const struct kafka_members_plan *plan = run->plan;
+    uint64_t calm_ms = bench_count(run, CALM_MS, CALM_MS_QUICK);
+    struct members_rules rules = {
+        .assignor = plan->assignor,
+        .is_bare = plan->is_bare,
+        .workers = 1,
+    };
+    struct members *members;
+    struct feeder feeder;
+    uint64_t repeats;
+    int64_t pause_ns;
+
+    feeder_start(&feeder, 0);
+    rules.topic = feeder.topic;
+    members = members_create(&rules);
+    feeder_go(&feeder);
+    for (uint32_t i = 0; i + 1 < plan->members; i++)
+        members_add(members);
+    members_settle(members);
+    members_flow(members);
+    sleep_ms(calm_ms);
+    repeats = members_repeats(members);
+    members_gap_begin(members);
+    members_add(members);
+    members_settle(members);
+    members_flow(members);
+    sleep_ms(calm_ms);
+    pause_ns = members_gap_ns(members);
+    feeder_stop(&feeder);
+    members_wait(members, feeder_wait(&feeder));
+    feeder_end(&feeder);
+    members_end(members);
+    bench_figure(run, "pause", (double)pause_ns / 1e6);
+    bench_figure(run, "repeats", (double)(members_repeats(members) - repeats));
+    members_settings(members, run);
+    bench_setting(run, "records_per_second", FEEDER_RATE);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/feeder.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What the two say to each other. */
+enum { WORD_READY = 'r', WORD_GO = 'g', WORD_STOP = 's', WORD_FED = 'f' };
+
+/* ---- the feeder's own process ---------------------------------------------------------- */
+
+static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque)
+{
+    (void)producer, (void)opaque;
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        bench_fail("the feeder's record was not taken: %s", rd_kafka_err2str(message->err));
+}
+
+static rd_kafka_t *producer_new(void)
+{
+    rd_kafka_conf_t *conf = cluster_conf();
+    const struct cluster_setting settings[] = {
+        {"linger.ms", FEEDER_LINGER_MS},
+        {"queue.buffering.max.messages", "1000000"},
+        {NULL, NULL},
+    };
+
+    cluster_set(conf, settings, NULL);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    return cluster_producer(conf);
+}
+
+static void feed_one(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number)
+{
+    unsigned char value[CLUSTER_VALUE_BYTES];
+    int64_t now_ns;
+
+    memcpy(value, drive_value, sizeof(value));
+    now_ns = bench_now_ns();
+    memcpy(value, &now_ns, sizeof(now_ns));
+    cluster_produce(producer, topic, number, value);
+}
+
+static void say(int to, char word)
+{
+    if (write(to, &word, 1) != 1)
+        bench_fail("the feeder and its arm have lost each other");
+}
+
+/* Fails when the other has ended. */
+static void hear(int from, char word)
+{
+    char heard = 0;
+
+    while (read(from, &heard, 1) < 0 && errno == EINTR)
+        continue;
+    if (heard != word)
+        bench_fail("the feeder and its arm have lost each other");
+}
+
+/* The arm has said something, or has ended. */
+static bool is_to_stop(int from)
+{
+    struct pollfd heard = {.fd = from, .events = POLLIN};
+
+    return poll(&heard, 1, 0) > 0;
+}
+
+/* Returns how many. */
+static uint64_t feed(rd_kafka_t *producer, const char *name, uint64_t records, int from)
+{
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, name, NULL);
+    const struct timespec pause = {0, 1000000};
+    int64_t begin_ns = bench_now_ns();
+    uint64_t sent = 0, state = 1;
+
+    while (records > 0 ? sent < records : !is_to_stop(from)) {
+        uint64_t due;
+
+        nanosleep(&pause, NULL);
+        due = (uint64_t)(bench_now_ns() - begin_ns) * FEEDER_RATE / UINT64_C(1000000000);
+        if (records > 0 && due > records)
+            due = records;
+        for (; sent < due; sent++)
+            feed_one(producer, topic, drive_random(&state) % FEEDER_KEYS);
+        rd_kafka_poll(producer, 0);
+    }
+    if (rd_kafka_flush(producer, CLUSTER_CALL_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        bench_fail("the feeder's records were not taken in time");
+    rd_kafka_topic_destroy(topic);
+    return sent;
+}
+
+static _Noreturn void feeder_main(const struct feeder *feeder, uint64_t records, int from, int to)
+{
+    rd_kafka_t *producer;
+    uint64_t fed;
+
+    cluster_topic_create(feeder->topic);
+    producer = producer_new();
+    say(to, WORD_READY);
+    hear(from, WORD_GO);
+    fed = feed(producer, feeder->topic, records, from);
+    say(to, WORD_FED);
+    if (write(to, &fed, sizeof(fed)) != sizeof(fed))
+        bench_fail("the feeder and its arm have lost each other");
+    /* Until it is ended: see feeder_end(). */
+    for (;;)
+        pause();
+}
+
+/* ---- for arms -------------------------------------------------------------------------- */
+
+/* The feeder does not end by itself unless it fails, and has then said why. The arm would wait for
+ * records that never come. */
+static void on_child_end(int signal)
+{
+    (void)signal;
+    _exit(1);
+}
+
+static void set_child_end(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_NOCLDSTOP};
+
+    sigaction(SIGCHLD, &action, NULL);
+}
+
+void feeder_start(struct feeder *feeder, uint64_t records)
+{
+    pid_t arm = getpid();
+    int down[2], up[2];
+
+    cluster_name(feeder->topic, "fed");
+    set_child_end(on_child_end);
+    if (pipe(down) != 0 || pipe(up) != 0)
+        bench_fail("no pipe");
+    feeder->process = fork();
+    if (feeder->process < 0)
+        bench_fail("no process");
+    if (feeder->process == 0) {
+        close(down[1]);
+        close(up[0]);
+        /* It ends with the arm, also if the arm has ended by now. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != arm)
+            _exit(1);
+        feeder_main(feeder, records, down[0], up[1]);
+    }
+    close(down[0]);
+    close(up[1]);
+    feeder->from = up[0];
+    feeder->to = down[1];
+    hear(feeder->from, WORD_READY);
+}
+
+void feeder_go(struct feeder *feeder)
+{
+    say(feeder->to, WORD_GO);
+}
+
+void feeder_stop(struct feeder *feeder)
+{
+    say(feeder->to, WORD_STOP);
+}
+
+uint64_t feeder_wait(struct feeder *feeder)
+{
+    uint64_t fed;
+
+    hear(feeder->from, WORD_FED);
+    if (read(feeder->from, &fed, sizeof(fed)) != sizeof(fed))
+        bench_fail("the feeder and its arm have lost each other");
+    return fed;
+}
+
+/* A child that its parent ignores leaves nothing to the parent's own usage, by which the harness
+ * knows the arm's greatest size. */
+void feeder_end(struct feeder *feeder)
+{
+    set_child_end(SIG_IGN);
+    kill(feeder->process, SIGKILL);
+    while (waitpid(feeder->process, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    set_child_end(SIG_DFL);
+    close(feeder->from);
+    close(feeder->to);
+}
+
+int64_t feeder_sent_ns(const void *value)
+{
+    int64_t sent_ns;
+
+    memcpy(&sent_ns, value, sizeof(sent_ns));
+    return sent_ns;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/sleepers.h"
+
+#include <pthread.h>
+
+void sleepers_init(struct sleepers *sleepers, const struct bench_run *run)
+{
+    const struct sleepers_plan *plan = run->plan;
+    uint64_t records = bench_count(run, plan->records, plan->records_quick);
+
+    *sleepers = (struct sleepers){
+        .records = records,
+        .warm_up = plan->has_warm_up ? records / 10 : 0,
+        .sleep_ms = plan->sleep_ms,
+        .workers = plan->workers,
+    };
+    sem_init(&sleepers->is_warm, 0, 0);
+    sem_init(&sleepers->is_done, 0, 0);
+}
+
+/* Returns how many have slept, this one included. */
+static uint64_t sleep_once(struct sleepers *sleepers)
+{
+    const struct timespec time = {0, (long)sleepers->sleep_ms * 1000000};
+    uint64_t slept;
+
+    nanosleep(&time, NULL);
+    /* Relaxed: a count that orders nothing. */
+    slept = atomic_fetch_add_explicit(&sleepers->slept, 1, memory_order_relaxed) + 1;
+    if (slept == sleepers->warm_up)
+        sem_post(&sleepers->is_warm);
+    if (slept == sleepers->warm_up + sleepers->records)
+        sem_post(&sleepers->is_done);
+    return slept;
+}
+
+enum klane_outcome sleepers_handle(const struct klane_record *record, void *context)
+{
+    (void)record;
+    sleep_once(context);
+    return KLANE_DONE;
+}
+
+void sleepers_begin(struct sleepers *sleepers)
+{
+    if (sleepers->warm_up == 0)
+        bench_meter_start(&sleepers->meter);
+}
+
+void sleepers_wait(struct sleepers *sleepers)
+{
+    if (sleepers->warm_up > 0) {
+        while (sem_wait(&sleepers->is_warm) != 0)
+            continue;
+        bench_meter_start(&sleepers->meter);
+    }
+    while (sem_wait(&sleepers->is_done) != 0)
+        continue;
+    bench_meter_stop(&sleepers->meter);
+}
+
+void sleepers_report(const struct sleepers *sleepers, struct bench_run *run)
+{
+    bench_meter_report(&sleepers->meter, run, sleepers->records);
+    bench_setting(run, "sleep_ms", sleepers->sleep_ms);
+}
+
+static void *bare_thread(void *argument)
+{
+    struct sleepers *sleepers = argument;
+
+    while (sleep_once(sleepers) < sleepers->warm_up + sleepers->records)
+        continue;
+    return NULL;
+}
+
+void sleepers_bare_run(struct bench_run *run)
+{
+    struct sleepers sleepers;
+    pthread_t threads[SLEEPERS_MAX];
+
+    sleepers_init(&sleepers, run);
+    sleepers_begin(&sleepers);
+    for (uint32_t i = 0; i < sleepers.workers; i++)
+        if (pthread_create(&threads[i], NULL, bare_thread, &sleepers) != 0)
+            bench_fail("no thread");
+    sleepers_wait(&sleepers);
+    for (uint32_t i = 0; i < sleepers.workers; i++)
+        pthread_join(threads[i], NULL);
+    sleepers_report(&sleepers, run);
+    bench_setting(run, "records", (int64_t)sleepers.records);
+    bench_setting(run, "workers", sleepers.workers);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sleepers: handlers that sleep, and as many bare threads that do nothing but sleep and count.
+ * Both sleep with the same call, as a sleep is longer than it says.
+ *
+ * The clock stops with the last counted sleep, while there is more to do, so that the figure has
+ * no end at which workers run dry. */
+#ifndef KLANE_BENCH_LIB_SLEEPERS_H
+#define KLANE_BENCH_LIB_SLEEPERS_H
+
+#include "lib/harness.h"
+
+#include <semaphore.h>
+#include <stdatomic.h>
+
+enum { SLEEPERS_MAX = 100 };
+
+struct sleepers_plan {
+    uint32_t sleep_ms;
+    uint32_t workers;
+    uint64_t records;
+    uint64_t records_quick;
+    bool has_warm_up; /* the clock starts when a tenth as many have slept */
+};
+
+struct sleepers {
+    uint64_t records;
+    uint64_t warm_up;
+    uint32_t sleep_ms;
+    uint32_t workers;
+    struct bench_meter meter;
+    sem_t is_warm;
+    sem_t is_done;
+    _Alignas(64) _Atomic uint64_t slept;
+};
+
+/* From the run's plan, a struct sleepers_plan. */
+void sleepers_init(struct sleepers *sleepers, const struct bench_run *run);
+
+/* The handler; its context is the sleepers. */
+enum klane_outcome sleepers_handle(const struct klane_record *record, void *context);
+
+/* Start the clock unless there is a warm-up. Before the first may sleep. */
+void sleepers_begin(struct sleepers *sleepers);
+
+/* Wait until all have slept, and stop the clock. */
+void sleepers_wait(struct sleepers *sleepers);
+
+void sleepers_report(const struct sleepers *sleepers, struct bench_run *run);
+
+/* The arm of bare threads. */
+void sleepers_bare_run(struct bench_run *run);
+
+#endif
