@@ -8,11 +8,8 @@
  */
 #include "consumer.h"
 
-#include "feed.h"
 #include "fold.h"
-
-#include <klane/klane.h>
-#include <klane/sqlite.h>
+#include "interrupt.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -33,6 +30,7 @@
 struct consumer {
     const struct consumer_plan *plan;
     struct board *board;
+    enum member member;
     struct fold *fold;
     struct klane_runtime *runtime;
 };
@@ -122,6 +120,7 @@ static enum klane_outcome on_change(const struct klane_record *record, void *con
 
     switch (fold_apply(consumer->fold, &place, &change, why, sizeof why)) {
     case FOLD_APPLIED:
+        atomic_fetch_add(&consumer->board->applied_by[consumer->member], 1);
         atomic_fetch_add(&consumer->board->applied, 1);
         return KLANE_DONE;
     case FOLD_REPEATED:
@@ -138,12 +137,28 @@ static enum klane_outcome on_change(const struct klane_record *record, void *con
 
 static void on_event(const struct klane_event *event, void *context)
 {
-    if (event->type == KLANE_EVENT_FATAL)
-        fail(context, event->message != NULL ? event->message : klane_strerror(event->err));
+    struct consumer *consumer = context;
+    _Atomic int *partitions = &consumer->board->partitions[consumer->member];
+
+    switch (event->type) {
+    case KLANE_EVENT_ASSIGNED:
+        atomic_fetch_add(partitions, 1);
+        break;
+    case KLANE_EVENT_REVOKED:
+    case KLANE_EVENT_LOST:
+        atomic_fetch_sub(partitions, 1);
+        break;
+    case KLANE_EVENT_FATAL:
+        fail(consumer, event->message != NULL ? event->message : klane_strerror(event->err));
+        break;
+    default:
+        break;
+    }
 }
 
 static bool consumer_create(struct consumer *consumer, char *why, size_t why_size)
 {
+    const struct log *log = consumer->plan->log;
     struct klane_source *source = NULL;
     struct klane_options options;
 
@@ -156,8 +171,7 @@ static bool consumer_create(struct consumer *consumer, char *why, size_t why_siz
     options.event = on_event;
     options.event_context = consumer;
 
-    if (klane_sqlite_create(consumer->plan->log_file, CONSUMER_GROUP, &source, why, why_size) !=
-        KLANE_OK)
+    if (log->kind->source(log, consumer->member, &source, why, why_size) != KLANE_OK)
         return false;
     if (klane_create(&options, source, &consumer->runtime, why, why_size) != KLANE_OK) {
         klane_source_destroy(source);
@@ -166,9 +180,9 @@ static bool consumer_create(struct consumer *consumer, char *why, size_t why_siz
     return true;
 }
 
-int consumer_run(const struct consumer_plan *plan, struct board *board)
+int consumer_run(const struct consumer_plan *plan, struct board *board, enum member member)
 {
-    struct consumer consumer = {.plan = plan, .board = board};
+    struct consumer consumer = {.plan = plan, .board = board, .member = member};
     char why[256] = "";
     klane_err_t err;
 
@@ -178,9 +192,11 @@ int consumer_run(const struct consumer_plan *plan, struct board *board)
         fold_close(consumer.fold);
         return EXIT_FAILURE;
     }
-    err = klane_handle(consumer.runtime, FEED_TOPIC, on_change, &consumer);
+    interrupt_stops(consumer.runtime);
+    err = klane_handle(consumer.runtime, plan->log->topic, on_change, &consumer);
     if (err == KLANE_OK)
         err = klane_run(consumer.runtime);
+    interrupt_stops(NULL);
     if (err != KLANE_OK)
         fail(&consumer, klane_strerror(err));
 

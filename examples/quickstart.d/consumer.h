@@ -8,17 +8,18 @@
 
 #include "board.h"
 
-#define CONSUMER_GROUP "tree"
-
 struct consumer_plan {
-    const char *log_file;
+    const struct log *log;
     const char *table_file;
     uint32_t workers;
     uint32_t pace_us; /**< How long a handler takes on purpose. */
     uint64_t records; /**< In the log. */
 };
 
-/** Consume until the end of the log. Returns what the process should exit with. */
-int consumer_run(const struct consumer_plan *plan, struct board *board);
+/**
+ * Consume until the end of the log, or until a signal asks to end. Returns what the process should
+ * exit with.
+ */
+int consumer_run(const struct consumer_plan *plan, struct board *board, enum member member);
 
 #endif

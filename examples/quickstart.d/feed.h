@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * Writing the history of a repository into the embedded log: a record for each change, its key the
- * path, so that the changes of one path stay in order and those of different paths need not.
+ * Writing the history of a repository into the log: a record for each change, its key the path,
+ * so that the changes of one path stay in order and those of different paths need not.
  */
 #ifndef KLANE_QUICKSTART_FEED_H
 #define KLANE_QUICKSTART_FEED_H
 
 #include "git.h"
-
-#define FEED_TOPIC "changes"
-#define FEED_PARTITIONS 8
+#include "log.h"
 
 /** What the log has after it was fed. */
 struct feed_totals {
@@ -23,7 +21,7 @@ struct feed_totals {
  * Make the log and feed it; calls progress now and then, which returns false to give up. Returns
  * false after telling on stderr what failed.
  */
-bool feed(const char *log_file, const char *commits_file, struct repository *repository,
+bool feed(struct log *log, const char *commits_file, struct repository *repository,
           bool (*progress)(uint64_t records), struct feed_totals *totals);
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
- * The table is one SQLite file, one connection under a mutex and one transaction for each record:
- * not the fastest way, but one whose soundness can be seen. synchronous is OFF because it is the
- * process that gets killed here, not the machine: what was written is in the kernel's hands.
+ * The table is one SQLite file, in each process one connection under a mutex, and one transaction
+ * for each record: not the fastest way, but one whose soundness can be seen. A transaction takes
+ * the file's write lock before it looks at the row, so that no other process changes the row
+ * between the look and the change. synchronous is OFF because it is the process that gets killed
+ * here, not the machine: what was written is in the kernel's hands.
  */
 #include "fold.h"
 
@@ -10,14 +12,22 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define DIFFERENCES_SHOWN 5
+
+/** Another process has the table for some microseconds at a time; 10 s would be a defect. */
+#define BUSY_SLEEP_US 50
+#define BUSY_SLEEPS 200000
 
 struct fold {
     pthread_mutex_t mutex; /**< Guards everything below. */
     sqlite3 *db;
+    sqlite3_stmt *begin;
     sqlite3_stmt *find;
     sqlite3_stmt *store;
+    sqlite3_stmt *commit;
+    sqlite3_stmt *rollback;
 };
 
 /** A row of the table. An unknown path has offset -1 and nothing standing there. */
@@ -37,6 +47,8 @@ static const char SCHEMA[] = "PRAGMA journal_mode = WAL;"
                              " mode INTEGER NOT NULL,"
                              " object TEXT NOT NULL) WITHOUT ROWID";
 
+static const char BEGIN[] = "BEGIN IMMEDIATE";
+
 static const char FIND[] = "SELECT partition, offset, mode, object FROM tree WHERE path = ?1";
 
 /* A path that is deleted keeps its row: its offset is needed to know a repeated record. */
@@ -44,9 +56,40 @@ static const char STORE[] = "INSERT INTO tree VALUES (?1, ?2, ?3, 1, ?4, ?5)"
                             " ON CONFLICT (path) DO UPDATE SET offset = ?3,"
                             " changes = changes + 1, mode = ?4, object = ?5";
 
+static const char COMMIT[] = "COMMIT";
+
+static const char ROLLBACK[] = "ROLLBACK";
+
 static const char LIST[] = "SELECT path, mode, object FROM tree WHERE mode != 0 ORDER BY path";
 
 static const char TOTALS[] = "SELECT count(*), total(mode != 0), total(changes) FROM tree";
+
+static int wait_for_others(void *unused, int waited)
+{
+    static const struct timespec TIME = {0, BUSY_SLEEP_US * 1000};
+
+    (void)unused;
+    nanosleep(&TIME, NULL);
+    return waited < BUSY_SLEEPS;
+}
+
+static bool prepare(struct fold *fold)
+{
+    const struct {
+        sqlite3_stmt **statement;
+        const char *text;
+    } all[] = {{&fold->begin, BEGIN},
+               {&fold->find, FIND},
+               {&fold->store, STORE},
+               {&fold->commit, COMMIT},
+               {&fold->rollback, ROLLBACK}};
+    bool prepared = true;
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && prepared; i++)
+        prepared =
+            sqlite3_prepare_v2(fold->db, all[i].text, -1, all[i].statement, NULL) == SQLITE_OK;
+    return prepared;
+}
 
 struct fold *fold_open(const char *file, char *why, size_t why_size)
 {
@@ -58,9 +101,8 @@ struct fold *fold_open(const char *file, char *why, size_t why_size)
     }
     pthread_mutex_init(&fold->mutex, NULL);
     if (sqlite3_open(file, &fold->db) != SQLITE_OK ||
-        sqlite3_exec(fold->db, SCHEMA, NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(fold->db, FIND, -1, &fold->find, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(fold->db, STORE, -1, &fold->store, NULL) != SQLITE_OK) {
+        sqlite3_busy_handler(fold->db, wait_for_others, NULL) != SQLITE_OK ||
+        sqlite3_exec(fold->db, SCHEMA, NULL, NULL, NULL) != SQLITE_OK || !prepare(fold)) {
         snprintf(why, why_size, "%s: %s", file, sqlite3_errmsg(fold->db));
         fold_close(fold);
         return NULL;
@@ -72,8 +114,11 @@ void fold_close(struct fold *fold)
 {
     if (fold == NULL)
         return;
+    sqlite3_finalize(fold->begin);
     sqlite3_finalize(fold->find);
     sqlite3_finalize(fold->store);
+    sqlite3_finalize(fold->commit);
+    sqlite3_finalize(fold->rollback);
     sqlite3_close(fold->db);
     pthread_mutex_destroy(&fold->mutex);
     free(fold);
@@ -109,18 +154,23 @@ static bool row_find(struct fold *fold, const struct place *place, struct row *r
     return result == SQLITE_ROW || result == SQLITE_DONE;
 }
 
+/** Run a statement that gives no row. */
+static bool run(sqlite3_stmt *statement)
+{
+    bool well = sqlite3_step(statement) == SQLITE_DONE;
+
+    sqlite3_reset(statement);
+    return well;
+}
+
 static bool row_store(struct fold *fold, const struct place *place, const struct entry *entry)
 {
-    int result;
-
     bind_path(fold->store, place);
     sqlite3_bind_int(fold->store, 2, place->partition);
     sqlite3_bind_int64(fold->store, 3, place->offset);
     sqlite3_bind_int64(fold->store, 4, entry->mode);
     sqlite3_bind_text(fold->store, 5, entry->object, -1, SQLITE_STATIC);
-    result = sqlite3_step(fold->store);
-    sqlite3_reset(fold->store);
-    return result == SQLITE_DONE;
+    return run(fold->store);
 }
 
 static void tell_wrong(const struct place *place, const struct change *change,
@@ -141,6 +191,7 @@ static void tell_wrong(const struct place *place, const struct change *change,
                  entry_text(&change->before, says), entry_text(&row->entry, has), since);
 }
 
+/** Inside a transaction. */
 static enum fold_result apply(struct fold *fold, const struct place *place,
                               const struct change *change, char *why, size_t why_size)
 {
@@ -166,10 +217,20 @@ static enum fold_result apply(struct fold *fold, const struct place *place,
 enum fold_result fold_apply(struct fold *fold, const struct place *place,
                             const struct change *change, char *why, size_t why_size)
 {
-    enum fold_result result;
+    enum fold_result result = FOLD_FAILED;
 
     pthread_mutex_lock(&fold->mutex);
-    result = apply(fold, place, change, why, why_size);
+    if (!run(fold->begin)) {
+        snprintf(why, why_size, "the table cannot be locked: %s", sqlite3_errmsg(fold->db));
+    } else {
+        result = apply(fold, place, change, why, why_size);
+        if (result == FOLD_APPLIED && !run(fold->commit)) {
+            snprintf(why, why_size, "the table cannot be written: %s", sqlite3_errmsg(fold->db));
+            result = FOLD_FAILED;
+        }
+        if (result != FOLD_APPLIED)
+            run(fold->rollback);
+    }
     pthread_mutex_unlock(&fold->mutex);
     return result;
 }

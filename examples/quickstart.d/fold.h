@@ -4,8 +4,9 @@
  * said so last. Each record states what the path was before; if the table holds anything else, a
  * record of that path was lost or came out of order, and fold_apply() says which.
  *
- * Upholds: a record takes effect once. Row and offset are written by one statement, so after a
- * crash the row itself tells which records it has seen.
+ * Upholds: a record takes effect once, whoever brings it and however often. Row and offset are
+ * read and written in one transaction, so the row itself tells which records it has seen: after a
+ * crash, and to a process that takes a path over from another.
  */
 #ifndef KLANE_QUICKSTART_FOLD_H
 #define KLANE_QUICKSTART_FOLD_H

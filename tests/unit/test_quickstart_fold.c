@@ -3,9 +3,11 @@
  * test here feeds it what a log that loses, repeats or swaps records would, or compares it with a
  * tree that is not the same. */
 #include "lib/check.h"
+#include "lib/scratch.h"
 
 #include "../../examples/quickstart.d/fold.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -223,6 +225,73 @@ static void totals_count_a_record_that_was_repeated_once(void **state)
     assert_int_equal(totals.differences, 1);
 }
 
+/* ---- several processes ------------------------------------------------------------------- */
+
+#define BRINGERS 3
+#define FLIPS 400
+
+/* One of those who bring the same changes to the same file. */
+struct bringer {
+    struct fold *fold;
+    pthread_t thread;
+    int applied;
+    int wrong; /* and failed */
+};
+
+/* The path is there and gone in turn; who is behind brings what the others have brought. */
+static void *bring(void *argument)
+{
+    struct bringer *bringer = argument;
+    struct place place = {"f", 1, 0, 0};
+    struct change add, delete;
+    char complaint[512];
+
+    change_parse(ADD_A, strlen(ADD_A), &add);
+    change_parse(DELETE_A, strlen(DELETE_A), &delete);
+    for (; place.offset < FLIPS; place.offset++) {
+        switch (fold_apply(bringer->fold, &place, place.offset % 2 == 0 ? &add : &delete,
+                           complaint, sizeof complaint)) {
+        case FOLD_APPLIED:
+            bringer->applied++;
+            break;
+        case FOLD_REPEATED:
+            break;
+        default:
+            bringer->wrong++;
+        }
+    }
+    return NULL;
+}
+
+static void records_that_several_bring_at_once_take_effect_once(void **state)
+{
+    struct bringer bringers[BRINGERS] = {0};
+    struct scratch scratch;
+    char file[SCRATCH_PATH_SIZE];
+    int applied = 0;
+
+    (void)state;
+    scratch_init(&scratch);
+    scratch_path(&scratch, "table", file);
+    for (int i = 0; i < BRINGERS; i++) {
+        bringers[i].fold = fold_open(file, why, sizeof why);
+        assert_non_null(bringers[i].fold);
+    }
+    for (int i = 0; i < BRINGERS; i++)
+        assert_int_equal(pthread_create(&bringers[i].thread, NULL, bring, &bringers[i]), 0);
+    for (int i = 0; i < BRINGERS; i++) {
+        pthread_join(bringers[i].thread, NULL);
+        fold_close(bringers[i].fold);
+        assert_int_equal(bringers[i].wrong, 0);
+        applied += bringers[i].applied;
+    }
+    scratch_deinit(&scratch);
+
+    assert_int_equal(applied, FLIPS);
+}
+
+/* ---- changes ----------------------------------------------------------------------------- */
+
 static void changes_that_contradict_themselves_are_refused(void **state)
 {
     static const char *const BAD[] = {
@@ -280,6 +349,7 @@ int main(void)
         FOLD_TEST(comparison_finds_another_mode_or_object),
         FOLD_TEST(comparison_refuses_what_is_not_a_tree),
         FOLD_TEST(totals_count_a_record_that_was_repeated_once),
+        cmocka_unit_test(records_that_several_bring_at_once_take_effect_once),
         cmocka_unit_test(changes_that_contradict_themselves_are_refused),
         cmocka_unit_test(quoted_paths_are_plain_and_fit),
     };
