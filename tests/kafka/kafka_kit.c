@@ -407,11 +407,18 @@ void kafka_kit_commit(const char *group, const char *topic, int32_t partition, i
 
 int64_t kafka_kit_end(const char *topic, int32_t partition)
 {
-    int64_t low, high;
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    int64_t low, high = -1;
 
-    assert_int_equal(rd_kafka_query_watermark_offsets(client_of(), topic, partition, &low, &high,
-                                                      KAFKA_KIT_MS),
-                     0);
+    /* The leader of a topic that was made a moment ago may not know of it yet. */
+    for (int i = 0; i < 100; i++) {
+        err = rd_kafka_query_watermark_offsets(client_of(), topic, partition, &low, &high,
+                                               KAFKA_KIT_MS);
+        if (err != RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION)
+            break;
+        usleep(20000);
+    }
+    assert_int_equal(err, 0);
     return high;
 }
 
