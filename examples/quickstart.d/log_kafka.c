@@ -163,12 +163,16 @@ static bool admin_answer(const struct log *log, rd_kafka_queue_t *answers, const
         results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event),
                                                       &count);
     if (count == 1) {
-        good = rd_kafka_topic_result_error(results[0]) == RD_KAFKA_RESP_ERR_NO_ERROR;
+        rd_kafka_resp_err_t err = rd_kafka_topic_result_error(results[0]);
+
+        /* What was never made need not be deleted. */
+        good =
+            err == RD_KAFKA_RESP_ERR_NO_ERROR || err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
         why = rd_kafka_topic_result_error_string(results[0]);
     }
     if (!good)
         fprintf(stderr, "%s: the topic %s could not be %s: %s\n", log->at, log->topic, what,
-                why != NULL ? why : "of an unknown reason");
+                why != NULL ? why : "for an unknown reason");
     if (event != NULL)
         rd_kafka_event_destroy(event);
     return good;
@@ -224,15 +228,15 @@ static struct log_writer *kafka_open(struct log *log)
 
 static bool kafka_append(struct log_writer *writer, const struct log_record *record)
 {
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    void *value = (void *)(uintptr_t)record->value; /* It is only read. */
+    rd_kafka_resp_err_t err;
 
     do {
-        if (rd_kafka_produce(writer->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
-                             (void *)(uintptr_t)record->value, record->value_size, record->key,
-                             record->key_size, NULL) != 0)
-            err = rd_kafka_last_error();
-        else
-            err = RD_KAFKA_RESP_ERR_NO_ERROR;
+        bool taken =
+            rd_kafka_produce(writer->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, value,
+                             record->value_size, record->key, record->key_size, NULL) == 0;
+
+        err = taken ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
         rd_kafka_poll(writer->rk, err == RD_KAFKA_RESP_ERR__QUEUE_FULL ? LOOK_MS : 0);
     } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL && !writer->failed && !interrupted);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !writer->failed && !interrupted)
