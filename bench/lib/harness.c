@@ -300,6 +300,8 @@ bool bench_case_run(const struct bench_case *benchmark, uint32_t rounds, bool qu
         fprintf(stderr, "%s: preparing\n", benchmark->name);
         run.plan = benchmark->prepare_plan;
         succeeded = fork_and_run(benchmark->prepare, &run);
+        if (!succeeded)
+            fprintf(stderr, "\nbench: %s: preparing failed\n", benchmark->name);
     }
     for (run.round = 0; succeeded && run.round < rounds; run.round++) {
         fprintf(stderr, "%s: round %u of %u:", benchmark->name, run.round + 1, rounds);

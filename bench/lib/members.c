@@ -17,6 +17,9 @@ enum { LOOK_MS = 5, WAIT_MS = 60000 };
  * what a join takes. */
 #define HEARTBEAT_MS "100"
 
+/* Of a bare member: as often as klane commits by default. */
+#define COMMIT_MS "1000"
+
 #define LOAD(count) atomic_load_explicit(&(count), memory_order_relaxed)
 #define STORE(count, value) atomic_store_explicit(&(count), (value), memory_order_relaxed)
 #define ADD(count, value) atomic_fetch_add_explicit(&(count), (value), memory_order_relaxed)
@@ -99,10 +102,17 @@ static void klane_member(struct self *self)
 
 static void bare_member(struct self *self)
 {
+    static const struct cluster_setting commits[] = {
+        {"auto.commit.interval.ms", COMMIT_MS},
+        {NULL, NULL},
+    };
     struct members *members = self->members;
-    rd_kafka_t *consumer = cluster_bare_consumer(member_conf(members));
+    rd_kafka_conf_t *conf = member_conf(members);
+    rd_kafka_t *consumer;
     int64_t looked_ns = 0;
 
+    cluster_set(conf, commits, NULL);
+    consumer = cluster_bare_consumer(conf);
     cluster_subscribe(consumer, members->rules.topic);
     while (!LOAD(members->is_over)) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, LOOK_MS);
@@ -301,7 +311,9 @@ void members_settings(const struct members *members, struct bench_run *run)
     bench_setting(run, "partitions", CLUSTER_PARTITIONS);
     bench_setting_text(run, "assignor", members->rules.assignor);
     bench_setting_text(run, "heartbeat_ms", HEARTBEAT_MS);
-    if (!members->rules.is_bare)
+    if (members->rules.is_bare)
+        bench_setting_text(run, "auto.commit.interval.ms", COMMIT_MS);
+    else
         bench_setting(run, "workers", members->rules.workers);
     if (members->rules.sleep_ms > 0)
         bench_setting(run, "sleep_ms", members->rules.sleep_ms);
