@@ -363,7 +363,7 @@ static void records_fill(rd_kafka_t *producer, uint64_t records, uint64_t keys)
     rd_kafka_topic_destroy(topic);
 }
 
-void cluster_records_prepare(struct bench_run *run)
+bool cluster_records_fill(uint64_t records, uint64_t keys)
 {
     /* Idempotence, so that a request sent again makes no record more. */
     static const struct cluster_setting settings[] = {
@@ -372,19 +372,20 @@ void cluster_records_prepare(struct bench_run *run)
         {"queue.buffering.max.messages", "500000"},
         {NULL, NULL},
     };
-    const struct cluster_records *plan = run->plan;
-    uint64_t records = bench_count(run, plan->records, plan->records_quick);
     rd_kafka_conf_t *conf = cluster_conf();
     rd_kafka_t *producer;
+    bool is_new;
 
     cluster_set(conf, settings, NULL);
     producer = cluster_producer(conf);
-    if (partitions_of(producer, cluster.records_topic) == 0) {
+    is_new = partitions_of(producer, cluster.records_topic) == 0;
+    if (is_new) {
         topic_create(producer, cluster.records_topic);
-        records_fill(producer, records, plan->keys);
+        records_fill(producer, records, keys);
     }
     bench_check_count(records_in(producer, cluster.records_topic), records, "records produced");
     rd_kafka_destroy(producer);
+    return is_new;
 }
 
 uint64_t cluster_records_of_key(uint64_t records, uint64_t keys, uint64_t number)

@@ -62,14 +62,9 @@ struct klane_runtime *cluster_runtime(struct drive *drive, const char *topic,
 /* The topic of the records that all cases but those with a live producer read. */
 const char *cluster_records_topic(void);
 
-/* The case's prepare: makes that topic and fills it, unless a case before has done so. Its plan
- * is a struct cluster_records. */
-struct cluster_records {
-    uint64_t records;
-    uint64_t records_quick;
-    uint64_t keys; /* drawn uniformly */
-};
-void cluster_records_prepare(struct bench_run *run);
+/* Make that topic and fill it with keys drawn uniformly, unless a case before has done so. False:
+ * it had. */
+bool cluster_records_fill(uint64_t records, uint64_t keys);
 
 /* How many of the first so many records have this key. */
 uint64_t cluster_records_of_key(uint64_t records, uint64_t keys, uint64_t number);
