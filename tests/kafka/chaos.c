@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What holds while members of a group come, leave, die and freeze, and the broker dies too: see
+ * chaos.h. And that the judge finds what was planted into a member. */
+#include "kafka/chaos_after.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CANARY_ROUNDS 4
+#define CANARY_RECORDS 400
+#define PATIENCE_MS 30000
+
+static struct chaos_broker broker;
+
+static int setup(void **state)
+{
+    *state = calloc(1, sizeof(struct chaos_run));
+    return *state == NULL;
+}
+
+static int teardown(void **state)
+{
+    struct chaos_run *run = *state;
+
+    chaos_run_end(run);
+    free(run);
+    return 0;
+}
+
+static void print_counts(const struct chaos_counts *counts)
+{
+    print_message("    %zu records, %zu starts of which %zu repeat, %zu commits, %zu events\n",
+                  counts->records, counts->starts, counts->repeats, counts->commits,
+                  counts->events);
+    print_message("    %u generations; members: %u came, %u left, %u were killed, %u frozen, "
+                  "%u for a moment, %u contested; broker: %u kills, %u stops\n",
+                  counts->generations, counts->joins, counts->leaves, counts->kills,
+                  counts->freezes, counts->hiccups, counts->contests, counts->broker_kills,
+                  counts->broker_stops);
+    print_message(
+        "    %u commits of another generation, %u refused, %u partitions lost, %u stops "
+        "with a rest, %u starts put before a loss\n",
+        counts->outdated, counts->refused, counts->losses, counts->loose_stops,
+        counts->moved_starts);
+}
+
+static void assert_just(struct chaos_run *run)
+{
+    struct chaos_judged judged;
+    bool is_well = chaos_judge(&judged, run);
+
+    if (!is_well)
+        chaos_print(&judged);
+    chaos_judged_free(&judged);
+    print_counts(&run->counts);
+    assert_true(is_well);
+    run->is_well = true;
+}
+
+/* ---- churn ------------------------------------------------------------------------------- */
+
+static void churn(struct chaos_run *run, const struct chaos_plan *plan)
+{
+    uint64_t rounds = check_rounds(1, 20);
+    uint64_t random = check_seed();
+
+    for (uint64_t round = 0; round < rounds; round++) {
+        if (round > 0) {
+            chaos_run_end(run);
+            memset(run, 0, sizeof(*run));
+        }
+        run->random = check_random(&random);
+        chaos_run_begin(run, &broker, plan);
+        chaos_churn(run);
+        chaos_settle(run);
+        chaos_leave_all(run);
+        assert_just(run);
+        assert_true(run->counts.generations >= plan->generations);
+        if (plan->is_gentle)
+            assert_int_equal(run->counts.loose_stops, 0);
+    }
+}
+
+static void nothing_is_lost_or_out_of_order_while_members_come_and_go_eagerly(void **state)
+{
+    churn(*state, &(struct chaos_plan){.assignor = "range",
+                                       .least = 2,
+                                       .most = 5,
+                                       .steps = 16,
+                                       .generations = 8,
+                                       .restarts = 3,
+                                       .rate = 1200,
+                                       .session_ms = 3000});
+}
+
+static void nothing_is_lost_or_out_of_order_while_members_come_and_go_cooperatively(void **state)
+{
+    churn(*state, &(struct chaos_plan){.assignor = "cooperative-sticky",
+                                       .least = 2,
+                                       .most = 5,
+                                       .steps = 16,
+                                       .generations = 8,
+                                       .restarts = 2,
+                                       .rate = 1200,
+                                       .session_ms = 3000});
+}
+
+static void nothing_is_lost_or_out_of_order_while_static_members_are_replaced(void **state)
+{
+    /* The broker stays: one that is killed may come back without the newest member of an instance,
+     * and then fences it. */
+    static const char *const instances[] = {"one", "two", "three", NULL};
+
+    churn(*state, &(struct chaos_plan){.assignor = "range",
+                                       .instances = instances,
+                                       .steps = 12,
+                                       .generations = 2,
+                                       .rate = 800,
+                                       .session_ms = 6000});
+}
+
+static void every_stop_is_clean_while_members_only_come_and_leave_eagerly(void **state)
+{
+    churn(*state, &(struct chaos_plan){.assignor = "range",
+                                       .least = 1,
+                                       .most = 4,
+                                       .steps = 8,
+                                       .generations = 4,
+                                       .rate = 800,
+                                       .session_ms = 6000,
+                                       .is_gentle = true});
+}
+
+static void every_stop_is_clean_while_members_only_come_and_leave_cooperatively(void **state)
+{
+    churn(*state, &(struct chaos_plan){.assignor = "cooperative-sticky",
+                                       .least = 1,
+                                       .most = 4,
+                                       .steps = 8,
+                                       .generations = 4,
+                                       .rate = 800,
+                                       .session_ms = 6000,
+                                       .is_gentle = true});
+}
+
+/* ---- planted defects --------------------------------------------------------------------- */
+
+static uint32_t seen_commits;
+
+static bool has_committed_more(struct chaos_run *run)
+{
+    /* Relaxed: polled. */
+    return atomic_load_explicit(&run->shared->commits, memory_order_relaxed) > seen_commits;
+}
+
+/* The defective one has given everything up, and both have some again. */
+static bool has_rebalanced(struct chaos_run *run)
+{
+    /* Relaxed: polled. */
+    return atomic_load_explicit(&run->shared->assigned, memory_order_relaxed) >=
+           2 * CHAOS_PARTITIONS;
+}
+
+/* A member with the defect, for a few commits; then a sound one, which takes half of what it has
+ * away from it. */
+static void assert_condemned(struct chaos_run *run, enum chaos_defect defect, unsigned checker,
+                             const char *what)
+{
+    struct chaos_judged judged;
+    bool is_found;
+
+    run->random = check_seed();
+    chaos_run_begin(
+        run, &broker,
+        &(struct chaos_plan){.assignor = "range", .session_ms = 6000, .is_gentle = true});
+    /* Relaxed: polled. */
+    atomic_store_explicit(&run->shared->is_open, true, memory_order_relaxed);
+    chaos_join(run, NULL, defect);
+    for (int i = 0; i < CANARY_ROUNDS; i++) {
+        /* Relaxed: polled. */
+        seen_commits = atomic_load_explicit(&run->shared->commits, memory_order_relaxed);
+        chaos_produce(run, CANARY_RECORDS);
+        chaos_until(run, has_committed_more, PATIENCE_MS, "a commit");
+    }
+    if (defect == CHAOS_LATE) {
+        chaos_join(run, NULL, CHAOS_SOUND);
+        chaos_until(run, has_rebalanced, PATIENCE_MS, "a rebalance");
+    }
+    chaos_leave_all(run);
+    is_found = !chaos_judge(&judged, run) && judged.failure.checker == checker &&
+               strstr(judged.failure.text, what) != NULL;
+    if (!is_found)
+        chaos_print(&judged);
+    chaos_judged_free(&judged);
+    assert_true(is_found);
+    run->is_well = true;
+}
+
+static void an_end_without_a_start_is_noticed(void **state)
+{
+    assert_condemned(*state, CHAOS_UNRUN, 8, "was not running");
+}
+
+static void a_record_that_never_ran_is_noticed(void **state)
+{
+    assert_condemned(*state, CHAOS_DROPPED, 3, "which is not finished");
+}
+
+static void keys_without_order_are_noticed(void **state)
+{
+    assert_condemned(*state, CHAOS_ANY_ORDER, 2, "");
+}
+
+static void a_commit_past_the_base_is_noticed(void **state)
+{
+    assert_condemned(*state, CHAOS_PAST, 3, "a commit past");
+}
+
+static void a_commit_that_nobody_sent_is_noticed(void **state)
+{
+    assert_condemned(*state, CHAOS_FORGED, 0, "the group's log has");
+}
+
+static void a_start_after_the_partition_was_given_up_is_noticed(void **state)
+{
+    assert_condemned(*state, CHAOS_LATE, 8, "after its epoch was fenced");
+}
+
+static void a_committed_offset_that_falls_is_noticed(void **state)
+{
+    assert_condemned(*state, CHAOS_FALLING, 4, "falls");
+}
+
+#define chaos_case(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest tests[] = {
+        chaos_case(an_end_without_a_start_is_noticed),
+        chaos_case(a_record_that_never_ran_is_noticed),
+        chaos_case(keys_without_order_are_noticed),
+        chaos_case(a_commit_past_the_base_is_noticed),
+        chaos_case(a_commit_that_nobody_sent_is_noticed),
+        chaos_case(a_start_after_the_partition_was_given_up_is_noticed),
+        chaos_case(a_committed_offset_that_falls_is_noticed),
+        chaos_case(every_stop_is_clean_while_members_only_come_and_leave_eagerly),
+        chaos_case(every_stop_is_clean_while_members_only_come_and_leave_cooperatively),
+        chaos_case(nothing_is_lost_or_out_of_order_while_members_come_and_go_eagerly),
+        chaos_case(nothing_is_lost_or_out_of_order_while_members_come_and_go_cooperatively),
+        chaos_case(nothing_is_lost_or_out_of_order_while_static_members_are_replaced),
+    };
+    int failed;
+
+    if (argc == 3 && strcmp(argv[1], "--member") == 0)
+        return chaos_member_main(CHAOS_MEMBER_FD, (uint8_t)atoi(argv[2]));
+    failed = check_run(tests);
+    chaos_broker_remove(&broker);
+    return failed;
+}

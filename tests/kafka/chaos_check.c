@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the simulator's checkers do not ask, because a simulated log and group cannot go wrong in
+ * these ways, or because it needs the cluster's own word:
+ *
+ *   - what was acknowledged to the producer is in the log, once, and was handled
+ *   - the offsets that the group's log has for a partition never fall
+ *   - what klane calls committed is in the group's log
+ *   - an assignment begins at an offset that was committed, not below one that was acknowledged
+ *   - of an assignment every record is taken in, one after the other
+ *   - two processes never both have a partition, unless one of them was cut off
+ *   - what still runs when a partition is given up has had its drain
+ *   - nothing goes on starting once a handler could see that it works in vain
+ *   - a partition is lost only for a reason: a process that froze, a broker that was away
+ *   - a key's records are finished in order, in all processes together */
+#include "kafka/chaos_after.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLACK_MS 300    /* between what klane and the history call the same time */
+#define VAIN_MS 1000    /* a worker may have passed the fence just before it fell */
+#define SHADOW_MS 15000 /* so long a cause has effects */
+#define BEFORE_ALL (-SHADOW_MS - 1)
+#define NEVER INT64_MAX
+#define VERSION_REJOIN 0x020a00ff
+
+/* One stay of a partition with a process. */
+struct stay {
+    int64_t next; /* the record to be taken in */
+    int64_t vain_ms;
+    uint16_t partition;
+    uint8_t life;
+    bool is_open;
+    bool is_shared; /* another process got the partition meanwhile */
+};
+
+struct running {
+    int64_t begin_ms;
+    int64_t offset;
+    uint32_t epoch;
+};
+
+struct seen_life {
+    int64_t stored[CHAOS_PARTITIONS]; /* the last of its commits that the log has */
+    struct running *running;
+    size_t running_count;
+    size_t running_capacity;
+    int64_t outdated_ms; /* when a commit of it was of another generation */
+    int64_t frozen_ms;   /* when it was last, so far; while it is: NEVER */
+    bool is_contested;   /* another has its instance */
+    bool is_cut_off;     /* or it was ever frozen */
+};
+
+struct inspector {
+    struct chaos_judged *judged;
+    struct stay *stays; /* by epoch */
+    uint32_t stay_count;
+    struct seen_life lives[CHAOS_LIVES];
+    int64_t acknowledged[CHAOS_PARTITIONS];
+    int64_t
+        trouble_ms; /* of the broker or the machine, so far; while the broker is away: NEVER */
+    size_t *finished[CHAOS_PARTITIONS]; /* by offset: the event; 0: not yet */
+};
+
+/* ---- stays ------------------------------------------------------------------------------- */
+
+static bool was_committed(const struct truth *truth, uint16_t partition, int64_t offset)
+{
+    for (size_t i = 0; i < truth->commit_count; i++)
+        if (truth->commits[i].partition == partition && truth->commits[i].offset == offset)
+            return true;
+    return false;
+}
+
+static bool on_assign(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    struct chaos_judged *judged = inspector->judged;
+    int64_t acknowledged = inspector->acknowledged[event->partition];
+
+    if (event->offset < acknowledged)
+        return chaos_condemn(judged, at,
+                             "it begins below %" PRId64 ", which was acknowledged before",
+                             acknowledged);
+    if (!was_committed(&judged->truth, event->partition, event->offset))
+        return chaos_condemn(judged, at, "it begins where nobody has committed");
+    for (uint32_t i = 0; i < inspector->stay_count; i++) {
+        struct stay *other = &inspector->stays[i];
+
+        if (other->is_open && other->partition == event->partition &&
+            other->life != event->process)
+            other->is_shared = true;
+    }
+    inspector->stays[event->epoch] = (struct stay){.next = event->offset,
+                                                   .vain_ms = NEVER,
+                                                   .partition = event->partition,
+                                                   .life = event->process,
+                                                   .is_open = true};
+    return true;
+}
+
+static bool on_deliver(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    struct stay *stay = &inspector->stays[event->epoch];
+
+    /* The same again: there was no memory for it. */
+    if (event->offset == stay->next - 1)
+        return true;
+    if (event->offset != stay->next)
+        return chaos_condemn(inspector->judged, at, "offset %" PRId64 " was to be taken in next",
+                             stay->next);
+    stay->next++;
+    return true;
+}
+
+static bool on_given_up(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    struct stay *stay = &inspector->stays[event->epoch];
+    const struct seen_life *life = &inspector->lives[event->process];
+
+    stay->is_open = false;
+    if (stay->is_shared && !life->is_cut_off)
+        return chaos_condemn(inspector->judged, at,
+                             "another process has had the partition since before");
+    for (size_t i = 0; i < life->running_count; i++)
+        if (life->running[i].epoch == event->epoch &&
+            event->time_ms - life->running[i].begin_ms < CHAOS_DRAIN_MS - SLACK_MS)
+            return chaos_condemn(
+                inspector->judged, at, "offset %" PRId64 " runs, and has had %" PRId64 "ms only",
+                life->running[i].offset, event->time_ms - life->running[i].begin_ms);
+    return true;
+}
+
+/* librdkafka before 2.10 takes everything from a member when a commit of it comes from another
+ * generation: see runtime/source/kafka/commit.c. The answer may be heard of after the loss. */
+static bool is_outdated_soon(const struct inspector *inspector, size_t at)
+{
+    const struct history *history = &inspector->judged->history;
+    const struct history_event *lost = &history->events[at];
+
+    for (; at < history_count(history); at++) {
+        const struct history_event *event = &history->events[at];
+
+        if (event->time_ms > lost->time_ms + VAIN_MS)
+            break;
+        if (event->type == HISTORY_NOTE && event->name == chaos_outdated &&
+            event->process == lost->process)
+            return rd_kafka_version() < VERSION_REJOIN;
+    }
+    return false;
+}
+
+static bool on_lost(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    const struct seen_life *life = &inspector->lives[event->process];
+
+    inspector->stays[event->epoch].is_open = false;
+    inspector->judged->run->counts.losses++;
+    if (life->is_contested || event->time_ms - life->frozen_ms < SHADOW_MS)
+        return true;
+    if (event->time_ms - inspector->trouble_ms < SHADOW_MS)
+        return true;
+    if (event->time_ms - life->outdated_ms < VAIN_MS || is_outdated_soon(inspector, at))
+        return true;
+    return chaos_condemn(inspector->judged, at, "it was lost without a reason");
+}
+
+static void on_crash(struct inspector *inspector, const struct history_event *event)
+{
+    for (uint32_t i = 0; i < inspector->stay_count; i++)
+        if (inspector->stays[i].life == event->process)
+            inspector->stays[i].is_open = false;
+    inspector->lives[event->process].running_count = 0;
+}
+
+/* ---- handlers ---------------------------------------------------------------------------- */
+
+static bool on_start(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    struct seen_life *life = &inspector->lives[event->process];
+    struct stay *stay = &inspector->stays[event->epoch];
+
+    if (life->running_count == life->running_capacity) {
+        life->running_capacity = life->running_capacity * 2 + 64;
+        life->running = realloc(life->running, life->running_capacity * sizeof(*life->running));
+        assert_non_null(life->running);
+    }
+    life->running[life->running_count++] =
+        (struct running){event->time_ms, event->offset, event->epoch};
+    inspector->judged->run->counts.starts++;
+    if (inspector->finished[event->partition][event->offset] > 0)
+        inspector->judged->run->counts.repeats++;
+    if (event->value == 0 || life->is_cut_off)
+        return true;
+    if (stay->vain_ms == NEVER)
+        stay->vain_ms = event->time_ms;
+    if (event->time_ms > stay->vain_ms + VAIN_MS)
+        return chaos_condemn(inspector->judged, at,
+                             "it starts, and has been in vain for %" PRId64 "ms",
+                             event->time_ms - stay->vain_ms);
+    return true;
+}
+
+static void on_end(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    struct seen_life *life = &inspector->lives[event->process];
+    size_t *finished = &inspector->finished[event->partition][event->offset];
+
+    for (size_t i = 0; i < life->running_count; i++)
+        if (life->running[i].epoch == event->epoch && life->running[i].offset == event->offset) {
+            life->running[i] = life->running[--life->running_count];
+            break;
+        }
+    if (event->result != HISTORY_RETRY && *finished == 0)
+        *finished = at;
+}
+
+/* ---- commits and notes ------------------------------------------------------------------- */
+
+static bool on_note(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    struct seen_life *life = &inspector->lives[event->process];
+    int64_t *acknowledged = &inspector->acknowledged[event->partition];
+
+    if (event->name == chaos_acknowledged) {
+        if (life->stored[event->partition] != event->offset)
+            return chaos_condemn(inspector->judged, at,
+                                 "it counts as committed; the group's log has %" PRId64,
+                                 life->stored[event->partition]);
+        if (event->offset > *acknowledged)
+            *acknowledged = event->offset;
+    } else if (event->name == chaos_outdated) {
+        life->outdated_ms = event->time_ms;
+        inspector->judged->run->counts.outdated++;
+    } else if (event->name == chaos_refused) {
+        inspector->judged->run->counts.refused++;
+    } else if (event->name == chaos_contested) {
+        life->is_contested = life->is_cut_off = true;
+    } else if (event->name == chaos_frozen) {
+        life->is_cut_off = true;
+        life->frozen_ms = NEVER;
+    } else if (event->name == chaos_thawed) {
+        life->frozen_ms = event->time_ms;
+    } else if (event->name == chaos_broker_goes) {
+        inspector->trouble_ms = NEVER;
+    } else {
+        inspector->trouble_ms = event->time_ms;
+    }
+    return true;
+}
+
+static bool on_stopped(struct inspector *inspector, const struct history_event *event)
+{
+    if (!event->result)
+        inspector->judged->run->counts.loose_stops++;
+    return true;
+}
+
+static bool look_at(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    switch (event->type) {
+    case HISTORY_ASSIGN:
+        return on_assign(inspector, at, event);
+    case HISTORY_DELIVER:
+        return on_deliver(inspector, at, event);
+    case HISTORY_GIVEN_UP:
+        return on_given_up(inspector, at, event);
+    case HISTORY_LOST:
+        return on_lost(inspector, at, event);
+    case HISTORY_CRASH:
+        on_crash(inspector, event);
+        return true;
+    case HISTORY_START:
+        return on_start(inspector, at, event);
+    case HISTORY_END:
+        on_end(inspector, at, event);
+        return true;
+    case HISTORY_COMMITTED:
+        inspector->lives[event->process].stored[event->partition] = event->offset;
+        return true;
+    case HISTORY_NOTE:
+        return on_note(inspector, at, event);
+    case HISTORY_STOPPED:
+        return on_stopped(inspector, event);
+    default:
+        return true;
+    }
+}
+
+/* ---- the cluster's logs ------------------------------------------------------------------ */
+
+static bool check_produced(struct chaos_judged *judged)
+{
+    const struct chaos_run *run = judged->run;
+    uint8_t *seen = calloc(CHAOS_RECORDS, 1);
+    bool is_well = true;
+
+    assert_non_null(seen);
+    for (int p = 0; p < CHAOS_PARTITIONS; p++)
+        for (size_t i = 0; i < judged->truth.record_count[p]; i++)
+            seen[judged->truth.records[p][i].number]++;
+    for (uint32_t i = 0; i < run->produced && is_well; i++)
+        /* Relaxed: those who wrote it are gone. */
+        if (run->acknowledged[i] &&
+            (seen[i] != 1 ||
+             atomic_load_explicit(&run->shared->handled[i], memory_order_relaxed) == 0))
+            is_well = chaos_condemn(judged, history_count(&judged->history),
+                                    "record %" PRIu32 " was acknowledged, is in the log %u "
+                                    "times, and was %shandled",
+                                    i, seen[i], run->shared->handled[i] ? "" : "not ");
+    free(seen);
+    return is_well;
+}
+
+static bool check_stored(struct chaos_judged *judged)
+{
+    const struct truth *truth = &judged->truth;
+    const struct truth_commit *last[CHAOS_PARTITIONS] = {NULL};
+
+    for (size_t i = 0; i < truth->commit_count; i++) {
+        const struct truth_commit *commit = &truth->commits[i];
+        const struct truth_commit *before = last[commit->partition];
+
+        if (before != NULL && commit->offset < before->offset)
+            return chaos_condemn(judged, history_count(&judged->history),
+                                 "the group's log falls at p%u from %" PRId64 " (P%u, commit "
+                                 "%" PRId64 ") to %" PRId64 " (P%u, commit %" PRId64 ")",
+                                 commit->partition, before->offset, before->life, before->number,
+                                 commit->offset, commit->life, commit->number);
+        last[commit->partition] = commit;
+    }
+    for (int p = 0; p < CHAOS_PARTITIONS; p++)
+        if (judged->run->ends[p] > 0 &&
+            (last[p] == NULL || last[p]->offset != judged->run->ends[p]))
+            return chaos_condemn(judged, history_count(&judged->history),
+                                 "p%d ends at %" PRId64 " and is committed up to %" PRId64, p,
+                                 judged->run->ends[p],
+                                 last[p] == NULL ? (int64_t)-1 : last[p]->offset);
+    return true;
+}
+
+static bool check_order(struct inspector *inspector)
+{
+    struct chaos_judged *judged = inspector->judged;
+
+    for (int p = 0; p < CHAOS_PARTITIONS; p++) {
+        size_t last[CHAOS_KEYS] = {0};
+
+        for (size_t i = 0; i < judged->truth.record_count[p]; i++) {
+            const struct truth_record *record = &judged->truth.records[p][i];
+            size_t finished = inspector->finished[p][i];
+
+            if (record->key == CHAOS_KEYS)
+                continue;
+            if (finished < last[record->key])
+                return chaos_condemn(judged, finished, "it was finished before the one before");
+            last[record->key] = finished;
+        }
+    }
+    return true;
+}
+
+/* ---- all of it --------------------------------------------------------------------------- */
+
+static struct inspector *inspector_new(struct chaos_judged *judged)
+{
+    struct inspector *inspector = calloc(1, sizeof(*inspector));
+
+    assert_non_null(inspector);
+    inspector->judged = judged;
+    /* Relaxed: nobody writes it any more. */
+    inspector->stay_count =
+        atomic_load_explicit(&judged->run->shared->epochs, memory_order_relaxed) + 1;
+    inspector->stays = calloc(inspector->stay_count, sizeof(*inspector->stays));
+    inspector->trouble_ms = BEFORE_ALL;
+    for (int i = 0; i < CHAOS_LIVES; i++)
+        inspector->lives[i].outdated_ms = inspector->lives[i].frozen_ms = BEFORE_ALL;
+    for (int i = 0; i < CHAOS_PARTITIONS; i++) {
+        inspector->finished[i] =
+            calloc(judged->truth.record_count[i] + 1, sizeof(*inspector->finished[i]));
+        assert_non_null(inspector->finished[i]);
+        inspector->acknowledged[i] = -1;
+    }
+    return inspector;
+}
+
+static void inspector_free(struct inspector *inspector)
+{
+    for (int i = 0; i < CHAOS_PARTITIONS; i++)
+        free(inspector->finished[i]);
+    for (int i = 0; i < CHAOS_LIVES; i++)
+        free(inspector->lives[i].running);
+    free(inspector->stays);
+    free(inspector);
+}
+
+bool chaos_check(struct chaos_judged *judged)
+{
+    struct inspector *inspector = inspector_new(judged);
+    size_t count = history_count(&judged->history);
+    bool is_well = check_produced(judged) && check_stored(judged);
+
+    for (size_t i = 0; i < count && is_well; i++)
+        is_well = look_at(inspector, i, &judged->history.events[i]);
+    is_well = is_well && check_order(inspector);
+    inspector_free(inspector);
+    return is_well;
+}
