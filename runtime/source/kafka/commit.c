@@ -6,12 +6,13 @@
  *
  * librdkafka stamps a commit with the group's generation when it sends it. Before 2.10 one that
  * reaches the coordinator after a cooperative group has formed anew costs the member all its
- * partitions; so from the request to join until the group has formed, a commit is parked. */
+ * partitions; so while that could happen to it, a commit is parked. It cannot while a rebalance
+ * waits for control's answer: then librdkafka does not ask to join. */
 #include "source/kafka/commit.h"
 
 #include "base/assert.h"
 #include "source/kafka/error.h"
-#include "source/kafka/group.h"
+#include "source/kafka/forming.h"
 #include "source/kafka/partitions.h"
 
 #include <stdlib.h>
@@ -43,7 +44,8 @@ static void send_commit(struct kafka_source *source)
     struct kafka_commit *commit = &source->commit;
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new(commit->offsets->cnt);
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool can_be_late = source->is_cooperative && source->version < KAFKA_VERSION_REJOIN &&
+                       STAILQ_EMPTY(&source->rebalances);
 
     for (int i = 0; i < commit->offsets->cnt; i++) {
         const rd_kafka_topic_partition_t *each = &commit->offsets->elems[i];
@@ -52,11 +54,19 @@ static void send_commit(struct kafka_source *source)
             rd_kafka_topic_partition_list_add(list, each->topic, each->partition)->offset =
                 each->offset;
     }
-    if (list->cnt > 0)
-        err = rd_kafka_commit_queue(source->rk, list, source->replies.queue, NULL, NULL);
-    if (list->cnt == 0 || err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        finish(source, kafka_err(err));
+    if (list->cnt > 0) {
+        kafka_forming_commit(&source->forming, list, !can_be_late);
+        source->commit.due_ms = kafka_forming_work(&source->forming);
+        return;
+    }
     rd_kafka_topic_partition_list_destroy(list);
+    finish(source, KLANE_OK);
+}
+
+void kafka_commit_review(struct kafka_source *source)
+{
+    if (source->commit.is_out && kafka_forming_take_back(&source->forming))
+        send_commit(source);
 }
 
 static void forget(struct kafka_commit *commit)
@@ -88,18 +98,6 @@ void kafka_commit_take(struct kafka_source *source, const struct source_commit *
                                           partition->number)
             ->offset = commits[i].offset;
     }
-    commit->is_parked = kafka_group_is_joining(source);
-    if (commit->is_parked)
-        KLANE_MARK("kafka: a commit waits for the group");
-    else
-        send_commit(source);
-}
-
-void kafka_commit_unpark(struct kafka_source *source)
-{
-    if (!source->commit.is_parked)
-        return;
-    source->commit.is_parked = false;
     send_commit(source);
 }
 

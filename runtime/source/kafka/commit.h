@@ -8,8 +8,8 @@
 void kafka_commit_take(struct kafka_source *source, const struct source_commit *commits,
                        size_t count);
 
-/* The group is whole again: send what was parked. */
-void kafka_commit_unpark(struct kafka_source *source);
+/* Something has changed for a commit that was not sent yet: the group, or a partition. */
+void kafka_commit_review(struct kafka_source *source);
 
 void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event);
 

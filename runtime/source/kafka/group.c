@@ -7,15 +7,14 @@
  *
  * The callback only notes what the group wants. kafka_group_work() goes on with the first of
  * these notes in each poll until it is done, and then answers librdkafka by assign or unassign:
- * until that answer librdkafka delivers no record of any partition.
- *
- * Edge K3: see source/kafka/kafka.h. */
+ * until that answer librdkafka delivers no record of any partition. */
 #include "source/kafka/group.h"
 
 #include "base/assert.h"
 #include "source/kafka/commit.h"
 #include "source/kafka/error.h"
 #include "source/kafka/fetch.h"
+#include "source/kafka/forming.h"
 #include "source/kafka/partitions.h"
 #include "source/kafka/position.h"
 
@@ -24,9 +23,6 @@
 #include <string.h>
 
 _Thread_local struct kafka_source *kafka_polling;
-
-/* Of Kafka's protocol. */
-#define JOIN_GROUP 11
 
 /* ---- what the group wants ---------------------------------------------------------------- */
 
@@ -53,23 +49,8 @@ void kafka_group_rebalance(struct kafka_source *source, rd_kafka_resp_err_t err,
     if (rebalance->is_assign)
         source->is_cooperative = is_cooperative(source->rk);
     STAILQ_INSERT_TAIL(&source->rebalances, rebalance, link);
-    /* The group has formed: K3, relaxed as the flag is set again by a later request only. */
-    atomic_store_explicit(&source->is_joining, false, memory_order_relaxed);
-    kafka_commit_unpark(source);
-}
-
-void kafka_group_request_sent(struct kafka_source *source, int16_t request)
-{
-    /* K3 release: pairs with kafka_group_is_joining(). */
-    if (request == JOIN_GROUP)
-        atomic_store_explicit(&source->is_joining, true, memory_order_release);
-}
-
-bool kafka_group_is_joining(const struct kafka_source *source)
-{
-    /* K3 acquire: pairs with kafka_group_request_sent(). */
-    return source->is_cooperative && source->version < KAFKA_VERSION_REJOIN &&
-           atomic_load_explicit(&source->is_joining, memory_order_acquire);
+    kafka_forming_done(&source->forming);
+    kafka_commit_review(source);
 }
 
 void kafka_group_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
@@ -170,6 +151,7 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
     partition->is_held = false;
     partition->has_headers = !rules->without_headers;
     kafka_fetch_forward(source, partition, true);
+    kafka_commit_review(source);
     return true;
 }
 
@@ -214,6 +196,7 @@ static void leave(struct kafka_source *source, struct kafka_partition *partition
     kafka_fetch_forget(partition);
     kafka_fetch_drop(source, partition);
     kafka_partition_move(source, partition, KAFKA_AWAY);
+    kafka_commit_review(source);
 }
 
 static void lose(struct kafka_source *source, struct kafka_partition *partition)
@@ -290,6 +273,7 @@ void kafka_group_work(struct kafka_source *source)
             return;
         STAILQ_REMOVE_HEAD(&source->rebalances, link);
         rebalance_free(first);
+        kafka_forming_answered(&source->forming);
     }
 }
 

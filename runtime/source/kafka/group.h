@@ -12,12 +12,6 @@ void kafka_group_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 void kafka_group_rebalance(struct kafka_source *source, rd_kafka_resp_err_t err,
                            const rd_kafka_topic_partition_list_t *partitions);
 
-/* Any of librdkafka's threads: a request of this kind has been sent. */
-void kafka_group_request_sent(struct kafka_source *source, int16_t request);
-
-/* Whether the group is forming anew, and commits have to wait for that. */
-bool kafka_group_is_joining(const struct kafka_source *source);
-
 /* Go on with what rebalances have asked for. */
 void kafka_group_work(struct kafka_source *source);
 

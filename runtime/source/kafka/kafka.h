@@ -7,6 +7,7 @@
  *   position.c    where a partition begins, and where it goes on when that is not in the log
  *   fetch.c       records: from the data queue, or from a partition's stash
  *   commit.c      one commit at a time
+ *   forming.c     a commit waits while it could come too late
  *   lookup.c      the helper thread's part: calls that wait for a broker
  *   partitions.c  topics and partitions by name
  *   ending.c      the end of a handle of librdkafka, which may hang
@@ -24,9 +25,7 @@
  *   K1  rang, release in queue_rang() -> acquire in queue_has_rung(): what was put into the queue,
  *       before the queue is served.
  *   K2  is_strayed, then has_strays, release in queue_strayed() -> acquire in strays_return():
- *       which partition's queue has records that were not forwarded.
- *   K3  is_joining, release in request_sent() -> acquire in kafka_group_is_joining(): that the
- *       group forms anew, before a commit would be sent. */
+ *       which partition's queue has records that were not forwarded. */
 #ifndef KLANE_SOURCE_KAFKA_KAFKA_H
 #define KLANE_SOURCE_KAFKA_KAFKA_H
 
@@ -36,6 +35,7 @@
 
 #include <klane/kafka.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
 
@@ -129,6 +129,21 @@ struct kafka_rebalance {
     bool has_begun;
 };
 
+struct kafka_forming {
+    /* Fixed from klane_kafka_create() on. */
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *answers;
+    int64_t settle_ms; /* see forming.c */
+
+    /* All of this is under the lock, which control and threads of brokers take. */
+    pthread_mutex_t lock;
+    bool is_joining;   /* a request to join was sent, and the group has not formed */
+    int64_t joined_ms; /* when that was */
+    int64_t clear_ms;  /* when it is clear that no response leads to one */
+    int64_t quiet_ms;  /* the same of control's answers */
+    rd_kafka_topic_partition_list_t *parked; /* the commit that waits; NULL: none does */
+};
+
 /* ---- the helper's requests --------------------------------------------------------------- */
 
 enum kafka_request_type {
@@ -167,8 +182,8 @@ struct kafka_queue {
 
 struct kafka_commit {
     bool is_out;      /* control waits for its answer */
-    bool is_parked;   /* to be sent when the group is whole again */
     bool is_answered; /* err is to be told */
+    int64_t due_ms;   /* when to look whether it may be sent */
     klane_err_t err;
     rd_kafka_topic_partition_list_t *offsets;
     uint32_t *stays; /* of the partitions, for each of the offsets */
@@ -187,9 +202,9 @@ struct kafka_source {
     struct kafka_queue consumer;
     struct kafka_queue data;
     struct kafka_queue replies;
-    _Atomic bool is_joining;  /* K3 */
-    _Atomic bool has_strays;  /* K2 */
-    struct doorbell doorbell; /* any thread rings */
+    struct kafka_forming forming; /* and any of librdkafka's threads */
+    _Atomic bool has_strays;      /* K2 */
+    struct doorbell doorbell;     /* any thread rings */
 
     /* Fixed from start() on. */
     struct klane_intake *intake;

@@ -13,6 +13,7 @@
 #include "source/kafka/ending.h"
 #include "source/kafka/error.h"
 #include "source/kafka/fetch.h"
+#include "source/kafka/forming.h"
 #include "source/kafka/group.h"
 #include "source/kafka/lookup.h"
 #include "source/kafka/partitions.h"
@@ -218,6 +219,7 @@ static void source_round(struct kafka_source *source)
     } else if (source->phase == KAFKA_PARTING) {
         work_on_parting(source);
     }
+    source->commit.due_ms = kafka_forming_work(&source->forming);
     kafka_commit_answer_due(source);
 }
 
@@ -252,7 +254,7 @@ static int64_t min_ms(int64_t a, int64_t b)
 static int64_t source_due_ms(const struct klane_source *base)
 {
     const struct kafka_source *source = (const struct kafka_source *)(const void *)base;
-    int64_t due_ms = source->polled_ms + source->max_poll_ms / 3;
+    int64_t due_ms = min_ms(source->polled_ms + source->max_poll_ms / 3, source->commit.due_ms);
 
     if (source->phase >= KAFKA_PARTING)
         return KAFKA_NEVER_MS;
@@ -350,6 +352,7 @@ static void source_free(void *context)
     free(source->headers);
     free(source->block);
     free(source->group);
+    kafka_forming_deinit(&source->forming);
     doorbell_deinit(&source->doorbell);
     free(source);
 }
@@ -361,10 +364,11 @@ static void source_destroy(struct klane_source *base)
     if (source->helper != NULL)
         helper_destroy(source->helper);
     kafka_partitions_forget_queues(source);
+    kafka_forming_take_back(&source->forming);
     queue_deinit(&source->consumer);
     queue_deinit(&source->data);
     queue_deinit(&source->replies);
-    /* Until its end the handle's threads tell which requests they have sent. */
+    /* Until its end the handle's threads tell which requests they have sent and answered. */
     kafka_end(source->rk, source_free, source);
 }
 
@@ -431,6 +435,7 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
     source->queue_bytes = options->queue_bytes;
     source->max_poll_ms = kafka_config_number(conf, "max.poll.interval.ms", 300000);
     source->again_ms = KAFKA_NEVER_MS;
+    source->commit.due_ms = KAFKA_NEVER_MS;
     source->polled_ms = clock_now_ms();
     source->look_up.type = KAFKA_LOOK_UP;
     source->range.type = KAFKA_RANGE;
@@ -444,6 +449,8 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
         free(source);
         return NULL;
     }
+    kafka_forming_init(&source->forming,
+                       kafka_config_number(conf, "heartbeat.interval.ms", 3000));
     return source;
 }
 
@@ -454,7 +461,18 @@ static rd_kafka_resp_err_t request_sent(rd_kafka_t *rk, int descriptor, const ch
 {
     (void)rk, (void)descriptor, (void)broker, (void)broker_id, (void)version, (void)correlation;
     (void)size;
-    kafka_group_request_sent(opaque, request);
+    kafka_forming_sent(opaque, request);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t response_came(rd_kafka_t *rk, int descriptor, const char *broker,
+                                         int32_t broker_id, int16_t request, int16_t version,
+                                         int32_t correlation, size_t size, int64_t round_us,
+                                         rd_kafka_resp_err_t err, void *opaque)
+{
+    (void)rk, (void)descriptor, (void)broker, (void)broker_id, (void)version, (void)correlation;
+    (void)size, (void)round_us, (void)err;
+    kafka_forming_came(opaque, request);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -462,8 +480,15 @@ static rd_kafka_resp_err_t request_sent(rd_kafka_t *rk, int descriptor, const ch
 static rd_kafka_resp_err_t handle_is_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
                                          void *opaque, char *errstr, size_t errstr_size)
 {
+    struct kafka_source *source = opaque;
+    struct kafka_forming *forming = &source->forming;
+    rd_kafka_resp_err_t err;
+
     (void)conf, (void)errstr, (void)errstr_size;
-    return rd_kafka_interceptor_add_on_request_sent(rk, "klane", request_sent, opaque);
+    err = rd_kafka_interceptor_add_on_request_sent(rk, "klane", request_sent, forming);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        err = rd_kafka_interceptor_add_on_response_received(rk, "klane", response_came, forming);
+    return err;
 }
 
 /* Whether a handle can be made of such a configuration, which stays as it is. Tried on a copy:
@@ -494,7 +519,8 @@ static klane_err_t handle_new(struct kafka_source *source, rd_kafka_conf_t *conf
     rd_kafka_conf_set_rebalance_cb(conf, kafka_group_rebalance_cb);
     if (!kafka_config_has_callback(conf, "error_cb"))
         rd_kafka_conf_set_error_cb(conf, error_cb);
-    rd_kafka_conf_interceptor_add_on_new(conf, "klane", handle_is_new, source);
+    if (source->version < KAFKA_VERSION_REJOIN)
+        rd_kafka_conf_interceptor_add_on_new(conf, "klane", handle_is_new, source);
     source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, errstr_size);
     if (source->rk == NULL)
         return KLANE_ERR_SYSTEM;
@@ -502,6 +528,8 @@ static klane_err_t handle_new(struct kafka_source *source, rd_kafka_conf_t *conf
     queue_init(source, &source->consumer, rd_kafka_queue_get_consumer(source->rk));
     queue_init(source, &source->data, rd_kafka_queue_new(source->rk));
     queue_init(source, &source->replies, rd_kafka_queue_new(source->rk));
+    source->forming.rk = source->rk;
+    source->forming.answers = source->replies.queue;
     return KLANE_OK;
 }
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether the group may be forming anew.
+ *
+ * Upholds: a commit reaches the coordinator before the request to join, or after the group has
+ * formed.
+ *
+ * A cooperative group forms anew without a word to the program. librdkafka learns of it from a
+ * response; its main thread, which acts upon responses and commits in the order in which they
+ * came, then asks to join; and the coordinator looks at nothing behind that request before it has
+ * answered it. So a commit is in time if librdkafka has it before such a response has come, or
+ * when it is clear that the response has not led to a join.
+ *
+ * What can be seen is which requests were sent and that responses came, on the threads of brokers.
+ * That nothing is amiss is certain when a heartbeat is sent: a member that is to join sends none.
+ * What waits is therefore sent then, and on that thread, to which the heartbeat's response comes
+ * later. But commits cannot all wait for a heartbeat. So it also counts as clear when a request to
+ * join would have been sent by now. */
+#include "source/kafka/forming.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+/* Of Kafka's protocol. */
+enum { METADATA = 3, JOIN_GROUP = 11, HEARTBEAT = 12 };
+
+/* librdkafka does not ask to join twice in this time; then it may take as long until it looks. */
+#define JOIN_INTERVAL_MS 1000
+
+/* From a response to the request to join that it leads to, at most: two threads have to be woken.
+ * Where heartbeats come often it is less, so that there is time left to commit between them. */
+#define SETTLE_MS 100
+#define SETTLE_PART 4
+
+static int64_t max_ms(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+void kafka_forming_init(struct kafka_forming *forming, int64_t heartbeat_ms)
+{
+    forming->settle_ms =
+        heartbeat_ms / SETTLE_PART < SETTLE_MS ? heartbeat_ms / SETTLE_PART : SETTLE_MS;
+    pthread_mutex_init(&forming->lock, NULL);
+}
+
+void kafka_forming_deinit(struct kafka_forming *forming)
+{
+    kafka_forming_take_back(forming);
+    pthread_mutex_destroy(&forming->lock);
+}
+
+/* ---- under the lock ---------------------------------------------------------------------- */
+
+static int64_t due_ms(const struct kafka_forming *forming)
+{
+    return forming->is_joining ? KAFKA_NEVER_MS : max_ms(forming->clear_ms, forming->quiet_ms);
+}
+
+static void send_commit(struct kafka_forming *forming)
+{
+    rd_kafka_resp_err_t err =
+        rd_kafka_commit_queue(forming->rk, forming->parked, forming->answers, NULL, NULL);
+
+    /* It is only given to the main thread, which answers; there is a group. */
+    KLANE_ASSERT(err == RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(forming->parked);
+    forming->parked = NULL;
+}
+
+static void send_if_due(struct kafka_forming *forming)
+{
+    if (forming->parked != NULL && clock_now_ms() >= due_ms(forming))
+        send_commit(forming);
+}
+
+/* ---- what librdkafka does ---------------------------------------------------------------- */
+
+void kafka_forming_sent(struct kafka_forming *forming, int16_t request)
+{
+    if (request != JOIN_GROUP && request != HEARTBEAT)
+        return;
+    pthread_mutex_lock(&forming->lock);
+    if (request == JOIN_GROUP) {
+        forming->is_joining = true;
+        forming->joined_ms = clock_now_ms();
+    } else {
+        forming->clear_ms = 0;
+        send_if_due(forming);
+    }
+    pthread_mutex_unlock(&forming->lock);
+}
+
+void kafka_forming_came(struct kafka_forming *forming, int16_t request)
+{
+    int64_t clear_ms = clock_now_ms() + forming->settle_ms;
+
+    if (request != HEARTBEAT && request != METADATA)
+        return;
+    pthread_mutex_lock(&forming->lock);
+    if (clear_ms < forming->joined_ms + JOIN_INTERVAL_MS + forming->settle_ms)
+        clear_ms = forming->joined_ms + 2 * JOIN_INTERVAL_MS + forming->settle_ms;
+    forming->clear_ms = max_ms(forming->clear_ms, clear_ms);
+    pthread_mutex_unlock(&forming->lock);
+}
+
+/* ---- what control does ------------------------------------------------------------------- */
+
+void kafka_forming_answered(struct kafka_forming *forming)
+{
+    pthread_mutex_lock(&forming->lock);
+    forming->quiet_ms = clock_now_ms() + forming->settle_ms;
+    pthread_mutex_unlock(&forming->lock);
+}
+
+void kafka_forming_done(struct kafka_forming *forming)
+{
+    pthread_mutex_lock(&forming->lock);
+    forming->is_joining = false;
+    forming->clear_ms = 0;
+    pthread_mutex_unlock(&forming->lock);
+}
+
+void kafka_forming_commit(struct kafka_forming *forming, rd_kafka_topic_partition_list_t *offsets,
+                          bool at_once)
+{
+    pthread_mutex_lock(&forming->lock);
+    KLANE_ASSERT(forming->parked == NULL);
+    forming->parked = offsets;
+    if (at_once)
+        send_commit(forming);
+    else
+        send_if_due(forming);
+    if (forming->parked != NULL)
+        KLANE_MARK("kafka: a commit waits for the group");
+    pthread_mutex_unlock(&forming->lock);
+}
+
+int64_t kafka_forming_work(struct kafka_forming *forming)
+{
+    int64_t again_ms;
+
+    pthread_mutex_lock(&forming->lock);
+    send_if_due(forming);
+    again_ms = forming->parked == NULL ? KAFKA_NEVER_MS : due_ms(forming);
+    pthread_mutex_unlock(&forming->lock);
+    return again_ms;
+}
+
+bool kafka_forming_take_back(struct kafka_forming *forming)
+{
+    bool has_waited;
+
+    pthread_mutex_lock(&forming->lock);
+    has_waited = forming->parked != NULL;
+    if (has_waited)
+        rd_kafka_topic_partition_list_destroy(forming->parked);
+    forming->parked = NULL;
+    pthread_mutex_unlock(&forming->lock);
+    return has_waited;
+}
