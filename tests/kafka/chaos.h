@@ -24,6 +24,9 @@
  *   CRASH             the conductor, when it has reaped what it killed
  *   STOP, STOPPED     the member
  *
+ * To look into a failure: KLANE_CHAOS_HISTORY names a file for the history, KLANE_CHAOS_MEMBERS
+ * one for what the members print, KLANE_CHAOS_DEBUG what librdkafka prints of itself there.
+ *
  * What cannot be seen from outside makes some checks weaker than in the simulator:
  *
  *   REVOKE            when a drain begins is not told. C8 judges starts after GIVEN_UP and LOST;
@@ -55,7 +58,7 @@
 #define CHAOS_POLL_MS 6000 /* max.poll.interval.ms */
 #define CHAOS_SLOW_MS 8000 /* longer than that */
 #define CHAOS_DRAIN_MS 1000
-#define CHAOS_STOP_MS 10000
+#define CHAOS_STOP_MS 24000 /* an eighth of it is for the last commits */
 #define CHAOS_WORKERS 4
 
 #define CHAOS_EXIT_FATAL 3 /* what its process ends with, beside 0 */
@@ -66,7 +69,7 @@
 /* Planted into a member; the judge has to find each of them. */
 enum chaos_defect {
     CHAOS_SOUND,
-    CHAOS_UNRUN,     /* says of a record that it ended, which did not run */
+    CHAOS_UNRUN,     /* says of a record that it ended, which did not run any more */
     CHAOS_DROPPED,   /* finishes some records without running them */
     CHAOS_ANY_ORDER, /* keys have no order */
     CHAOS_PAST,      /* commits past the base */

@@ -47,6 +47,7 @@ static struct member {
     int64_t base[CHAOS_PARTITIONS];   /* as acknowledged, or where it began */
     int64_t commits;                  /* number of the last */
     int64_t sent[CHAOS_PARTITIONS];   /* the last offsets */
+    bool has_fallen;                  /* CHAOS_FALLING */
     bool is_fatal;
     bool was_assigned;
 
@@ -120,7 +121,10 @@ static int64_t bent(int32_t partition, int64_t offset)
     self.sent[partition] = offset;
     if (self.life->defect == CHAOS_PAST && offset > 0)
         return offset + 3;
-    return self.life->defect == CHAOS_FALLING && self.commits == 3 ? last / 2 : offset;
+    if (self.life->defect != CHAOS_FALLING || self.has_fallen || last < 2)
+        return offset;
+    self.has_fallen = true;
+    return last / 2;
 }
 
 static void answered(rd_kafka_resp_err_t err)
@@ -302,9 +306,9 @@ static enum klane_outcome done(const struct klane_record *record, uint32_t numbe
 {
     struct history_event event = record_event(HISTORY_END, record);
 
-    if (self.life->defect == CHAOS_UNRUN && number % 50 == 7)
-        event.offset++;
     add(event);
+    if (self.life->defect == CHAOS_UNRUN && number % 50 == 7)
+        add(event);
     handled(number);
     return KLANE_DONE;
 }
@@ -446,8 +450,8 @@ static rd_kafka_conf_t *conf_of(const struct chaos_life *life)
     kafka_kit_use(self.shared->bootstrap);
     conf = kafka_kit_consumer_conf(self.shared->group);
     kafka_kit_set(conf, "partition.assignment.strategy", life->assignor);
-    if (getenv("CHAOS_DEBUG") != NULL) {
-        kafka_kit_set(conf, "debug", getenv("CHAOS_DEBUG"));
+    if (getenv("KLANE_CHAOS_DEBUG") != NULL) {
+        kafka_kit_set(conf, "debug", getenv("KLANE_CHAOS_DEBUG"));
         kafka_kit_set(conf, "log_level", "7");
     }
     if (life->instance[0] != '\0')
@@ -543,9 +547,9 @@ int chaos_member_main(int fd, uint8_t number)
     self.life = &shared->lives[number];
     pthread_mutex_init(&self.lock, NULL);
     pthread_cond_init(&self.changed, NULL);
+    /* Blocked from before the start: see the conductor. */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (pthread_create(&thread, NULL, answer_later, NULL) != 0)
         die("a thread", "could not be made");
     start(self.life);
