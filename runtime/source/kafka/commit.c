@@ -55,8 +55,7 @@ static void send_commit(struct kafka_source *source)
                 each->offset;
     }
     if (list->cnt > 0) {
-        kafka_forming_commit(&source->forming, list, !can_be_late);
-        source->commit.due_ms = kafka_forming_work(&source->forming);
+        commit->due_ms = kafka_forming_commit(&source->forming, list, !can_be_late);
         return;
     }
     rd_kafka_topic_partition_list_destroy(list);
@@ -136,6 +135,7 @@ void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event)
     } else if (refused > 0) {
         err = answers->elems[0].err;
     }
+    kafka_forming_answered(&source->forming);
     finish(source, kafka_err(err));
 }
 

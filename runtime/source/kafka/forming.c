@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether the group may be forming anew.
  *
- * Upholds: a commit reaches the coordinator before the request to join, or after the group has
+ * Upholds: a commit is not given to librdkafka behind a request to join before the group has
  * formed.
  *
  * A cooperative group forms anew without a word to the program. librdkafka learns of it from a
@@ -10,11 +10,12 @@
  * answered it. So a commit is in time if librdkafka has it before such a response has come, or
  * when it is clear that the response has not led to a join.
  *
- * What can be seen is which requests were sent and that responses came, on the threads of brokers.
- * That nothing is amiss is certain when a heartbeat is sent: a member that is to join sends none.
- * What waits is therefore sent then, and on that thread, to which the heartbeat's response comes
- * later. But commits cannot all wait for a heartbeat. So it also counts as clear when a request to
- * join would have been sent by now. */
+ * What can be seen is which requests were sent, on the threads of brokers, and that responses
+ * came: there, and once more on the main thread, as it begins to act upon them. No heartbeat has
+ * led to a join when the next one is sent: a member that is to join sends none. What waits is
+ * therefore sent then, and on that thread, to which the heartbeat's response comes later. But
+ * commits cannot all wait for a heartbeat. So it also counts as clear when a request to join would
+ * have been sent by now. */
 #include "source/kafka/forming.h"
 
 #include "base/assert.h"
@@ -45,7 +46,6 @@ void kafka_forming_init(struct kafka_forming *forming, int64_t heartbeat_ms)
 
 void kafka_forming_deinit(struct kafka_forming *forming)
 {
-    kafka_forming_take_back(forming);
     pthread_mutex_destroy(&forming->lock);
 }
 
@@ -73,6 +73,11 @@ static void send_if_due(struct kafka_forming *forming)
         send_commit(forming);
 }
 
+static int64_t again_ms(const struct kafka_forming *forming)
+{
+    return forming->parked == NULL ? KAFKA_NEVER_MS : due_ms(forming);
+}
+
 /* ---- what librdkafka does ---------------------------------------------------------------- */
 
 void kafka_forming_sent(struct kafka_forming *forming, int16_t request)
@@ -90,16 +95,33 @@ void kafka_forming_sent(struct kafka_forming *forming, int16_t request)
     pthread_mutex_unlock(&forming->lock);
 }
 
-void kafka_forming_came(struct kafka_forming *forming, int16_t request)
+static void heartbeat_came(struct kafka_forming *forming, rd_kafka_resp_err_t err)
 {
     int64_t clear_ms = clock_now_ms() + forming->settle_ms;
 
+    /* The coordinator is gone, and a request to join waits until it is back. */
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        clear_ms = KAFKA_NEVER_MS;
+    else if (clear_ms < forming->joined_ms + JOIN_INTERVAL_MS + forming->settle_ms)
+        clear_ms = forming->joined_ms + 2 * JOIN_INTERVAL_MS + forming->settle_ms;
+    forming->clear_ms = max_ms(forming->clear_ms, clear_ms);
+}
+
+/* A join that has nothing to do with heartbeats may follow, at once. */
+static void stay_quiet(struct kafka_forming *forming)
+{
+    forming->quiet_ms = clock_now_ms() + forming->settle_ms;
+}
+
+void kafka_forming_came(struct kafka_forming *forming, int16_t request, rd_kafka_resp_err_t err)
+{
     if (request != HEARTBEAT && request != METADATA)
         return;
     pthread_mutex_lock(&forming->lock);
-    if (clear_ms < forming->joined_ms + JOIN_INTERVAL_MS + forming->settle_ms)
-        clear_ms = forming->joined_ms + 2 * JOIN_INTERVAL_MS + forming->settle_ms;
-    forming->clear_ms = max_ms(forming->clear_ms, clear_ms);
+    if (request == HEARTBEAT)
+        heartbeat_came(forming, err);
+    else
+        stay_quiet(forming);
     pthread_mutex_unlock(&forming->lock);
 }
 
@@ -108,7 +130,7 @@ void kafka_forming_came(struct kafka_forming *forming, int16_t request)
 void kafka_forming_answered(struct kafka_forming *forming)
 {
     pthread_mutex_lock(&forming->lock);
-    forming->quiet_ms = clock_now_ms() + forming->settle_ms;
+    stay_quiet(forming);
     pthread_mutex_unlock(&forming->lock);
 }
 
@@ -120,9 +142,11 @@ void kafka_forming_done(struct kafka_forming *forming)
     pthread_mutex_unlock(&forming->lock);
 }
 
-void kafka_forming_commit(struct kafka_forming *forming, rd_kafka_topic_partition_list_t *offsets,
-                          bool at_once)
+int64_t kafka_forming_commit(struct kafka_forming *forming,
+                             rd_kafka_topic_partition_list_t *offsets, bool at_once)
 {
+    int64_t at_ms;
+
     pthread_mutex_lock(&forming->lock);
     KLANE_ASSERT(forming->parked == NULL);
     forming->parked = offsets;
@@ -132,18 +156,20 @@ void kafka_forming_commit(struct kafka_forming *forming, rd_kafka_topic_partitio
         send_if_due(forming);
     if (forming->parked != NULL)
         KLANE_MARK("kafka: a commit waits for the group");
+    at_ms = again_ms(forming);
     pthread_mutex_unlock(&forming->lock);
+    return at_ms;
 }
 
 int64_t kafka_forming_work(struct kafka_forming *forming)
 {
-    int64_t again_ms;
+    int64_t at_ms;
 
     pthread_mutex_lock(&forming->lock);
     send_if_due(forming);
-    again_ms = forming->parked == NULL ? KAFKA_NEVER_MS : due_ms(forming);
+    at_ms = again_ms(forming);
     pthread_mutex_unlock(&forming->lock);
-    return again_ms;
+    return at_ms;
 }
 
 bool kafka_forming_take_back(struct kafka_forming *forming)

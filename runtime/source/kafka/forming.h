@@ -9,12 +9,13 @@
 void kafka_forming_init(struct kafka_forming *forming, int64_t heartbeat_ms);
 void kafka_forming_deinit(struct kafka_forming *forming);
 
-/* Any of librdkafka's threads: a request of this kind has been sent, or its response has come and
- * is not known yet to the thread that acts upon it. */
+/* Any of librdkafka's threads: a request of this kind has been sent, or its response has come, or
+ * an error in place of it, and has not been acted upon yet. */
 void kafka_forming_sent(struct kafka_forming *forming, int16_t request);
-void kafka_forming_came(struct kafka_forming *forming, int16_t request);
+void kafka_forming_came(struct kafka_forming *forming, int16_t request, rd_kafka_resp_err_t err);
 
-/* What follows is control's. A rebalance has been answered, which may lead to another. */
+/* What follows is control's. A rebalance has been answered, which may lead to another; or a commit
+ * has been, which librdkafka may have waited for to ask for one. */
 void kafka_forming_answered(struct kafka_forming *forming);
 
 /* The group has formed. */
@@ -22,10 +23,10 @@ void kafka_forming_done(struct kafka_forming *forming);
 
 /* Send these offsets, which are forming's from here on: as soon as they cannot come too late, or
  * at once where they can not anyway. The answer comes to the replies' queue. */
-void kafka_forming_commit(struct kafka_forming *forming, rd_kafka_topic_partition_list_t *offsets,
-                          bool at_once);
+int64_t kafka_forming_commit(struct kafka_forming *forming,
+                             rd_kafka_topic_partition_list_t *offsets, bool at_once);
 
-/* Send what waits, if it is time. Returns when to do this again. */
+/* Send what waits, if it is time. Both return when to do this (again). */
 int64_t kafka_forming_work(struct kafka_forming *forming);
 
 /* Whether something waited. It does no more, and is not sent. */

@@ -151,7 +151,6 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
     partition->is_held = false;
     partition->has_headers = !rules->without_headers;
     kafka_fetch_forward(source, partition, true);
-    kafka_commit_review(source);
     return true;
 }
 

@@ -135,12 +135,12 @@ struct kafka_forming {
     rd_kafka_queue_t *answers;
     int64_t settle_ms; /* see forming.c */
 
-    /* All of this is under the lock, which control and threads of brokers take. */
+    /* All of this is under the lock, which control and librdkafka's threads take. */
     pthread_mutex_t lock;
     bool is_joining;   /* a request to join was sent, and the group has not formed */
     int64_t joined_ms; /* when that was */
-    int64_t clear_ms;  /* when it is clear that no response leads to one */
-    int64_t quiet_ms;  /* the same of control's answers */
+    int64_t clear_ms;  /* when it is clear that no heartbeat's response leads to one */
+    int64_t quiet_ms;  /* the same of everything else */
     rd_kafka_topic_partition_list_t *parked; /* the commit that waits; NULL: none does */
 };
 

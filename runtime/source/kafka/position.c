@@ -11,6 +11,7 @@
 #include "source/kafka/position.h"
 
 #include "base/clock.h"
+#include "source/kafka/commit.h"
 #include "source/kafka/error.h"
 #include "source/kafka/fetch.h"
 #include "source/kafka/partitions.h"
@@ -251,6 +252,7 @@ static void move_to(struct kafka_source *source, struct kafka_partition *partiti
     kafka_partition_move(source, partition, KAFKA_WAITING);
     partition->begin = offset;
     partition->is_committed = false;
+    kafka_commit_review(source);
     intake->ops->lost(intake, assignment);
 }
 

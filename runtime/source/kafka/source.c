@@ -471,8 +471,8 @@ static rd_kafka_resp_err_t response_came(rd_kafka_t *rk, int descriptor, const c
                                          rd_kafka_resp_err_t err, void *opaque)
 {
     (void)rk, (void)descriptor, (void)broker, (void)broker_id, (void)version, (void)correlation;
-    (void)size, (void)round_us, (void)err;
-    kafka_forming_came(opaque, request);
+    (void)size, (void)round_us;
+    kafka_forming_came(opaque, request, err);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
