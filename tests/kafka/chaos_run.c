@@ -400,10 +400,10 @@ void chaos_until(struct chaos_run *run, chaos_condition condition, int64_t wait_
     int64_t until_ms = now_ms(run) + wait_ms;
 
     while (!condition(run)) {
-        if (now_ms(run) > until_ms)
+        if (now_ms(run) > until_ms) {
             print_rest(run);
-        if (now_ms(run) > until_ms)
             fail_msg("waited %" PRId64 "ms for %s", wait_ms, what);
+        }
         chaos_tick(run);
     }
 }

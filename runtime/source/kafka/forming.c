@@ -67,15 +67,15 @@ static void send_commit(struct kafka_forming *forming)
     forming->parked = NULL;
 }
 
-static void send_if_due(struct kafka_forming *forming)
+/* Returns when to do this again. */
+static int64_t send_if_due(struct kafka_forming *forming)
 {
-    if (forming->parked != NULL && clock_now_ms() >= due_ms(forming))
-        send_commit(forming);
-}
-
-static int64_t again_ms(const struct kafka_forming *forming)
-{
-    return forming->parked == NULL ? KAFKA_NEVER_MS : due_ms(forming);
+    if (forming->parked == NULL)
+        return KAFKA_NEVER_MS;
+    if (clock_now_ms() < due_ms(forming))
+        return due_ms(forming);
+    send_commit(forming);
+    return KAFKA_NEVER_MS;
 }
 
 /* ---- what librdkafka does ---------------------------------------------------------------- */
@@ -145,31 +145,28 @@ void kafka_forming_done(struct kafka_forming *forming)
 int64_t kafka_forming_commit(struct kafka_forming *forming,
                              rd_kafka_topic_partition_list_t *offsets, bool at_once)
 {
-    int64_t at_ms;
+    int64_t again_ms;
 
     pthread_mutex_lock(&forming->lock);
     KLANE_ASSERT(forming->parked == NULL);
     forming->parked = offsets;
     if (at_once)
         send_commit(forming);
-    else
-        send_if_due(forming);
+    again_ms = send_if_due(forming);
     if (forming->parked != NULL)
         KLANE_MARK("kafka: a commit waits for the group");
-    at_ms = again_ms(forming);
     pthread_mutex_unlock(&forming->lock);
-    return at_ms;
+    return again_ms;
 }
 
 int64_t kafka_forming_work(struct kafka_forming *forming)
 {
-    int64_t at_ms;
+    int64_t again_ms;
 
     pthread_mutex_lock(&forming->lock);
-    send_if_due(forming);
-    at_ms = again_ms(forming);
+    again_ms = send_if_due(forming);
     pthread_mutex_unlock(&forming->lock);
-    return at_ms;
+    return again_ms;
 }
 
 bool kafka_forming_take_back(struct kafka_forming *forming)

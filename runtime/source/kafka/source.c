@@ -480,14 +480,12 @@ static rd_kafka_resp_err_t response_came(rd_kafka_t *rk, int descriptor, const c
 static rd_kafka_resp_err_t handle_is_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
                                          void *opaque, char *errstr, size_t errstr_size)
 {
-    struct kafka_source *source = opaque;
-    struct kafka_forming *forming = &source->forming;
-    rd_kafka_resp_err_t err;
+    rd_kafka_resp_err_t err =
+        rd_kafka_interceptor_add_on_request_sent(rk, "klane", request_sent, opaque);
 
     (void)conf, (void)errstr, (void)errstr_size;
-    err = rd_kafka_interceptor_add_on_request_sent(rk, "klane", request_sent, forming);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        err = rd_kafka_interceptor_add_on_response_received(rk, "klane", response_came, forming);
+        err = rd_kafka_interceptor_add_on_response_received(rk, "klane", response_came, opaque);
     return err;
 }
 
@@ -520,7 +518,7 @@ static klane_err_t handle_new(struct kafka_source *source, rd_kafka_conf_t *conf
     if (!kafka_config_has_callback(conf, "error_cb"))
         rd_kafka_conf_set_error_cb(conf, error_cb);
     if (source->version < KAFKA_VERSION_REJOIN)
-        rd_kafka_conf_interceptor_add_on_new(conf, "klane", handle_is_new, source);
+        rd_kafka_conf_interceptor_add_on_new(conf, "klane", handle_is_new, &source->forming);
     source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, errstr_size);
     if (source->rk == NULL)
         return KLANE_ERR_SYSTEM;
