@@ -11,6 +11,10 @@
 /* Of Kafka's protocol. */
 #define API_OFFSET_COMMIT 8
 #define API_OFFSET_FETCH 9
+#define API_FIND_COORDINATOR 10
+
+#define BROKER 1
+#define LATE_MS 7000 /* longer than any request's limit */
 
 struct mocked {
     struct kafka_test test;
@@ -105,6 +109,23 @@ static void nothing_starts_before_committed_offsets_could_be_read(void **state)
         assert_true(kit->notes[i].offset >= 15);
 }
 
+/* A member has its coordinator. librdkafka's administrative calls look for it anew, and end the
+ * process when the answer comes after the call's limit. */
+static void a_member_needs_no_coordinator_but_its_own(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    kafka_test_start(&mocked->test, NULL);
+    /* This cluster lets a new group wait for three seconds. */
+    usleep(1000 * 1000);
+    rd_kafka_mock_broker_push_request_error_rtts(mocked->cluster, BROKER, API_FIND_COORDINATOR, 1,
+                                                 RD_KAFKA_RESP_ERR_NO_ERROR, LATE_MS);
+    kit_wait_ended(kit, 20);
+
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_SOURCE_ERROR), 0);
+}
+
 static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void **state)
 {
     struct mocked *mocked = *state;
@@ -130,6 +151,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(nothing_starts_before_committed_offsets_could_be_read,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_member_needs_no_coordinator_but_its_own, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(
             a_member_that_is_thrown_out_loses_its_partitions_and_comes_back, setup, teardown),
     };

@@ -128,6 +128,8 @@ static void begin_assign(struct kafka_source *source, struct kafka_rebalance *re
             partition->is_cut = false;
             partition->is_to_restart = false;
             kafka_partition_move(source, partition, KAFKA_FINDING);
+            /* What another member has committed meanwhile is not in it. */
+            source->committed.is_vain = true;
         }
     }
 }

@@ -147,6 +147,7 @@ struct kafka_forming {
 /* ---- the helper's requests --------------------------------------------------------------- */
 
 enum kafka_request_type {
+    KAFKA_COMMITTED, /* what the group has committed */
     KAFKA_LOOK_UP, /* offsets for what each entry's offset stands for: a time, or a logical one */
     KAFKA_RANGE,   /* the same for one partition, with its first and its next offset */
     KAFKA_WAKE     /* any request to the partition's leader */
@@ -156,6 +157,7 @@ struct kafka_request {
     struct helper_request base;
     enum kafka_request_type type;
     rd_kafka_topic_partition_list_t *partitions;
+    bool is_vain;                      /* COMMITTED: of an assignment before */
     struct kafka_partition *partition; /* RANGE: as control knows it */
     int64_t low;
     int64_t high;
@@ -194,7 +196,6 @@ struct kafka_source {
 
     /* Fixed from klane_kafka_create() on. */
     rd_kafka_t *rk;
-    char *group;         /* group.id */
     int version;         /* of librdkafka, as it is loaded */
     int64_t max_poll_ms; /* max.poll.interval.ms */
     uint32_t queue_records;
@@ -216,11 +217,10 @@ struct kafka_source {
     struct kafka_partitions stashing;
 
     STAILQ_HEAD(, kafka_rebalance) rebalances;
-    uintptr_t reading; /* number of the read of committed offsets; replies carry it */
-    bool is_reading;
     bool is_cooperative; /* known from the first assignment on */
     int64_t again_ms;    /* when what failed is tried again */
 
+    struct kafka_request committed;
     struct kafka_request look_up;
     struct kafka_request range;
     struct kafka_request wake;

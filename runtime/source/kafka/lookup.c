@@ -80,6 +80,9 @@ static void lookup_work(void *context, struct helper_request *base)
     struct kafka_request *request = (struct kafka_request *)(void *)base;
 
     switch (request->type) {
+    case KAFKA_COMMITTED:
+        request->err = rd_kafka_committed(source->rk, request->partitions, LOOK_UP_MS);
+        break;
     case KAFKA_LOOK_UP:
         request->err = look_up(source->rk, request->partitions);
         break;

@@ -20,9 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long the group's coordinator may take to answer. */
-#define READ_MS 5000
-
 static void again(struct kafka_source *source)
 {
     source->again_ms = clock_now_ms() + KAFKA_AGAIN_MS;
@@ -52,25 +49,12 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_source *sourc
 
 /* ---- what the group has committed -------------------------------------------------------- */
 
-static void read_committed(struct kafka_source *source,
-                           const rd_kafka_topic_partition_list_t *list)
+static void read_committed(struct kafka_source *source, rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_ListConsumerGroupOffsets_t *request =
-        rd_kafka_ListConsumerGroupOffsets_new(source->group, list);
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(source->rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    char why[KAFKA_TEXT_SIZE];
-
-    source->is_reading = true;
-    source->reading++;
-    /* A transaction under way may be about to commit offsets of this group. */
-    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(options, 1));
-    rd_kafka_AdminOptions_set_request_timeout(options, READ_MS, why, sizeof why);
-    /* The number comes back with the answer. */
-    rd_kafka_AdminOptions_set_opaque(options, (void *)source->reading);
-    rd_kafka_ListConsumerGroupOffsets(source->rk, &request, 1, options, source->replies.queue);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_ListConsumerGroupOffsets_destroy(request);
+    source->committed.partitions = list;
+    source->committed.is_out = true;
+    source->committed.is_vain = false;
+    helper_send(source->helper, &source->committed.base);
 }
 
 static void committed_is(struct kafka_source *source, struct kafka_partition *partition,
@@ -87,41 +71,28 @@ static void committed_is(struct kafka_source *source, struct kafka_partition *pa
         kafka_partition_move(source, partition, KAFKA_WAITING);
 }
 
-void kafka_position_committed_came(struct kafka_source *source, rd_kafka_event_t *event)
+void kafka_position_committed_came(struct kafka_source *source)
 {
-    const rd_kafka_ListConsumerGroupOffsets_result_t *result =
-        rd_kafka_event_ListConsumerGroupOffsets_result(event);
-    rd_kafka_resp_err_t err = rd_kafka_event_error(event);
-    const rd_kafka_topic_partition_list_t *list = NULL;
-    const rd_kafka_group_result_t **groups;
-    size_t count = 0;
+    struct kafka_request *request = &source->committed;
+    rd_kafka_topic_partition_list_t *list = request->partitions;
+    char text[KAFKA_TEXT_SIZE];
 
-    if (rd_kafka_event_opaque(event) != (void *)source->reading)
-        return;
-    source->is_reading = false;
-    groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &count);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR && count == 1) {
-        const rd_kafka_error_t *error = rd_kafka_group_result_error(groups[0]);
-
-        err = error == NULL ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
-        list = rd_kafka_group_result_partitions(groups[0]);
-    }
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR || list == NULL) {
-        char text[KAFKA_TEXT_SIZE];
-
+    request->is_out = false;
+    if (request->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         snprintf(text, sizeof text, "the group's committed offsets could not be read: %s",
-                 rd_kafka_err2str(err));
-        kafka_tell(source, err, NULL, text);
+                 rd_kafka_err2str(request->err));
+        kafka_tell(source, request->err, NULL, text);
         again(source);
-        return;
     }
-    for (int i = 0; i < list->cnt; i++) {
+    for (int i = 0; request->err == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
         struct kafka_partition *partition =
             kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
 
-        if (partition != NULL && partition->state == KAFKA_FINDING)
+        if (partition->state == KAFKA_FINDING && !request->is_vain)
             committed_is(source, partition, &list->elems[i]);
     }
+    rd_kafka_topic_partition_list_destroy(list);
+    request->partitions = NULL;
 }
 
 /* ---- what the rules say ------------------------------------------------------------------ */
@@ -185,24 +156,23 @@ void kafka_position_looked_up(struct kafka_source *source)
 
 bool kafka_position_find(struct kafka_source *source)
 {
+    void (*ask)(struct kafka_source * source, rd_kafka_topic_partition_list_t * list);
     rd_kafka_topic_partition_list_t *list;
 
-    if (source->is_reading || source->look_up.is_out)
+    if (source->committed.is_out || source->look_up.is_out)
         return false;
     list = list_of(source, KAFKA_BEGIN_UNREAD);
-    if (list != NULL) {
-        if (!is_to_wait(source))
-            read_committed(source, list);
-        rd_kafka_topic_partition_list_destroy(list);
-        return false;
+    ask = read_committed;
+    if (list == NULL) {
+        list = list_of(source, KAFKA_BEGIN_BY_RULES);
+        ask = look_up;
     }
-    list = list_of(source, KAFKA_BEGIN_BY_RULES);
     if (list == NULL)
         return true;
     if (is_to_wait(source))
         rd_kafka_topic_partition_list_destroy(list);
     else
-        look_up(source, list);
+        ask(source, list);
     return false;
 }
 

@@ -9,7 +9,7 @@
 bool kafka_position_find(struct kafka_source *source);
 
 /* What came back. */
-void kafka_position_committed_came(struct kafka_source *source, rd_kafka_event_t *event);
+void kafka_position_committed_came(struct kafka_source *source);
 void kafka_position_looked_up(struct kafka_source *source);
 void kafka_position_range_came(struct kafka_source *source);
 

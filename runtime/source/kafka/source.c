@@ -129,9 +129,6 @@ static void take_event(struct kafka_source *source, rd_kafka_event_t *event)
     case RD_KAFKA_EVENT_OFFSET_COMMIT:
         kafka_commit_came(source, event);
         break;
-    case RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT:
-        kafka_position_committed_came(source, event);
-        break;
     case RD_KAFKA_EVENT_REBALANCE:
         /* While closing. */
         kafka_group_rebalance(source, rd_kafka_event_error(event),
@@ -165,7 +162,9 @@ static void serve_helper(struct kafka_source *source)
         struct kafka_request *came = (struct kafka_request *)(void *)request;
 
         next = request->next;
-        if (came == &source->look_up)
+        if (came == &source->committed)
+            kafka_position_committed_came(source);
+        else if (came == &source->look_up)
             kafka_position_looked_up(source);
         else if (came == &source->range)
             kafka_position_range_came(source);
@@ -343,6 +342,8 @@ static void source_free(void *context)
     }
     kafka_partitions_free(source);
     kafka_commit_deinit(source);
+    if (source->committed.partitions != NULL)
+        rd_kafka_topic_partition_list_destroy(source->committed.partitions);
     if (source->look_up.partitions != NULL)
         rd_kafka_topic_partition_list_destroy(source->look_up.partitions);
     if (source->range.partitions != NULL)
@@ -351,7 +352,6 @@ static void source_free(void *context)
         rd_kafka_topic_partition_list_destroy(source->wake.partitions);
     free(source->headers);
     free(source->block);
-    free(source->group);
     kafka_forming_deinit(&source->forming);
     doorbell_deinit(&source->doorbell);
     free(source);
@@ -408,19 +408,6 @@ static klane_err_t options_take(struct klane_kafka_options *options,
     return KLANE_OK;
 }
 
-/* group.id, which was checked to be there. NULL: no memory. */
-static char *group_of(const rd_kafka_conf_t *conf)
-{
-    size_t size = 0;
-    char *group;
-
-    rd_kafka_conf_get(conf, "group.id", NULL, &size);
-    group = malloc(size);
-    if (group != NULL)
-        rd_kafka_conf_get(conf, "group.id", group, &size);
-    return group;
-}
-
 /* Everything that can fail but the handle itself. NULL: it failed. */
 static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
                                        const struct klane_kafka_options *options, int version)
@@ -437,15 +424,14 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
     source->again_ms = KAFKA_NEVER_MS;
     source->commit.due_ms = KAFKA_NEVER_MS;
     source->polled_ms = clock_now_ms();
+    source->committed.type = KAFKA_COMMITTED;
     source->look_up.type = KAFKA_LOOK_UP;
     source->range.type = KAFKA_RANGE;
     source->wake.type = KAFKA_WAKE;
     TAILQ_INIT(&source->owned);
     TAILQ_INIT(&source->stashing);
     STAILQ_INIT(&source->rebalances);
-    source->group = group_of(conf);
-    if (source->group == NULL || doorbell_init(&source->doorbell) != KLANE_OK) {
-        free(source->group);
+    if (doorbell_init(&source->doorbell) != KLANE_OK) {
         free(source);
         return NULL;
     }
