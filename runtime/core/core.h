@@ -101,6 +101,9 @@ void core_end(struct core *core, struct klane_assignment *assignment, int64_t en
 /* Give the partition up: drain, then commit. Nothing if it is doing so already. */
 void core_revoke(struct core *core, struct klane_assignment *assignment, int64_t now_ms);
 
+/* Nothing of it starts any more, and nothing of it waits with control. core_lost() is next. */
+void core_fence(struct core *core, struct klane_assignment *assignment);
+
 /* The partition is gone. The assignment is not to be used any more. */
 void core_lost(struct core *core, struct klane_assignment *assignment);
 

@@ -109,9 +109,10 @@ static void take_back_all(struct core *core, struct klane_assignment *assignment
     } while (dropped);
 }
 
-/* Nothing starts any more, and nothing of it waits with control. */
-static void fence(struct core *core, struct klane_assignment *assignment)
+void core_fence(struct core *core, struct klane_assignment *assignment)
 {
+    if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
+        return;
     assignment_move(assignment, ASSIGNMENT_DRAINING);
     if (assignment->behind)
         core->behind--;
@@ -148,7 +149,7 @@ void core_revoke(struct core *core, struct klane_assignment *assignment, int64_t
 {
     if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
         return;
-    fence(core, assignment);
+    core_fence(core, assignment);
     assignment->deadline_ms = now_ms + core->config.drain_ms;
     drain_check(core, assignment, now_ms);
     if (assignment_state(assignment) == ASSIGNMENT_SETTLING)
@@ -184,8 +185,7 @@ static void end(struct core *core, struct klane_assignment *assignment)
 
 void core_lost(struct core *core, struct klane_assignment *assignment)
 {
-    if (assignment_state(assignment) == ASSIGNMENT_ACTIVE)
-        fence(core, assignment);
+    core_fence(core, assignment);
     if (assignment_state(assignment) == ASSIGNMENT_DRAINING)
         core->draining--;
     else

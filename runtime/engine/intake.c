@@ -188,10 +188,12 @@ static void intake_revoke(struct klane_intake *intake, struct klane_assignment *
 static void intake_lost(struct klane_intake *intake, struct klane_assignment *assignment)
 {
     struct klane_runtime *runtime = runtime_of(intake);
+    int64_t base = assignment_base(assignment);
 
     fences_close(runtime->fences, assignment->epoch);
-    control_event(runtime, KLANE_EVENT_LOST, KLANE_OK, assignment, assignment_base(assignment), 0,
-                  NULL);
+    /* Whoever hears of the loss may hand the partition's keys to others. */
+    core_fence(&runtime->control.core, assignment);
+    control_event(runtime, KLANE_EVENT_LOST, KLANE_OK, assignment, base, 0, NULL);
     core_lost(&runtime->control.core, assignment);
     control_reclaim(runtime);
 }

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void a_revoked_partition_is_drained_and_committed(void **state)
 {
@@ -113,6 +114,40 @@ static void nothing_of_a_lost_partition_is_committed(void **state)
     assert_int_equal(klane_memory_assign(kit.source, "t", 0), KLANE_OK);
     kit_wait_ended(&kit, 20);
     assert_int_equal(kit.notes[10].offset, 0);
+    kit_end(&kit);
+}
+
+static void (*write_down)(const struct klane_event *event, void *context);
+
+/* While the program hears of the loss, the handler comes back and its lane's next could start. */
+static void let_it_end(const struct klane_event *event, void *context)
+{
+    if (event->type == KLANE_EVENT_LOST) {
+        kit_open(context);
+        usleep(50 * 1000);
+    }
+    write_down(event, context);
+}
+
+static void nothing_starts_once_the_loss_is_told(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_init(&kit, 1);
+    write_down = kit.options.event;
+    kit.options.event = let_it_end;
+    kit.gate = "stuck";
+    kit_start(&kit);
+    kit_append(&kit, 0, "stuck");
+    kit_append(&kit, 0, "stuck");
+    kit_wait_taken_in(&kit, 2);
+    kit_wait_started(&kit, 1);
+
+    assert_int_equal(klane_memory_revoke(kit.source, "t", 0, true), KLANE_OK);
+    kit_wait_event(&kit, KLANE_EVENT_LOST, 1);
+
+    assert_int_equal(kit.note_count, 1);
     kit_end(&kit);
 }
 
@@ -295,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_drain_ends_at_its_deadline_and_what_runs_counts_as_unfinished),
         cmocka_unit_test(a_key_waits_for_the_handler_of_the_partitions_last_stay),
         cmocka_unit_test(nothing_of_a_lost_partition_is_committed),
+        cmocka_unit_test(nothing_starts_once_the_loss_is_told),
         cmocka_unit_test(a_completion_for_a_lost_partition_is_fenced),
         cmocka_unit_test(a_handler_can_see_that_its_work_is_in_vain),
         cmocka_unit_test(a_failed_commit_is_sent_again),
