@@ -138,6 +138,8 @@ static void a_topic_that_is_made_anew_is_read_anew(void **state)
     for (int i = 0; i < 1000 && kit_stats(kit).partitions > 0; i++)
         usleep(10000);
     assert_int_equal(kit_stats(kit).partitions, 0);
+    /* The cluster deletes what groups have committed for it a moment after the topic. */
+    kafka_test_wait_committed(test, 0, -1);
     kafka_test_topic(test, 2, NULL);
     kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 300, 3);
     kafka_kit_fill(kafka_kit_producer(), test->topic, 1, 50, 3);
