@@ -10,14 +10,14 @@ bool core_init(struct core *core, const struct core_config *config)
 {
     *core = (struct core){.config = *config};
     slab_init(&core->slab, config->limit_bytes);
-    lane_heap_init(&core->timers, LANE_HEAP_TIMERS);
+    heap_init(&core->timers);
     admission_init(&core->admission, config->records_max, config->lane_records_max);
     commit_init(&core->commit, config->commit_interval_ms, config->commit_records);
     /* Each record in memory may wait for a retry: no timer can fail for want of memory later. */
-    if (!lane_heap_reserve(&core->timers, config->records_max))
+    if (!heap_reserve(&core->timers, config->records_max))
         return false;
     if (!lane_table_init(&core->lanes, config->records_max, config->seed)) {
-        lane_heap_deinit(&core->timers);
+        heap_deinit(&core->timers);
         return false;
     }
     return true;
@@ -34,7 +34,7 @@ void core_deinit(struct core *core)
         free(partition);
     }
     lane_table_deinit(&core->lanes);
-    lane_heap_deinit(&core->timers);
+    heap_deinit(&core->timers);
     slab_deinit(&core->slab);
 }
 
@@ -270,11 +270,11 @@ void core_committed(struct core *core, bool acknowledged, int64_t now_ms)
 void core_tick(struct core *core, int64_t now_ms)
 {
     while (core->timers.count > 0 && core->timers.entries[0].value <= now_ms) {
-        struct lane *lane = core->timers.entries[0].lane;
+        struct lane *lane = lane_of_timer(core->timers.entries[0].node);
         struct klane_slot *slot = lane->held;
 
         KLANE_ASSERT(slot->control.state == SLOT_WAITING);
-        lane_heap_remove(&core->timers, lane);
+        heap_remove(&core->timers, &lane->timer);
         lane->held = NULL;
         slot->record.attempt++;
         hold_slot(core, slot);
@@ -335,7 +335,7 @@ void core_verify(const struct core *core)
     KLANE_ASSERT(draining == core->draining);
     KLANE_ASSERT(settling == core->settling);
     lane_table_verify(&core->lanes);
-    lane_heap_verify(&core->timers);
+    heap_verify(&core->timers);
     slab_verify(&core->slab);
 }
 #endif

@@ -16,7 +16,7 @@
 #include "core/assignment.h"
 #include "core/commit.h"
 #include "core/lane.h"
-#include "core/lane_heap.h"
+#include "core/heap.h"
 #include "core/ready.h"
 #include "core/slot.h"
 
@@ -48,7 +48,7 @@ struct core {
     struct slab slab;
     struct lane_table lanes;
     struct ready_round ready;
-    struct lane_heap timers; /* lanes that wait for a retry, by due time */
+    struct heap timers; /* lanes that wait for a retry, by due time */
     struct admission admission;
     struct commit commit;
     struct core_counts counts;
@@ -58,7 +58,7 @@ struct core {
     uint32_t behind;                        /* of them ACTIVE and behind */
     uint32_t draining;                      /* of them DRAINING */
     uint32_t settling;                      /* of them SETTLING */
-    uint32_t held;     /* partitions that hold */
+    uint32_t held;                          /* partitions that hold */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;
 };

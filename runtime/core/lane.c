@@ -172,7 +172,8 @@ struct lane *lane_create(struct lane_table *table, struct slab *slab,
     *lane = (struct lane){
         .hash = hash,
         .partition = name->partition,
-        .heap_place = {LANE_HEAP_NOWHERE, LANE_HEAP_NOWHERE},
+        .head = {HEAP_NOWHERE},
+        .timer = {HEAP_NOWHERE},
         .kind = (uint8_t)name->kind,
         .size_class = size_class,
     };

@@ -15,7 +15,7 @@
 #ifndef KLANE_CORE_LANE_H
 #define KLANE_CORE_LANE_H
 
-#include "core/lane_heap.h"
+#include "core/heap.h"
 #include "core/slot.h"
 
 struct partition;
@@ -46,12 +46,23 @@ struct lane {
         *held; /* the slot that control holds: SLOT_READY or SLOT_WAITING; or NULL */
     struct lane *ready_next; /* in the partition's list of ready lanes */
     struct lane *ready_previous;
-    uint32_t count; /* slots in the list */
-    uint32_t heap_place[LANE_HEAP_KINDS];
-    uint8_t kind;       /* enum lane_kind */
-    bool over_quota;    /* it has made its partition hold */
-    uint8_t size_class; /* of the slab */
+    uint32_t count;         /* slots in the list */
+    struct heap_node head;  /* in the offsets of its first slot outside the ring */
+    struct heap_node timer; /* while held is SLOT_WAITING */
+    uint8_t kind;           /* enum lane_kind */
+    bool over_quota;        /* it has made its partition hold */
+    uint8_t size_class;     /* of the slab */
 };
+
+static inline struct lane *lane_of_timer(struct heap_node *timer)
+{
+    return (struct lane *)(void *)((char *)timer - offsetof(struct lane, timer));
+}
+
+static inline struct lane *lane_of_head(struct heap_node *head)
+{
+    return (struct lane *)(void *)((char *)head - offsetof(struct lane, head));
+}
 
 struct lane_table {
     struct lane ***segments; /* of LANE_SEGMENT buckets each */

@@ -17,14 +17,14 @@ static struct klane_slot **place_of(const struct offsets *offsets, uint32_t sequ
 void offsets_init(struct offsets *offsets, int64_t begin)
 {
     *offsets = (struct offsets){.frontier = begin, .limit = INT64_MAX};
-    lane_heap_init(&offsets->heads, LANE_HEAP_HEADS);
+    heap_init(&offsets->heads);
 }
 
 void offsets_deinit(struct offsets *offsets)
 {
     free(offsets->ring);
     offsets->ring = NULL;
-    lane_heap_deinit(&offsets->heads);
+    heap_deinit(&offsets->heads);
 }
 
 static bool ring_grow(struct offsets *offsets)
@@ -45,7 +45,7 @@ static bool ring_grow(struct offsets *offsets)
 bool offsets_reserve(struct offsets *offsets, uint32_t unfinished)
 {
     /* Any unfinished record may turn out to be the head of a lane of its own in the heap. */
-    if (!lane_heap_reserve(&offsets->heads, unfinished + 1))
+    if (!heap_reserve(&offsets->heads, unfinished + 1))
         return false;
     if (offsets->end - offsets->first < offsets->capacity)
         return true;
@@ -69,9 +69,9 @@ static void move_to_heads(struct offsets *offsets)
 
     KLANE_MARK("unfinished slot leaves the ring");
     /* Older slots of the lane have left the ring before: if there are any, the lane is in. */
-    if (!lane_heap_has(&offsets->heads, lane)) {
+    if (!heap_has(&lane->head)) {
         KLANE_ASSERT(lane_head(lane, slot->record.assignment) == slot);
-        lane_heap_set(&offsets->heads, lane, slot->record.offset);
+        heap_set(&offsets->heads, &lane->head, slot->record.offset);
     }
     offsets->first++;
     skip_settled(offsets);
@@ -116,9 +116,9 @@ void offsets_settle(struct offsets *offsets, const struct klane_slot *slot)
     }
     head = lane_head(lane, slot->record.assignment);
     if (head != NULL && !in_ring(offsets, head))
-        lane_heap_set(&offsets->heads, lane, head->record.offset);
-    else if (lane_heap_has(&offsets->heads, lane))
-        lane_heap_remove(&offsets->heads, lane);
+        heap_set(&offsets->heads, &lane->head, head->record.offset);
+    else if (heap_has(&lane->head))
+        heap_remove(&offsets->heads, &lane->head);
 }
 
 struct klane_slot *offsets_in_ring(const struct offsets *offsets, uint32_t *sequence)
@@ -169,6 +169,6 @@ void offsets_verify(const struct offsets *offsets)
         previous = slot->record.offset;
     }
     KLANE_ASSERT(previous < offsets->frontier);
-    lane_heap_verify(&offsets->heads);
+    heap_verify(&offsets->heads);
 }
 #endif

@@ -15,7 +15,7 @@
 #ifndef KLANE_CORE_OFFSETS_H
 #define KLANE_CORE_OFFSETS_H
 
-#include "core/lane_heap.h"
+#include "core/heap.h"
 #include "core/slot.h"
 
 struct offsets {
@@ -23,7 +23,7 @@ struct offsets {
     uint32_t capacity; /* power of two, up to OFFSETS_RING_MAX */
     uint32_t first;    /* sequence of the oldest place in use */
     uint32_t end;      /* sequence of the next place */
-    struct lane_heap heads;
+    struct heap heads;
     int64_t frontier; /* everything below was taken in, or is a hole */
     int64_t limit;
 };

@@ -47,7 +47,7 @@ static void wait_for_retry(struct core *core, struct klane_slot *slot, int64_t d
     slot->back.notice = NULL;
     slot->control.state = SLOT_WAITING;
     lane->held = slot;
-    lane_heap_set(&core->timers, lane, due_ms);
+    heap_set(&core->timers, &lane->timer, due_ms);
     core->counts.retried++;
 }
 

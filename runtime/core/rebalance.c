@@ -76,7 +76,7 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
     if (lane->held != NULL && lane->held->control.state == SLOT_READY)
         ready_remove(&core->ready, lane);
     else if (lane->held != NULL)
-        lane_heap_remove(&core->timers, lane);
+        heap_remove(&core->timers, &lane->timer);
     slot = lane_take_back(lane);
     if (slot == NULL)
         return false;
@@ -104,7 +104,7 @@ static void take_back_all(struct core *core, struct klane_assignment *assignment
     do {
         dropped = false;
         for (uint32_t i = 0; i < offsets->heads.count; i++)
-            if (lane_drop_back(core, offsets->heads.entries[i].lane))
+            if (lane_drop_back(core, lane_of_head(offsets->heads.entries[i].node)))
                 dropped = true;
     } while (dropped);
 }

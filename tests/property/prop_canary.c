@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The canary of the properties: with a model that is off by one, a property must fail, and
  * print the seed and the command that repeats it. Succeeds only if it does. */
-#include "property/lane_heap_property.h"
+#include "property/heap_property.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,17 +9,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void lane_heap_agrees_with_a_model_that_is_off_by_one(void **state)
+static void heap_agrees_with_a_model_that_is_off_by_one(void **state)
 {
     (void)state;
 
-    lane_heap_agrees_with_an_array(1);
+    heap_agrees_with_an_array(1);
 }
 
 static int run_the_wrong_property(void)
 {
     const struct CMUnitTest wrong_properties[] = {
-        cmocka_unit_test(lane_heap_agrees_with_a_model_that_is_off_by_one),
+        cmocka_unit_test(heap_agrees_with_a_model_that_is_off_by_one),
     };
 
     return check_run(wrong_properties);

@@ -101,10 +101,11 @@ static void verify_stay(struct world *world, const struct stay *stay)
 static void verify_heads(struct world *world, const struct core *core)
 {
     for (const struct klane_assignment *each = core->assignments; each; each = each->next) {
-        const struct lane_heap *heads = &each->offsets.heads;
+        const struct heap *heads = &each->offsets.heads;
 
         for (uint32_t i = 0; i < heads->count; i++)
-            if (lane_head(heads->entries[i].lane, each)->record.offset != heads->entries[i].value)
+            if (lane_head(lane_of_head(heads->entries[i].node), each)->record.offset !=
+                heads->entries[i].value)
                 world_fail(world, "a lane behind the ring has another head");
     }
 }
@@ -166,8 +167,7 @@ static bool proceed(struct world *world)
 
 /* ---- steps ------------------------------------------------------------------------------- */
 
-static bool step_of(struct world *world, struct process *process, uint32_t draw,
-                    uint32_t worker)
+static bool step_of(struct world *world, struct process *process, uint32_t draw, uint32_t worker)
 {
     /* The common actions more often than the rare ones. */
     static const uint8_t actions[28] = {0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2,
@@ -178,8 +178,7 @@ static bool step_of(struct world *world, struct process *process, uint32_t draw,
     if (draw < 28)
         return control_step(world, process, actions[draw]);
     if (draw < 56)
-        return worker_step(world, process,
-                           &process->workers[worker * world->plan.workers >> 16]);
+        return worker_step(world, process, &process->workers[worker * world->plan.workers >> 16]);
     if (draw < 59)
         return completion_step(world, process);
     if (draw < 62)

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/lane_heap.h"
+#include "core/heap.h"
 
 #include "base/assert.h"
-#include "core/lane.h"
 
 #include <stdlib.h>
 
 #define CAPACITY_MIN 16
 
-static void place(struct lane_heap *heap, uint32_t index, struct lane_heap_entry entry)
+static void place(struct heap *heap, uint32_t index, struct heap_entry entry)
 {
     heap->entries[index] = entry;
-    entry.lane->heap_place[heap->kind] = index;
+    entry.node->place = index;
 }
 
-static void sift_up(struct lane_heap *heap, uint32_t index)
+static void sift_up(struct heap *heap, uint32_t index)
 {
-    struct lane_heap_entry entry = heap->entries[index];
+    struct heap_entry entry = heap->entries[index];
 
     while (index > 0 && heap->entries[(index - 1) / 2].value > entry.value) {
         place(heap, index, heap->entries[(index - 1) / 2]);
@@ -25,9 +24,9 @@ static void sift_up(struct lane_heap *heap, uint32_t index)
     place(heap, index, entry);
 }
 
-static void sift_down(struct lane_heap *heap, uint32_t index)
+static void sift_down(struct heap *heap, uint32_t index)
 {
-    struct lane_heap_entry entry = heap->entries[index];
+    struct heap_entry entry = heap->entries[index];
 
     for (;;) {
         uint32_t child = 2 * index + 1;
@@ -43,22 +42,22 @@ static void sift_down(struct lane_heap *heap, uint32_t index)
     place(heap, index, entry);
 }
 
-void lane_heap_init(struct lane_heap *heap, enum lane_heap_kind kind)
+void heap_init(struct heap *heap)
 {
-    *heap = (struct lane_heap){.kind = kind};
+    *heap = (struct heap){.entries = NULL};
 }
 
-void lane_heap_deinit(struct lane_heap *heap)
+void heap_deinit(struct heap *heap)
 {
     for (uint32_t i = 0; i < heap->count; i++)
-        heap->entries[i].lane->heap_place[heap->kind] = LANE_HEAP_NOWHERE;
+        heap->entries[i].node->place = HEAP_NOWHERE;
     free(heap->entries);
-    lane_heap_init(heap, heap->kind);
+    heap_init(heap);
 }
 
-bool lane_heap_reserve(struct lane_heap *heap, uint32_t count)
+bool heap_reserve(struct heap *heap, uint32_t count)
 {
-    struct lane_heap_entry *entries;
+    struct heap_entry *entries;
     uint32_t capacity = heap->capacity < CAPACITY_MIN ? CAPACITY_MIN : heap->capacity;
 
     if (count <= heap->capacity)
@@ -73,48 +72,43 @@ bool lane_heap_reserve(struct lane_heap *heap, uint32_t count)
     return true;
 }
 
-bool lane_heap_has(const struct lane_heap *heap, const struct lane *lane)
+void heap_set(struct heap *heap, struct heap_node *node, int64_t value)
 {
-    return lane->heap_place[heap->kind] != LANE_HEAP_NOWHERE;
-}
+    uint32_t index = node->place;
 
-void lane_heap_set(struct lane_heap *heap, struct lane *lane, int64_t value)
-{
-    uint32_t index = lane->heap_place[heap->kind];
-
-    if (index == LANE_HEAP_NOWHERE) {
+    if (index == HEAP_NOWHERE) {
         KLANE_ASSERT(heap->count < heap->capacity);
         index = heap->count++;
     } else {
-        KLANE_ASSERT(heap->entries[index].lane == lane);
+        KLANE_ASSERT(heap->entries[index].node == node);
     }
-    place(heap, index, (struct lane_heap_entry){.value = value, .lane = lane});
+    place(heap, index, (struct heap_entry){.value = value, .node = node});
     sift_up(heap, index);
-    sift_down(heap, lane->heap_place[heap->kind]);
+    sift_down(heap, node->place);
 }
 
-void lane_heap_remove(struct lane_heap *heap, struct lane *lane)
+void heap_remove(struct heap *heap, struct heap_node *node)
 {
-    uint32_t index = lane->heap_place[heap->kind];
-    struct lane_heap_entry last;
+    uint32_t index = node->place;
+    struct heap_entry last;
 
     KLANE_ASSERT(index < heap->count);
-    KLANE_ASSERT(heap->entries[index].lane == lane);
+    KLANE_ASSERT(heap->entries[index].node == node);
     last = heap->entries[--heap->count];
-    lane->heap_place[heap->kind] = LANE_HEAP_NOWHERE;
-    if (last.lane == lane)
+    node->place = HEAP_NOWHERE;
+    if (last.node == node)
         return;
     place(heap, index, last);
     sift_up(heap, index);
-    sift_down(heap, last.lane->heap_place[heap->kind]);
+    sift_down(heap, last.node->place);
 }
 
 #ifdef KLANE_TESTING
-void lane_heap_verify(const struct lane_heap *heap)
+void heap_verify(const struct heap *heap)
 {
     KLANE_ASSERT(heap->count <= heap->capacity);
     for (uint32_t i = 0; i < heap->count; i++) {
-        KLANE_ASSERT(heap->entries[i].lane->heap_place[heap->kind] == i);
+        KLANE_ASSERT(heap->entries[i].node->place == i);
         KLANE_ASSERT(i == 0 || heap->entries[(i - 1) / 2].value <= heap->entries[i].value);
     }
 }
