@@ -241,8 +241,8 @@ struct klane_options {
     uint32_t commit_interval_ms; /**< Default 1,000. */
     uint32_t commit_records; /**< Commit at the latest after so many finished records.
                                   Default 100,000. */
-    uint32_t drain_ms; /**< How long a partition that is taken away waits for its handlers.
-                            Default 2,000. */
+    uint32_t drain_ms; /**< How long a partition that is taken away waits for its handlers. Its
+                            last commit may take three times as long. Default 2,000. */
     uint32_t stop_ms;  /**< How long klane_stop() may take in all. Default 10,000. */
     uint32_t stack_bytes; /**< Of a worker. Default: 0, the system's. */
     bool stop_when_caught_up; /**< Stop at the end of every partition. Default false. */

@@ -8,7 +8,7 @@
 
 bool core_init(struct core *core, const struct core_config *config)
 {
-    *core = (struct core){.config = *config};
+    *core = (struct core){.config = *config, .settle_by_ms = INT64_MAX};
     slab_init(&core->slab, config->limit_bytes);
     heap_init(&core->timers);
     admission_init(&core->admission, config->records_max, config->lane_records_max);

@@ -44,7 +44,8 @@ struct core_counts {
 };
 
 struct core {
-    struct core_config config; /* fixed */
+    struct core_config config; /* fixed, but for drain_ms in a hurry */
+    int64_t settle_by_ms;      /* in a hurry, instead of settle_ms; INT64_MAX: there is none */
     struct slab slab;
     struct lane_table lanes;
     struct ready_round ready;
@@ -120,8 +121,9 @@ void core_uncommitted(struct core *core, struct klane_assignment *assignment);
 /* The answer to the commit that is out. */
 void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
 
-/* The limits of drains in the configuration were lowered: for those under way too. */
-void core_hurry(struct core *core, int64_t now_ms);
+/* The end is near: drains may take drain_ms from now on, those under way too, and last commits
+ * until settle_by_ms, however long before that a drain is complete. */
+void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int64_t now_ms);
 
 /* Memory is nearly full and nothing in it can run: the partition that has most of it holds, until
  * it has half of that, if there is another that still takes in. */

@@ -121,6 +121,12 @@ void core_fence(struct core *core, struct klane_assignment *assignment)
     take_back_all(core, assignment);
 }
 
+static int64_t settle_deadline(const struct core *core, int64_t now_ms)
+{
+    return core->settle_by_ms != INT64_MAX ? core->settle_by_ms
+                                           : now_ms + core->config.settle_ms;
+}
+
 static void drain_check(struct core *core, struct klane_assignment *assignment, int64_t now_ms)
 {
     if (assignment->slots > assignment->overdue && now_ms < assignment->deadline_ms)
@@ -130,7 +136,7 @@ static void drain_check(struct core *core, struct klane_assignment *assignment, 
     assignment_move(assignment, ASSIGNMENT_SETTLING);
     core->draining--;
     core->settling++;
-    assignment->deadline_ms = now_ms + core->config.settle_ms;
+    assignment->deadline_ms = settle_deadline(core, now_ms);
     commit_mark(&core->commit, assignment);
 }
 
@@ -156,15 +162,17 @@ void core_revoke(struct core *core, struct klane_assignment *assignment, int64_t
         settle_check(core, assignment, now_ms);
 }
 
-void core_hurry(struct core *core, int64_t now_ms)
+void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int64_t now_ms)
 {
     struct klane_assignment *each;
 
+    core->config.drain_ms = drain_ms;
+    core->settle_by_ms = settle_by_ms;
     for (each = core->assignments; each != NULL; each = each->next) {
-        int64_t deadline_ms = now_ms + core->config.drain_ms;
+        int64_t deadline_ms = now_ms + drain_ms;
 
         if (assignment_state(each) == ASSIGNMENT_SETTLING)
-            deadline_ms = now_ms + core->config.settle_ms;
+            deadline_ms = settle_by_ms;
         /* INT64_MAX: it was told already that it is to be given up. */
         if (!assignment_may_start(each) && each->deadline_ms > deadline_ms &&
             each->deadline_ms != INT64_MAX)

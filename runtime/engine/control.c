@@ -223,7 +223,7 @@ void control_stop(struct klane_runtime *runtime, klane_err_t err, const char *me
     struct control *control = &runtime->control;
     struct core *core = &control->core;
     struct klane_assignment *each, *next;
-    uint32_t settle_ms = runtime->options.stop_ms / 4;
+    uint32_t stop_ms = runtime->options.stop_ms;
 
     if (err != KLANE_OK) {
         observe_log(&runtime->observe, KLANE_LOG_ERROR, "stopping: %s", message);
@@ -233,11 +233,10 @@ void control_stop(struct klane_runtime *runtime, klane_err_t err, const char *me
     if (control->stopping)
         return;
     control->stopping = true;
-    control->stop_deadline_ms = control->now_ms + runtime->options.stop_ms;
-    /* Handlers get most of the time, the last commit and the closing the rest. */
-    core->config.settle_ms = settle_ms / 2;
-    core->config.drain_ms = runtime->options.stop_ms - settle_ms;
-    core_hurry(core, control->now_ms);
+    control->stop_deadline_ms = control->now_ms + stop_ms;
+    /* Handlers get most of the time, the last commits what is left but for the closing. */
+    core_hurry(core, stop_ms - stop_ms / 4, control->stop_deadline_ms - stop_ms / 8,
+               control->now_ms);
     for (each = core->assignments; each != NULL; each = next) {
         next = each->next;
         if (assignment_state(each) != ASSIGNMENT_ACTIVE)

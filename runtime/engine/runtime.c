@@ -35,6 +35,10 @@ static uint32_t quiet_max(const struct klane_options *options)
  * work. */
 #define SPIN_ROUNDS 400U
 
+/* Who decides which partitions a process has is also the one that answers commits: while it does
+ * not, nobody waits for this process. */
+#define SETTLE_PER_DRAIN 3U
+
 const char *klane_version(void)
 {
 #define TEXT_OF(number) #number
@@ -64,7 +68,7 @@ static bool core_set_up(struct klane_runtime *runtime)
         .commit_interval_ms = options->commit_interval_ms,
         .commit_records = options->commit_records,
         .drain_ms = options->drain_ms,
-        .settle_ms = options->drain_ms,
+        .settle_ms = SETTLE_PER_DRAIN * options->drain_ms,
     };
 
     /* Without the system's randomness the addresses of this process have to do. */
@@ -271,8 +275,7 @@ static klane_err_t source_start(struct klane_runtime *runtime, char *errstr, siz
 {
     struct routes *routes = &runtime->routes;
 
-    /* The last commit may take as long as the drain. */
-    runtime->control.intake.give_up_ms = 2 * runtime->options.drain_ms;
+    runtime->control.intake.give_up_ms = (1 + SETTLE_PER_DRAIN) * runtime->options.drain_ms;
     runtime->source_topics = calloc(routes->topic_count, sizeof(*runtime->source_topics));
     if (runtime->source_topics == NULL)
         return KLANE_ERR_NOMEM;

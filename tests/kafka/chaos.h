@@ -58,7 +58,7 @@
 #define CHAOS_POLL_MS 6000 /* max.poll.interval.ms */
 #define CHAOS_SLOW_MS 8000 /* longer than that */
 #define CHAOS_DRAIN_MS 1000
-#define CHAOS_STOP_MS 24000 /* an eighth of it is for the last commits */
+#define CHAOS_STOP_MS 24000 /* handlers have three quarters of it */
 #define CHAOS_WORKERS 4
 
 #define CHAOS_EXIT_FATAL 3 /* what its process ends with, beside 0 */

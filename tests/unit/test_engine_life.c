@@ -258,6 +258,28 @@ static void stop_keeps_its_deadline_when_no_commit_is_answered(void **state)
     kit_end(&kit);
 }
 
+static void last_commits_have_the_time_that_handlers_leave_of_a_stop(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_init(&kit, 1);
+    kit.options.stop_ms = 4000;
+    kit.options.commit_interval_ms = 3600000;
+    kit_start(&kit);
+    kit_wait_event(&kit, KLANE_EVENT_COMMITTED, 1);
+    /* Sent again five times a second: for longer than an eighth of the time. */
+    klane_memory_fail_commits(kit.source, 5, KLANE_ERR_IO);
+    kit_append(&kit, 0, "a");
+    kit_wait_ended(&kit, 1);
+
+    klane_stop(kit.runtime);
+
+    assert_int_equal(klane_wait(kit.runtime, 20000), KLANE_OK);
+    assert_int_equal(kit_committed(&kit, 0), 1);
+    kit_end(&kit);
+}
+
 static enum klane_outcome calls_from_inside(struct kit *kit, const struct klane_record *record)
 {
     (void)record;
@@ -442,6 +464,7 @@ int main(void)
         cmocka_unit_test(a_runtime_stops_by_itself_when_caught_up),
         cmocka_unit_test(stop_keeps_its_deadline_when_a_handler_does_not_return),
         cmocka_unit_test(stop_keeps_its_deadline_when_no_commit_is_answered),
+        cmocka_unit_test(last_commits_have_the_time_that_handlers_leave_of_a_stop),
         cmocka_unit_test(a_handler_may_stop_its_runtime_but_not_wait_for_it),
         cmocka_unit_test(a_worker_that_cannot_start_is_fatal),
         cmocka_unit_test(worker_start_and_stop_run_once_on_each_worker),

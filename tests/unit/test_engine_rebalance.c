@@ -235,6 +235,28 @@ static void a_failed_commit_is_sent_again(void **state)
     kit_end(&kit);
 }
 
+static void the_last_commit_of_a_partition_may_take_longer_than_its_handlers(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_init(&kit, 1);
+    kit.options.drain_ms = 1000;
+    kit.options.commit_interval_ms = 3600000;
+    kit_start(&kit);
+    kit_wait_event(&kit, KLANE_EVENT_COMMITTED, 1);
+    /* Sent again five times a second. */
+    klane_memory_fail_commits(kit.source, 7, KLANE_ERR_IO);
+    kit_append(&kit, 0, "a");
+    kit_wait_ended(&kit, 1);
+
+    assert_int_equal(klane_memory_revoke(kit.source, "t", 0, false), KLANE_OK);
+    kit_wait_event(&kit, KLANE_EVENT_REVOKED, 1);
+
+    assert_int_equal(kit_committed(&kit, 0), 1);
+    kit_end(&kit);
+}
+
 static void commits_come_by_count_before_their_time(void **state)
 {
     struct kit kit;
@@ -334,6 +356,7 @@ int main(void)
         cmocka_unit_test(a_completion_for_a_lost_partition_is_fenced),
         cmocka_unit_test(a_handler_can_see_that_its_work_is_in_vain),
         cmocka_unit_test(a_failed_commit_is_sent_again),
+        cmocka_unit_test(the_last_commit_of_a_partition_may_take_longer_than_its_handlers),
         cmocka_unit_test(commits_come_by_count_before_their_time),
         cmocka_unit_test(a_group_that_begins_at_the_latest_record_begins_there_again),
         cmocka_unit_test(many_rebalances_lose_and_reorder_nothing),

@@ -310,7 +310,7 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
     if (intake->give_up_ms >= source->max_poll_ms) {
         if (errstr != NULL && errstr_size > 0)
             snprintf(errstr, errstr_size,
-                     "twice drain_ms is %" PRIu32
+                     "four times drain_ms is %" PRIu32
                      ", must be below max.poll.interval.ms, %" PRId64,
                      intake->give_up_ms, source->max_poll_ms);
         return KLANE_ERR_INVALID;
