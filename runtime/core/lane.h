@@ -2,8 +2,7 @@
 /* A lane: the unfinished records of one key in one partition, in order; and the table of lanes.
  *
  * Upholds: two keys never share a lane (the whole key is compared); a lane exists only while it
- * has an unfinished slot, so nothing is left of an idle key; the table grows and shrinks one
- * bucket at a time, so no record waits for a rehash. Control's alone.
+ * has an unfinished slot, so nothing is left of an idle key. Control's alone.
  *
  * A lane belongs to the partition, not to the assignment: when a partition comes back while a
  * handler of its last stay still runs, the new records of that key queue behind it.
@@ -17,6 +16,7 @@
 
 #include "core/heap.h"
 #include "core/slot.h"
+#include "core/table.h"
 
 struct partition;
 struct slab;
@@ -37,8 +37,7 @@ struct lane_name {
 };
 
 struct lane {
-    struct lane *table_next; /* in its bucket */
-    uint64_t hash;
+    struct table_node node; /* not of LANE_OF_RECORD */
     struct partition *partition;
     struct klane_slot *first;
     struct klane_slot *last;
@@ -64,13 +63,14 @@ static inline struct lane *lane_of_head(struct heap_node *head)
     return (struct lane *)(void *)((char *)head - offsetof(struct lane, head));
 }
 
+static inline struct lane *lane_of_node(struct table_node *node)
+{
+    return (struct lane *)(void *)((char *)node - offsetof(struct lane, node));
+}
+
 struct lane_table {
-    struct lane ***segments; /* of LANE_SEGMENT buckets each */
+    struct table table;
     uint64_t seed;
-    uint32_t segments_max;
-    uint32_t buckets; /* in use: mask + 1 + those split in this round */
-    uint32_t mask;    /* of this round: the buckets that it began with, less one */
-    uint32_t lanes;
     uint32_t alone; /* lanes of single records, which are not in it */
 };
 

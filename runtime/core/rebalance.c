@@ -123,8 +123,7 @@ void core_fence(struct core *core, struct klane_assignment *assignment)
 
 static int64_t settle_deadline(const struct core *core, int64_t now_ms)
 {
-    return core->settle_by_ms != INT64_MAX ? core->settle_by_ms
-                                           : now_ms + core->config.settle_ms;
+    return core->settle_by_ms != INT64_MAX ? core->settle_by_ms : now_ms + core->config.settle_ms;
 }
 
 static void drain_check(struct core *core, struct klane_assignment *assignment, int64_t now_ms)

@@ -54,7 +54,7 @@ void stats_publish(struct klane_runtime *runtime)
         .holds = core->counts.holds,
         .spares_started = control->spares_started,
         .in_memory = core->admission.records,
-        .lanes = core->lanes.lanes + core->lanes.alone,
+        .lanes = core->lanes.table.count + core->lanes.alone,
         .partitions = core->assigned,
         .workers = control->workers_alive,
         .workers_slow = control->workers_slow,

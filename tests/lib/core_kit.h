@@ -42,7 +42,7 @@ static inline void core_kit_init(struct core_kit *kit, struct core_config config
 static inline void core_kit_deinit(struct core_kit *kit)
 {
     assert_true(core_is_empty(&kit->core));
-    assert_int_equal(kit->core.lanes.lanes, 0);
+    assert_int_equal(kit->core.lanes.table.count, 0);
     assert_int_equal(kit->core.timers.count, 0);
     core_deinit(&kit->core);
 }

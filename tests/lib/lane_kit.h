@@ -26,7 +26,7 @@ static inline void lane_kit_init(struct lane_kit *kit, uint32_t lanes_max, uint6
 
 static inline void lane_kit_deinit(struct lane_kit *kit)
 {
-    assert_int_equal(kit->table.lanes, 0);
+    assert_int_equal(kit->table.table.count, 0);
     assignment_deinit(&kit->assignment);
     lane_table_deinit(&kit->table);
     slab_deinit(&kit->slab);

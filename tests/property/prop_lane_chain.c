@@ -199,7 +199,7 @@ static void agree(const struct model *model)
 {
     const struct klane_slot *slot = model->lane == NULL ? NULL : model->lane->first;
 
-    assert_int_equal(model->kit.table.lanes, model->lane != NULL);
+    assert_int_equal(model->kit.table.table.count, model->lane != NULL);
     for (uint32_t i = 0; i < model->count; i++) {
         assert_ptr_equal(slot, model->entries[i].slot);
         slot = slot->control.next;

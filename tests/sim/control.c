@@ -407,7 +407,7 @@ static void look_at_the_rest(struct world *world, const struct process *process)
         kept += (uint64_t)__builtin_popcountll(process->size_classes[i]);
     left(world, process, "records", core->admission.records);
     left(world, process, "core is not empty", !core_is_empty(core));
-    left(world, process, "lanes", core->lanes.lanes);
+    left(world, process, "lanes", core->lanes.table.count);
     left(world, process, "timers", core->timers.count);
     left(world, process, "ready lanes", core->ready.lanes);
     left(world, process, "assignments", core->assignments != NULL);

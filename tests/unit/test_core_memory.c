@@ -93,7 +93,7 @@ static void partition_that_finds_no_memory_can_be_assigned_later(void **state)
 static void assert_nothing_changed(const struct core *core, const struct core *before)
 {
     assert_int_equal(core->admission.records, before->admission.records);
-    assert_int_equal(core->lanes.lanes, before->lanes.lanes);
+    assert_int_equal(core->lanes.table.count, before->lanes.table.count);
     assert_int_equal(core->ready.lanes, before->ready.lanes);
     assert_int_equal(core->counts.records, before->counts.records);
     assert_int_equal(core->behind, before->behind);
@@ -150,8 +150,8 @@ static void table_that_cannot_grow_still_finds_every_lane(void **state)
     }
     calloc_fails = false;
 
-    assert_int_equal(kit.core.lanes.lanes, KEYS);
-    assert_int_equal(kit.core.lanes.buckets, 512);
+    assert_int_equal(kit.core.lanes.table.count, KEYS);
+    assert_int_equal(kit.core.lanes.table.buckets, 512);
     while (!core_is_empty(&kit.core))
         core_kit_back(&kit, core_next_ready(&kit.core), SLOT_DONE);
     assert_int_equal(assignment_base(assignment), RECORDS);

@@ -80,7 +80,7 @@ static void empty_key_null_key_and_whole_partition_are_three_lanes(void **state)
     for (int i = 0; i < 3; i++)
         slots[i] = lane_kit_take_in(kit, &names[i], i);
 
-    assert_int_equal(kit->table.lanes, 3);
+    assert_int_equal(kit->table.table.count, 3);
     for (int i = 0; i < 3; i++)
         assert_ptr_equal(find(kit, &names[i]), slots[i]->control.lane);
     for (int i = 0; i < 3; i++)
@@ -113,7 +113,7 @@ static void lane_of_a_record_is_never_shared(void **state)
     struct klane_slot *second = lane_kit_take_in(kit, &name, 2);
 
     assert_ptr_not_equal(first->control.lane, second->control.lane);
-    assert_int_equal(kit->table.lanes, 0);
+    assert_int_equal(kit->table.table.count, 0);
     lane_kit_end(kit, second, NULL);
     lane_kit_end(kit, first, NULL);
 }
@@ -184,7 +184,7 @@ static void two_keys_of_one_hash_never_share_a_lane(void **state)
     }
 
     assert_true(hashes[0] == hashes[1]);
-    assert_int_equal(kit->table.lanes, 2);
+    assert_int_equal(kit->table.table.count, 2);
     for (int i = 0; i < 2; i++)
         assert_ptr_equal(find(kit, &names[i]), slots[i]->control.lane);
     lane_kit_end(kit, slots[1], NULL);
@@ -225,27 +225,27 @@ static void table_grows_and_shrinks_one_bucket_at_a_time(void **state)
 {
     static struct klane_slot *slots[LANES_MAX];
     struct lane_kit *kit = *state;
-    uint32_t buckets = kit->table.buckets, most;
+    uint32_t buckets = kit->table.table.buckets, most;
 
     for (uint32_t i = 0; i < LANES_MAX; i++) {
         slots[i] = take_in_number(kit, i);
-        assert_in_range(kit->table.buckets, buckets, buckets + 1);
-        buckets = kit->table.buckets;
+        assert_in_range(kit->table.table.buckets, buckets, buckets + 1);
+        buckets = kit->table.table.buckets;
         if (i % 100 == 0)
             lane_table_verify(&kit->table);
     }
     most = buckets;
     for (uint32_t i = 0; i < LANES_MAX; i++) {
         lane_kit_end(kit, slots[i], NULL);
-        assert_in_range(kit->table.buckets, buckets - 1, buckets);
-        buckets = kit->table.buckets;
+        assert_in_range(kit->table.table.buckets, buckets - 1, buckets);
+        buckets = kit->table.table.buckets;
         if (i % 100 == 0)
             lane_table_verify(&kit->table);
     }
 
     assert_true(most >= LANES_MAX - 1);
     assert_true(buckets < most);
-    assert_true(check_marked("lane table shrinks") > 0);
+    assert_true(check_marked("table shrinks") > 0);
 }
 
 static void table_of_few_lanes_gets_small_again_with_use(void **state)
@@ -260,8 +260,8 @@ static void table_of_few_lanes_gets_small_again_with_use(void **state)
     for (uint32_t i = 0; i < LANES_MAX; i++)
         lane_kit_end(kit, take_in_number(kit, i), NULL);
 
-    assert_int_equal(kit->table.buckets, BUCKETS_MIN);
-    assert_int_equal(kit->table.mask, BUCKETS_MIN - 1);
+    assert_int_equal(kit->table.table.buckets, BUCKETS_MIN);
+    assert_int_equal(kit->table.table.mask, BUCKETS_MIN - 1);
 }
 
 static void nothing_is_left_of_an_idle_key(void **state)
@@ -276,7 +276,7 @@ static void nothing_is_left_of_an_idle_key(void **state)
     }
 
     assert_true(kit->slab.bytes == bytes);
-    assert_int_equal(kit->table.lanes, 0);
+    assert_int_equal(kit->table.table.count, 0);
 }
 
 /* ---- one lane ---------------------------------------------------------------------------- */
@@ -296,7 +296,7 @@ static void finished_record_waits_in_its_lane_for_those_before_it(void **state)
     first->control.state = SLOT_FINISHED;
     assert_ptr_equal(lane->first, first);
     lane_kit_settle(kit, lane, NULL);
-    assert_int_equal(kit->table.lanes, 0);
+    assert_int_equal(kit->table.table.count, 0);
 }
 
 static void append_behind_a_finished_tail_is_controls_to_start(void **state)
