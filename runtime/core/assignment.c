@@ -18,6 +18,8 @@ void assignment_init(struct klane_assignment *assignment, struct partition *part
     /* Relaxed: no worker knows it yet. */
     atomic_init(&assignment->state, ASSIGNMENT_ACTIVE);
     offsets_init(&assignment->offsets, begin);
+    heap_init(&assignment->parking.parked);
+    heap_init(&assignment->parking.fit);
 }
 
 void assignment_deinit(struct klane_assignment *assignment)
@@ -33,7 +35,7 @@ void assignment_move(struct klane_assignment *assignment, enum assignment_state 
     KLANE_ASSERT(to == from + 1 || to == ASSIGNMENT_ENDED);
     KLANE_ASSERT(from != ASSIGNMENT_ENDED);
     if (to >= ASSIGNMENT_SETTLING && from < ASSIGNMENT_SETTLING) {
-        assignment->base_final = offsets_base(&assignment->offsets);
+        assignment->base_final = assignment_base(assignment);
         /* What is still out has no say from here on; its lanes forget their heap places. */
         offsets_deinit(&assignment->offsets);
     }
@@ -43,7 +45,13 @@ void assignment_move(struct klane_assignment *assignment, enum assignment_state 
 
 int64_t assignment_base(const struct klane_assignment *assignment)
 {
+    const struct heap *parked = &assignment->parking.parked;
+    int64_t base;
+
     if (assignment_state(assignment) >= ASSIGNMENT_SETTLING)
         return assignment->base_final;
-    return offsets_base(&assignment->offsets);
+    base = offsets_base(&assignment->offsets);
+    if (parked->count > 0 && parked->entries[0].value < base)
+        base = parked->entries[0].value;
+    return base;
 }

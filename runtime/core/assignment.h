@@ -21,6 +21,7 @@
 #define KLANE_CORE_ASSIGNMENT_H
 
 #include "core/offsets.h"
+#include "core/parking.h"
 #include "core/ready.h"
 
 #include <stdatomic.h>
@@ -67,6 +68,8 @@ struct klane_assignment {
     uint32_t epoch;
 
     struct offsets offsets;
+    struct parking parking;
+    uint64_t seed;      /* of fingerprints */
     uint32_t slots;     /* of it in memory, in whatever state */
     uint32_t overdue;   /* of them, running for longer than a drain waits */
     int64_t base_final; /* from SETTLING on */

@@ -20,6 +20,11 @@ bool core_init(struct core *core, const struct core_config *config)
         heap_deinit(&core->timers);
         return false;
     }
+    if (!table_init(&core->parked, config->records_max)) {
+        lane_table_deinit(&core->lanes);
+        heap_deinit(&core->timers);
+        return false;
+    }
     return true;
 }
 
@@ -33,6 +38,7 @@ void core_deinit(struct core *core)
         core->partitions = partition->next;
         free(partition);
     }
+    table_deinit(&core->parked);
     lane_table_deinit(&core->lanes);
     heap_deinit(&core->timers);
     slab_deinit(&core->slab);
@@ -119,7 +125,7 @@ static void hold_check(struct core *core, struct partition *partition)
         notice_add(core, partition->current, held ? NOTICE_HELD : NOTICE_RELEASED);
 }
 
-void core_hold_fullest(struct core *core)
+static void hold_fullest(struct core *core)
 {
     struct klane_assignment *each;
     struct partition *fullest = NULL;
@@ -140,6 +146,12 @@ void core_hold_fullest(struct core *core)
     hold_check(core, fullest);
 }
 
+void core_relieve(struct core *core)
+{
+    if (!core->config.parks || !parking_shorten_longest(core))
+        hold_fullest(core);
+}
+
 void fullness_check(struct core *core, struct partition *partition)
 {
     if (partition->slots > partition->full_at / 2)
@@ -154,6 +166,9 @@ void quota_check(struct core *core, struct lane *lane, uint32_t count)
     struct partition *partition = lane->partition;
     bool over = lane->over_quota;
 
+    /* It is parked instead. */
+    if (core->config.parks)
+        return;
     if (!over)
         over = admission_is_over(&core->admission, count);
     else if (admission_is_back(&core->admission, count))
@@ -166,30 +181,56 @@ void quota_check(struct core *core, struct lane *lane, uint32_t count)
     hold_check(core, partition);
 }
 
-bool core_take_in(struct core *core, struct klane_assignment *assignment,
-                  const struct source_record *record, const struct core_place *place)
+struct lane_name lane_name_of(struct partition *partition, const struct source_record *record,
+                              const struct core_place *place)
 {
-    struct lane_name name = {
-        .partition = assignment->partition,
+    return (struct lane_name){
+        .partition = partition,
         .kind = place->kind,
         .key = place->lane_key != NULL ? place->lane_key : record->key,
         .key_size = place->lane_key != NULL ? place->lane_key_size : record->key_size,
     };
+}
+
+struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *assignment,
+                                  const struct source_record *record,
+                                  const struct core_place *place)
+{
+    struct klane_slot *slot =
+        slot_create(&core->slab, record, place->lane_key, place->lane_key_size);
+
+    if (slot == NULL)
+        return NULL;
+    slot->record.assignment = assignment;
+    slot->record.route = place->route;
+    return slot;
+}
+
+void slot_counted(struct core *core, struct klane_slot *slot)
+{
+    slot->record.assignment->slots++;
+    slot->record.assignment->partition->slots++;
+    core->admission.records++;
+}
+
+/* The lane of its name takes it in. False: no memory. */
+static bool lane_takes(struct core *core, struct klane_assignment *assignment,
+                       const struct source_record *record, const struct core_place *place)
+{
+    struct lane_name name = lane_name_of(assignment->partition, record, place);
     struct lane *lane = NULL;
     struct klane_slot *slot;
     uint64_t hash = 0;
 
-    KLANE_ASSERT(assignment_state(assignment) == ASSIGNMENT_ACTIVE);
-    KLANE_ASSERT(core_room(core) > 0);
     if (!offsets_reserve(&assignment->offsets, assignment->slots))
         return false;
-    slot = slot_create(&core->slab, record, place->lane_key, place->lane_key_size);
-    if (slot == NULL)
-        return false;
-    slot->record.assignment = assignment;
-    slot->record.route = place->route;
     if (place->kind != LANE_OF_RECORD)
         lane = lane_find(&core->lanes, &name, &hash);
+    if (lane != NULL && core->config.parks && lane->count >= core->config.lane_records_max)
+        return parking_begin(core, assignment, lane, &name, record->offset);
+    slot = slot_of_record(core, assignment, record, place);
+    if (slot == NULL)
+        return false;
     if (lane == NULL)
         lane = lane_create(&core->lanes, &core->slab, &name, hash);
     if (lane == NULL) {
@@ -199,15 +240,25 @@ bool core_take_in(struct core *core, struct klane_assignment *assignment,
     if (lane_append(lane, slot))
         hold_slot(core, slot);
     offsets_add(&assignment->offsets, slot);
-    assignment->slots++;
-    assignment->partition->slots++;
-    core->admission.records++;
+    slot_counted(core, slot);
+    quota_check(core, lane, lane->count);
+    return true;
+}
+
+bool core_take_in(struct core *core, struct klane_assignment *assignment,
+                  const struct source_record *record, const struct core_place *place)
+{
+    KLANE_ASSERT(assignment_state(assignment) == ASSIGNMENT_ACTIVE);
+    KLANE_ASSERT(core_room(core) > 0);
+    if ((assignment->parking.parked.count == 0 ||
+         !parking_takes(core, assignment, record, place)) &&
+        !lane_takes(core, assignment, record, place))
+        return false;
     core->counts.records++;
     if (!assignment->behind && record->offset >= assignment->end) {
         assignment->behind = true;
         core->behind++;
     }
-    quota_check(core, lane, lane->count);
     return true;
 }
 
@@ -305,7 +356,7 @@ int64_t core_next_due_ms(const struct core *core)
 bool core_is_caught_up(const struct core *core)
 {
     return core->assigned > 0 && core->behind == 0 && core->draining + core->settling == 0 &&
-           core->admission.records == 0;
+           core->admission.records == 0 && core->parked.count == 0;
 }
 
 bool core_is_empty(const struct core *core)

@@ -29,6 +29,10 @@ struct core_config {
     uint32_t settle_ms;   /* how long the last commit of an assignment may take after its drain */
     uint64_t seed;        /* of the hash of keys */
     uint64_t limit_bytes; /* of the slabs; 0: none */
+    bool parks;           /* the source can read a range again */
+#ifdef KLANE_TESTING
+    uint64_t fingerprints_alike; /* bits in which none differ, so that some clash */
+#endif
 };
 
 struct core_counts {
@@ -41,6 +45,8 @@ struct core_counts {
     uint64_t commits;
     uint64_t commits_failed;
     uint64_t holds;
+    uint64_t lanes_parked;
+    uint64_t records_parked; /* dropped by the main flow, for a pass to bring */
 };
 
 struct core {
@@ -48,6 +54,7 @@ struct core {
     int64_t settle_by_ms;      /* in a hurry, instead of settle_ms; INT64_MAX: there is none */
     struct slab slab;
     struct lane_table lanes;
+    struct table parked; /* lanes, of all assignments */
     struct ready_round ready;
     struct heap timers; /* lanes that wait for a retry, by due time */
     struct admission admission;
@@ -99,6 +106,13 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
 /* The log's end as the source last saw it: everything below was offered. */
 void core_end(struct core *core, struct klane_assignment *assignment, int64_t end);
 
+/* A pass brings a record, in offset order; it is taken in if it was parked and there is room. */
+void core_swept(struct core *core, struct klane_assignment *assignment,
+                const struct source_record *record, const struct core_place *place);
+
+/* The pass has read everything below position, and brought it. True: it is over. */
+bool core_swept_to(struct core *core, struct klane_assignment *assignment, int64_t position);
+
 /* Give the partition up: drain, then commit. Nothing if it is doing so already. */
 void core_revoke(struct core *core, struct klane_assignment *assignment, int64_t now_ms);
 
@@ -125,9 +139,10 @@ void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
  * until settle_by_ms, however long before that a drain is complete. */
 void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int64_t now_ms);
 
-/* Memory is nearly full and nothing in it can run: the partition that has most of it holds, until
- * it has half of that, if there is another that still takes in. */
-void core_hold_fullest(struct core *core);
+/* Memory is nearly full and nothing in it can run: the longest lanes are parked by half. Where
+ * nothing can be parked, the partition that has most of the memory holds, until it has half of
+ * that, if there is another that still takes in. */
+void core_relieve(struct core *core);
 
 /* Time passed: retries that are due, deadlines of drains. */
 void core_tick(struct core *core, int64_t now_ms);
@@ -139,6 +154,9 @@ struct klane_slot *core_next_ready(struct core *core);
 
 /* The next notice, one bit; its assignment in *assignment. 0: none. */
 enum assignment_notice core_next_notice(struct core *core, struct klane_assignment **assignment);
+
+/* The assignment for which a pass is to begin, at *from. NULL: none. */
+struct klane_assignment *core_next_pass(struct core *core, int64_t *from);
 
 /* What to commit now, if it is time and no commit is out: the first of a list by committing_next,
  * each with its offset in committing. The list is out until core_committed(). NULL: nothing. */

@@ -19,9 +19,53 @@ void quota_check(struct core *core, struct lane *lane, uint32_t count);
 /* A partition that was held as the fullest has fewer slots. */
 void fullness_check(struct core *core, struct partition *partition);
 
+/* By which name the record's lane is known. */
+struct lane_name lane_name_of(struct partition *partition, const struct source_record *record,
+                              const struct core_place *place);
+
+/* A slot with a copy of the record. NULL: no memory. */
+struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *assignment,
+                                  const struct source_record *record,
+                                  const struct core_place *place);
+
+/* It is in memory from now on. */
+void slot_counted(struct core *core, struct klane_slot *slot);
+
+/* A slot that is in no lane goes. */
+void slot_forget(struct core *core, struct klane_slot *slot);
+
+/* parking.c, by the rules of parking.h */
+
+/* The main flow brings a record. True: its lane is parked, and it was kept or dropped. */
+bool parking_takes(struct core *core, struct klane_assignment *assignment,
+                   const struct source_record *record, const struct core_place *place);
+
+/* The main flow brings a record for a lane that has its quota: the lane is parked from this record
+ * on. False: no memory. */
+bool parking_begin(struct core *core, struct klane_assignment *assignment,
+                   const struct lane *lane, const struct lane_name *name, int64_t offset);
+
+/* A slot has left its lane, which is still there. */
+void parking_slot_gone(struct core *core, const struct klane_slot *slot);
+
+/* A slot in its lane is to be dropped unfinished: its lane is parked from there on. False: no
+ * memory. */
+bool parking_unfinished(struct core *core, const struct klane_slot *slot);
+
+/* The longest lanes are parked by half. False: none has more than it runs. */
+bool parking_shorten_longest(struct core *core);
+
+/* Nobody takes part in the assignment's pass any more. */
+void parking_end_pass(struct core *core, struct klane_assignment *assignment);
+
+void parking_forget(struct core *core, struct klane_assignment *assignment);
+
 /* outcome.c: the slot has left its lane's list, settled or dropped; it is freed, and so is its
  * assignment, if it was the last that an ENDED one waited for. */
 void slot_gone(struct core *core, struct klane_slot *slot);
+
+/* It is dropped, or comes back while its assignment drains, and has to run again elsewhere. */
+void slot_unfinished(struct core *core, const struct klane_slot *slot);
 
 /* What is left of a lane after slots have left it. */
 void lane_settle(struct core *core, struct lane *lane);

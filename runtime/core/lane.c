@@ -31,18 +31,17 @@ static uint64_t name_hash(const struct lane_table *table, const struct lane_name
     return hash_bytes(name->key, name->key_size, seed);
 }
 
-/* The bytes that name a lane, as its first slot carries them. */
-static const void *lane_key(const struct lane *lane, uint32_t *size)
+uint64_t lane_fingerprint(const struct lane_name *name, int64_t offset, uint64_t seed)
 {
-    const struct klane_slot *slot = lane->first;
+    unsigned char bytes[sizeof(offset)];
 
-    if (slot->record.has & SLOT_HAS_LANE_KEY) {
-        *size = slot->record.lane_key_size;
-        return slot->bytes + slot->record.key_size + slot->record.value_size +
-               slot->record.headers_size;
-    }
-    *size = slot->record.key_size;
-    return slot->bytes;
+    if (name->kind == LANE_OF_KEY)
+        return hash_bytes(name->key, name->key_size, seed);
+    if (name->kind != LANE_OF_RECORD)
+        return hash_bytes(&(uint8_t){(uint8_t)name->kind}, 1, seed);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (unsigned char)((uint64_t)offset >> (8 * i));
+    return hash_bytes(bytes, sizeof(bytes), seed);
 }
 
 static bool lane_is(const struct lane *lane, const struct lane_name *name)
@@ -54,7 +53,7 @@ static bool lane_is(const struct lane *lane, const struct lane_name *name)
         return false;
     if (name->kind != LANE_OF_KEY)
         return true;
-    key = lane_key(lane, &key_size);
+    key = slot_lane_key(lane->first, &key_size);
     return key_size == name->key_size && memcmp(key, name->key, key_size) == 0;
 }
 
@@ -176,6 +175,21 @@ struct klane_slot *lane_take_back(struct lane *lane)
     return NULL;
 }
 
+struct klane_slot *lane_shorten(struct lane *lane, uint32_t keep)
+{
+    struct klane_slot *slot = lane->first;
+
+    for (uint32_t i = 1; slot != NULL && i < keep; i++)
+        slot = slot->control.next;
+    for (; slot != NULL && slot->control.next != NULL; slot = slot->control.next) {
+        struct klane_slot *next = slot->control.next;
+
+        if (chain_cut(&slot->chain, &next->chain))
+            return list_end_before(lane, slot, next);
+    }
+    return NULL;
+}
+
 struct klane_slot *lane_head(const struct lane *lane, const struct klane_assignment *assignment)
 {
     struct klane_slot *slot = lane->first;
@@ -186,11 +200,12 @@ struct klane_slot *lane_head(const struct lane *lane, const struct klane_assignm
 }
 
 #ifdef KLANE_TESTING
-static void lane_verify(const struct table_node *node)
+static void lane_verify(struct table_node *node, void *context)
 {
-    const struct lane *lane = lane_of_node((struct table_node *)(uintptr_t)node);
+    const struct lane *lane = lane_of_node(node);
     uint32_t count = 0;
 
+    (void)context;
     for (const struct klane_slot *slot = lane->first; slot; slot = slot->control.next)
         count++;
     KLANE_ASSERT(count > 0);
@@ -199,6 +214,7 @@ static void lane_verify(const struct table_node *node)
 
 void lane_table_verify(const struct lane_table *table)
 {
-    table_verify(&table->table, lane_verify);
+    table_verify(&table->table);
+    table_each(&table->table, lane_verify, NULL);
 }
 #endif

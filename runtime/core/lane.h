@@ -82,6 +82,10 @@ void lane_table_deinit(struct lane_table *table);
 struct lane *lane_find(const struct lane_table *table, const struct lane_name *name,
                        uint64_t *hash);
 
+/* By what a lane is known where its key is not kept: the same on every host. offset: of the
+ * record, which names a LANE_OF_RECORD. */
+uint64_t lane_fingerprint(const struct lane_name *name, int64_t offset, uint64_t seed);
+
 /* A new, empty lane of this name, entered into the table. NULL: no memory. */
 struct lane *lane_create(struct lane_table *table, struct slab *slab,
                          const struct lane_name *name, uint64_t hash);
@@ -98,6 +102,9 @@ struct klane_slot *lane_take_finished(struct lane *lane);
 /* Take back, in order, every slot that no worker can reach any more: those from lane->held on, or
  * those behind a cut. Returns the first of them (linked by control.next), or NULL. */
 struct klane_slot *lane_take_back(struct lane *lane);
+
+/* The same, but the first keep slots stay, keep being at least 1. */
+struct klane_slot *lane_shorten(struct lane *lane, uint32_t keep);
 
 /* The first unfinished slot of an assignment in this lane, or NULL. */
 struct klane_slot *lane_head(const struct lane *lane, const struct klane_assignment *assignment);

@@ -88,6 +88,16 @@ void offsets_add(struct offsets *offsets, struct klane_slot *slot)
     offsets->end++;
 }
 
+void offsets_feed(struct offsets *offsets, struct klane_slot *slot)
+{
+    struct lane *lane = slot->control.lane;
+
+    /* No place that is in use. */
+    slot->control.sequence = offsets->first - 1;
+    if (lane_head(lane, slot->record.assignment) == slot)
+        heap_set(&offsets->heads, &lane->head, slot->record.offset);
+}
+
 void offsets_reach(struct offsets *offsets, int64_t end)
 {
     if (end > offsets->frontier)
@@ -112,7 +122,6 @@ void offsets_settle(struct offsets *offsets, const struct klane_slot *slot)
         *place_of(offsets, slot->control.sequence) = NULL;
         if (slot->control.sequence == offsets->first)
             skip_settled(offsets);
-        return;
     }
     head = lane_head(lane, slot->record.assignment);
     if (head != NULL && !in_ring(offsets, head))

@@ -7,7 +7,8 @@
  *   ring    slots in arrival order; a finished one leaves its place empty
  *   heads   when the ring needs the place of a slot that is still unfinished, its lane goes into
  *           a heap by head offset: inside a lane records finish in order, so the head speaks
- *           for all
+ *           for all. So does the lane of a slot that came out of order, which has no place in
+ *           the ring
  *   limit   the lowest offset that came back unfinished and will not run here any more
  *
  *   base = least of: first slot in the ring, top of heads, limit; or the frontier, if all is
@@ -40,6 +41,10 @@ bool offsets_reserve(struct offsets *offsets, uint32_t unfinished);
 
 /* A record was taken in; its slot is the last of its lane. Offsets rise. */
 void offsets_add(struct offsets *offsets, struct klane_slot *slot);
+
+/* A record of below the frontier was read again; its slot is the last of its lane. The heap of
+ * heads has room for one lane more. */
+void offsets_feed(struct offsets *offsets, struct klane_slot *slot);
 
 /* Nothing more comes below end: what is missing there is a hole. */
 void offsets_reach(struct offsets *offsets, int64_t end);

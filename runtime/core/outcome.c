@@ -5,6 +5,26 @@
 #include "base/clock.h"
 #include "core/internal.h"
 
+void slot_forget(struct core *core, struct klane_slot *slot)
+{
+    struct klane_assignment *assignment = slot->record.assignment;
+    struct partition *partition = assignment->partition;
+
+    assignment->slots--;
+    partition->slots--;
+    if (partition->full_at > 0)
+        fullness_check(core, partition);
+    core->admission.records--;
+    slot_destroy(&core->slab, slot);
+}
+
+void slot_unfinished(struct core *core, const struct klane_slot *slot)
+{
+    core->counts.not_started++;
+    if (!core->config.parks || !parking_unfinished(core, slot))
+        offsets_abandon(&slot->record.assignment->offsets, slot->record.offset);
+}
+
 void slot_gone(struct core *core, struct klane_slot *slot)
 {
     struct klane_assignment *assignment = slot->record.assignment;
@@ -12,16 +32,12 @@ void slot_gone(struct core *core, struct klane_slot *slot)
     KLANE_ASSERT(assignment->slots > 0);
     if (assignment_counts(assignment)) {
         offsets_settle(&assignment->offsets, slot);
+        parking_slot_gone(core, slot);
         commit_mark(&core->commit, assignment);
     }
-    assignment->slots--;
     if (slot->control.overdue)
         assignment->overdue--;
-    assignment->partition->slots--;
-    if (assignment->partition->full_at > 0)
-        fullness_check(core, assignment->partition);
-    core->admission.records--;
-    slot_destroy(&core->slab, slot);
+    slot_forget(core, slot);
     if (assignment->slots == 0 && assignment_state(assignment) == ASSIGNMENT_ENDED)
         assignment_free(core, assignment);
 }
@@ -72,8 +88,7 @@ static void count_outcome(struct core *core, const struct klane_slot *slot)
     case SLOT_RETRY:
     case SLOT_NOT_STARTED:
         KLANE_MARK("a record comes back unfinished while its partition drains");
-        core->counts.not_started++;
-        offsets_abandon(&assignment->offsets, slot->record.offset);
+        slot_unfinished(core, slot);
         break;
     }
 }

@@ -35,6 +35,7 @@ struct klane_assignment *core_assign(struct core *core, const struct core_topic 
         return NULL;
     KLANE_ASSERT(partition->current == NULL);
     assignment_init(assignment, partition, epoch, begin, own);
+    assignment->seed = core->config.seed;
     partition->current = assignment;
     assignment->next = core->assignments;
     assignment->link = &core->assignments;
@@ -61,6 +62,7 @@ void assignment_free(struct core *core, struct klane_assignment *assignment)
 {
     notice_forget(core, assignment);
     commit_forget(&core->commit, assignment);
+    parking_forget(core, assignment);
     *assignment->link = assignment->next;
     if (assignment->next != NULL)
         assignment->next->link = assignment->link;
@@ -82,8 +84,7 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
         return false;
     for (; slot != NULL; slot = next) {
         next = slot->control.next;
-        offsets_abandon(&slot->record.assignment->offsets, slot->record.offset);
-        core->counts.not_started++;
+        slot_unfinished(core, slot);
         slot_gone(core, slot);
     }
     lane_settle(core, lane);
@@ -118,6 +119,7 @@ void core_fence(struct core *core, struct klane_assignment *assignment)
         core->behind--;
     assignment->behind = false;
     core->draining++;
+    parking_end_pass(core, assignment);
     take_back_all(core, assignment);
 }
 
@@ -133,6 +135,7 @@ static void drain_check(struct core *core, struct klane_assignment *assignment, 
     if (assignment->slots > assignment->overdue)
         KLANE_MARK("a drain reaches its deadline");
     assignment_move(assignment, ASSIGNMENT_SETTLING);
+    parking_forget(core, assignment);
     core->draining--;
     core->settling++;
     assignment->deadline_ms = settle_deadline(core, now_ms);
@@ -186,6 +189,7 @@ static void end(struct core *core, struct klane_assignment *assignment)
     notice_forget(core, assignment);
     commit_forget(&core->commit, assignment);
     assignment_move(assignment, ASSIGNMENT_ENDED);
+    parking_forget(core, assignment);
     if (assignment->slots == 0)
         assignment_free(core, assignment);
 }

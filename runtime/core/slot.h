@@ -59,6 +59,7 @@ struct klane_slot {
     struct {
         uint8_t state; /* enum slot_state */
         uint8_t size_class;
+        uint8_t kind;      /* enum lane_kind, while it is kept behind a parked lane */
         bool overdue;      /* the drain goes on without it */
         uint32_t sequence; /* place in the ring of offsets */
         struct lane *lane;
@@ -107,6 +108,18 @@ static inline const void *slot_key(const struct klane_slot *slot)
 static inline const void *slot_value(const struct klane_slot *slot)
 {
     return slot->record.has & SLOT_HAS_VALUE ? slot->bytes + slot->record.key_size : NULL;
+}
+
+/* What names its lane, if its key does. */
+static inline const void *slot_lane_key(const struct klane_slot *slot, uint32_t *size)
+{
+    if (slot->record.has & SLOT_HAS_LANE_KEY) {
+        *size = slot->record.lane_key_size;
+        return slot->bytes + slot->record.key_size + slot->record.value_size +
+               slot->record.headers_size;
+    }
+    *size = slot->record.key_size;
+    return slot->bytes;
 }
 
 static inline const void *slot_headers(const struct klane_slot *slot)

@@ -145,8 +145,16 @@ struct table_node *table_next(const struct table_node *node)
     return with_hash(node->next, node->hash);
 }
 
+void table_each(const struct table *table, void (*visit)(struct table_node *node, void *context),
+                void *context)
+{
+    for (uint32_t i = 0; i < table->buckets; i++)
+        for (struct table_node *node = *bucket_at(table, i); node != NULL; node = node->next)
+            visit(node, context);
+}
+
 #ifdef KLANE_TESTING
-void table_verify(const struct table *table, void (*visit)(const struct table_node *node))
+void table_verify(const struct table *table)
 {
     uint32_t count = 0;
 
@@ -155,7 +163,6 @@ void table_verify(const struct table *table, void (*visit)(const struct table_no
     for (uint32_t i = 0; i < table->buckets; i++)
         for (const struct table_node *node = *bucket_at(table, i); node; node = node->next) {
             KLANE_ASSERT(bucket_of(table, node->hash) == bucket_at(table, i));
-            visit(node);
             count++;
         }
     KLANE_ASSERT(count == table->count);

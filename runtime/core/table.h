@@ -37,9 +37,12 @@ void table_remove(struct table *table, struct table_node *node);
 struct table_node *table_first(const struct table *table, uint64_t hash);
 struct table_node *table_next(const struct table_node *node);
 
+/* Calls visit for each node, which may not change the table. */
+void table_each(const struct table *table, void (*visit)(struct table_node *node, void *context),
+                void *context);
+
 #ifdef KLANE_TESTING
-/* Calls visit for each node. */
-void table_verify(const struct table *table, void (*visit)(const struct table_node *node));
+void table_verify(const struct table *table);
 #endif
 
 #endif

@@ -196,7 +196,7 @@ static bool is_starving(const struct klane_runtime *runtime)
 static void relieve(struct klane_runtime *runtime)
 {
     if (is_nearly_full(&runtime->control.core) && is_starving(runtime))
-        core_hold_fullest(&runtime->control.core);
+        core_relieve(&runtime->control.core);
 }
 
 static void watch_end(struct klane_runtime *runtime)

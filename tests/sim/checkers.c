@@ -307,7 +307,7 @@ static void on_leave(struct checker *checker, const struct history_event *event)
     if (epoch->state == EPOCH_GONE)
         fail(checker, 5, "epoch %" PRIu32 " goes twice", event->epoch);
     if (event->type == HISTORY_GIVEN_UP && checker->processes[event->process].stopping)
-        epoch->loose = !is_tight(checker, epoch);
+        epoch->loose = !event->result && !is_tight(checker, epoch);
     epoch->state = event->type == HISTORY_REVOKE ? EPOCH_REVOKED : EPOCH_GONE;
 }
 

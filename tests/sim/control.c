@@ -21,11 +21,15 @@ static struct history_event event_of(const struct process *process, enum history
     };
 }
 
-static struct klane_slot *last_slot(const struct klane_assignment *assignment)
+/* The slot of the record that was just taken in. NULL: its lane is parked. */
+static struct klane_slot *last_slot(const struct klane_assignment *assignment, int64_t offset)
 {
     const struct offsets *offsets = &assignment->offsets;
+    struct klane_slot *slot = NULL;
 
-    return offsets->ring[(offsets->end - 1) & (offsets->capacity - 1)];
+    if (offsets->end != offsets->first)
+        slot = offsets->ring[(offsets->end - 1) & (offsets->capacity - 1)];
+    return slot == NULL || slot->record.offset != offset ? NULL : slot;
 }
 
 /* Two keys never share a lane. */
@@ -41,19 +45,51 @@ static void check_lane(struct world *world, const struct klane_slot *slot)
                    (long long)slot->record.offset);
 }
 
+static void note_block(struct process *process, size_t size)
+{
+    size_t block_size = slab_block_size(size);
+
+    for (uint32_t i = 0; i < process->block_size_count; i++)
+        if (process->block_sizes[i] == block_size)
+            return;
+    if (process->block_size_count < BLOCK_SIZES_MAX)
+        process->block_sizes[process->block_size_count++] = block_size;
+}
+
+static void note_record(struct process *process, const struct source_record *record,
+                        const struct core_place *place)
+{
+    note_block(process, sizeof(struct klane_slot) + record->key_size + record->value_size +
+                            record->headers_size + place->lane_key_size);
+}
+
 static void measure(struct process *process, const struct klane_slot *slot)
 {
     const struct lane *lane = slot->control.lane;
-    uint8_t classes[2] = {slot->control.size_class, lane->size_class};
-
     if (process->core.admission.records > process->records_most)
         process->records_most = process->core.admission.records;
     if (lane->count > process->lane_records_most)
         process->lane_records_most = lane->count;
     if (process->core.slab.bytes > process->bytes_most)
         process->bytes_most = process->core.slab.bytes;
-    for (int i = 0; i < 2; i++)
-        process->size_classes[classes[i] / 64] |= UINT64_C(1) << classes[i] % 64;
+}
+
+/* The slot for which a pass brought the record, if it did. */
+static void measure_swept(struct process *process, const struct klane_assignment *assignment,
+                          const struct source_record *record, const struct core_place *place)
+{
+    struct lane_name name = {assignment->partition, place->kind, record->key, record->key_size};
+    struct lane *lane = NULL;
+    uint64_t hash;
+
+    if (place->lane_key != NULL) {
+        name.key = place->lane_key;
+        name.key_size = place->lane_key_size;
+    }
+    if (place->kind != LANE_OF_RECORD)
+        lane = lane_find(&process->core.lanes, &name, &hash);
+    if (lane != NULL && lane->last->record.offset == record->offset)
+        measure(process, lane->last);
 }
 
 /* ---- outcomes ---------------------------------------------------------------------------- */
@@ -104,7 +140,7 @@ static void relieve(struct process *process)
 {
     if (process->ring_count == 0 &&
         core_room(&process->core) < process->core.config.records_max / 8 + 1)
-        core_hold_fullest(&process->core);
+        core_relieve(&process->core);
 }
 
 static bool dispatch(struct world *world, struct process *process)
@@ -128,6 +164,7 @@ static bool dispatch(struct world *world, struct process *process)
 static bool hear_notice(struct world *world, struct process *process)
 {
     struct klane_assignment *assignment = NULL;
+    struct history_event event;
     enum assignment_notice notice = core_next_notice(&process->core, &assignment);
     uint16_t partition;
     struct stay *stay;
@@ -148,7 +185,9 @@ static bool hear_notice(struct world *world, struct process *process)
         world_fail(world, "an assignment settled that was not revoked");
     if (assignment->slots > 0 || stay->told_ms >= 0)
         process->stop_trouble = true;
-    world_add(world, event_of(process, HISTORY_GIVEN_UP, partition));
+    event = event_of(process, HISTORY_GIVEN_UP, partition);
+    event.result = stay->parked;
+    world_add(world, event);
     core_given_up(&process->core, assignment);
     stay->assignment = NULL;
     if (world->log[partition].owner_epoch == stay->epoch)
@@ -190,6 +229,7 @@ static bool offer(struct world *world, struct process *process, uint16_t partiti
     if (stay->assignment == NULL)
         return done;
     for (uint32_t i = 0; i < world->plan.burst && stay->position < log->visible; i++) {
+        const struct klane_slot *slot;
         struct source_record record;
         struct core_place place;
 
@@ -202,8 +242,12 @@ static bool offer(struct world *world, struct process *process, uint16_t partiti
         }
         event.offset = record.offset;
         world_add(world, event);
-        measure(process, last_slot(stay->assignment));
-        check_lane(world, last_slot(stay->assignment));
+        note_record(process, &record, &place);
+        slot = last_slot(stay->assignment, record.offset);
+        if (slot != NULL) {
+            measure(process, slot);
+            check_lane(world, slot);
+        }
         stay->position++;
         stay->end_told = false;
         done = true;
@@ -219,6 +263,48 @@ static bool offer(struct world *world, struct process *process, uint16_t partiti
         done = true;
     }
     return done;
+}
+
+/* The partition's pass brings some more records. */
+static bool bring(struct world *world, struct process *process, uint16_t partition)
+{
+    struct log_partition *log = &world->log[partition];
+    struct stay *stay = &process->stays[partition];
+    int64_t reached;
+
+    if (stay->assignment == NULL || stay->revoked || !stay->sweeps)
+        return false;
+    for (uint32_t i = 0; i < world->plan.burst && stay->swept < log->visible; i++) {
+        struct source_record record;
+        struct core_place place;
+
+        log_describe(world, &log->records[stay->swept++], &record, &place);
+        core_swept(&process->core, stay->assignment, &record, &place);
+        note_record(process, &record, &place);
+        measure_swept(process, stay->assignment, &record, &place);
+    }
+    reached = stay->swept < log->visible ? log->records[stay->swept].offset : log_end(log);
+    stay->sweeps = !core_swept_to(&process->core, stay->assignment, reached);
+    return true;
+}
+
+static bool sweep_on(struct world *world, struct process *process)
+{
+    uint32_t begin = random_below(world, world->plan.partitions);
+    int64_t from = 0;
+    struct klane_assignment *assignment = core_next_pass(&process->core, &from);
+
+    if (assignment != NULL) {
+        uint16_t partition = (uint16_t)assignment->partition->number;
+
+        process->stays[partition].sweeps = true;
+        process->stays[partition].swept = log_index(&world->log[partition], from);
+        return true;
+    }
+    for (uint32_t i = 0; i < world->plan.partitions; i++)
+        if (bring(world, process, (uint16_t)((begin + i) % world->plan.partitions)))
+            return true;
+    return false;
 }
 
 static bool take_in(struct world *world, struct process *process)
@@ -299,7 +385,8 @@ static bool look_for_overdue(struct world *world, struct process *process)
 bool control_step(struct world *world, struct process *process, uint32_t action)
 {
     static bool (*const actions[CONTROL_ACTIONS])(struct world *, struct process *) = {
-        collect, settle_one, dispatch, take_in, hear_notice, tick, commit, look_for_overdue,
+        collect, settle_one, dispatch, take_in, hear_notice, tick, commit,
+        look_for_overdue, sweep_on,
     };
 
     if (process->state == PROCESS_DOWN)
@@ -322,7 +409,10 @@ void process_begin(struct world *world, struct process *process)
     process->commit.out = false;
     process->records_most = process->lane_records_most = 0;
     process->bytes_most = 0;
-    memset(process->size_classes, 0, sizeof(process->size_classes));
+    process->block_size_count = 0;
+    note_block(process, sizeof(struct lane));
+    if (world->plan.core.parks)
+        note_block(process, sizeof(struct parked));
     process->reports = malloc(world->plan.core.records_max * sizeof(*process->reports));
     process->inbox = malloc(world->plan.core.records_max * sizeof(*process->inbox));
     if (process->reports == NULL || process->inbox == NULL ||
@@ -362,6 +452,7 @@ void process_revoke(struct world *world, struct process *process, uint16_t parti
     struct stay *stay = &process->stays[partition];
 
     stay->revoked = true;
+    stay->parked = stay->assignment->parking.parked.count > 0;
     stay->revoked_ms = world->now_ms;
     world_add(world, event_of(process, HISTORY_REVOKE, partition));
     core_revoke(&process->core, stay->assignment, world->now_ms);
@@ -401,13 +492,12 @@ static void left(struct world *world, const struct process *process, const char 
 static void look_at_the_rest(struct world *world, const struct process *process)
 {
     const struct core *core = &process->core;
-    uint64_t kept = 0, quota = core->config.lane_records_max;
+    uint64_t kept = process->block_size_count, quota = core->config.lane_records_max;
 
-    for (int i = 0; i < 4; i++)
-        kept += (uint64_t)__builtin_popcountll(process->size_classes[i]);
     left(world, process, "records", core->admission.records);
     left(world, process, "core is not empty", !core_is_empty(core));
     left(world, process, "lanes", core->lanes.table.count);
+    left(world, process, "parked lanes", core->parked.count);
     left(world, process, "timers", core->timers.count);
     left(world, process, "ready lanes", core->ready.lanes);
     left(world, process, "assignments", core->assignments != NULL);

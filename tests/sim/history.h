@@ -23,7 +23,7 @@ enum history_type {
     HISTORY_WORKERS,   /* process value [threads that run handlers]: it has begun */
     HISTORY_ASSIGN,    /* process partition epoch offset: the partition came, beginning there */
     HISTORY_REVOKE,    /* process partition epoch: it is to be given up, nothing starts any more */
-    HISTORY_GIVEN_UP,  /* process partition epoch */
+    HISTORY_GIVEN_UP,  /* process partition epoch result [1: with a base below the first] */
     HISTORY_LOST,      /* process partition epoch: the process was told that it is gone */
     HISTORY_DELIVER,   /* process partition epoch offset: the record was taken in */
     HISTORY_START,     /* process partition epoch offset attempt: a handler starts */

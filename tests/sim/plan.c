@@ -81,6 +81,7 @@ static void choose_mishaps(struct plan *plan, uint64_t *random)
     plan->chaos_steps = ONE_OF(random, 60, 300, 1000);
     for (int i = 0; i < FAULTS; i++)
         plan->may[i] = !plan->quiet && below(random, 2);
+    plan->core.parks = below(random, 2);
     plan->faults_min = plan->quiet ? 0 : 20 + below(random, 20);
     /* A quiet run still has handlers that ask for their records again: that repeats nothing. */
     if (!plan->quiet)

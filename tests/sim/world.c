@@ -136,7 +136,8 @@ static void verify_caught_up(struct world *world, const struct process *process)
             return;
         stays++;
     }
-    if (process->state != PROCESS_RUNS || stays == 0 || !core_is_empty(&process->core))
+    if (process->state != PROCESS_RUNS || stays == 0 || !core_is_empty(&process->core) ||
+        process->core.parked.count > 0)
         return;
     KLANE_MARK("sim: a core has caught up");
     if (!core_is_caught_up(&process->core))
@@ -171,7 +172,7 @@ static bool step_of(struct world *world, struct process *process, uint32_t draw,
 {
     /* The common actions more often than the rare ones. */
     static const uint8_t actions[28] = {0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2,
-                                        2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 6, 6, 7};
+                                        2, 2, 2, 2, 3, 3, 3, 8, 4, 4, 5, 6, 6, 7};
 
     if (process->state == PROCESS_DOWN)
         return life_step(world, process);

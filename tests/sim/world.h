@@ -18,6 +18,7 @@
 #define RING_MAX 64
 #define TOKENS_MAX 256
 #define STALE_TOKENS 16
+#define BLOCK_SIZES_MAX 100
 #define VALUE_NONE UINT32_MAX /* a tombstone */
 
 enum fault {
@@ -90,8 +91,11 @@ struct stay {
     struct klane_assignment *assignment; /* NULL: it is not here */
     uint32_t epoch;
     uint32_t position; /* index of the next record to offer */
+    uint32_t swept;    /* the same for its pass, while it sweeps */
     bool held;
     bool revoked;
+    bool parked; /* lanes were, when it was revoked: where they begin is known about */
+    bool sweeps;
     bool end_told;
     int64_t revoked_ms;
     int64_t told_ms; /* when it will hear that it has lost it; -1: it has not lost it */
@@ -182,7 +186,8 @@ struct process {
     uint32_t records_most; /* measured */
     uint32_t lane_records_most;
     uint64_t bytes_most;
-    uint64_t size_classes[4]; /* bits: those ever used */
+    size_t block_sizes[BLOCK_SIZES_MAX]; /* those ever used */
+    uint32_t block_size_count;
 };
 
 struct world {
@@ -219,7 +224,7 @@ bool worker_step(struct world *world, struct process *process, struct worker *wo
 bool completion_step(struct world *world, struct process *process);
 
 /* control.c: whether something was done. */
-#define CONTROL_ACTIONS 8
+#define CONTROL_ACTIONS 9
 bool control_step(struct world *world, struct process *process, uint32_t action);
 void process_begin(struct world *world, struct process *process);
 void process_assign(struct world *world, struct process *process, uint16_t partition);

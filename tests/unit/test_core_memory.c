@@ -61,7 +61,7 @@ static void failed_start_leaves_nothing_behind(void **state)
         failures++;
     allocations_left = -1;
 
-    assert_int_equal(failures, 3);
+    assert_int_equal(failures, 5);
     core_deinit(&core);
 }
 

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/parking.h"
+
+#include "base/assert.h"
+#include "core/internal.h"
+
+/* A pass begins when so much of the records' memory is free: a sixteenth. */
+#define ROOM_FOR_A_PASS 16U
+
+/* ---- entries ----------------------------------------------------------------------------- */
+
+/* Partitions have the same keys: each has hashes of its own. */
+static uint64_t hash_of(const struct klane_assignment *assignment, uint64_t fingerprint)
+{
+    return fingerprint ^ ((uintptr_t)assignment * 0x9e3779b97f4a7c15U);
+}
+
+static struct parked *find(const struct core *core, const struct klane_assignment *assignment,
+                           uint64_t fingerprint)
+{
+    struct table_node *node;
+
+    node = table_first(&core->parked, hash_of(assignment, fingerprint));
+    for (; node != NULL; node = table_next(node)) {
+        struct parked *parked = parked_of_node(node);
+
+        if (parked->assignment == assignment && parked->fingerprint == fingerprint)
+            return parked;
+    }
+    return NULL;
+}
+
+static struct parked *add(struct core *core, struct klane_assignment *assignment,
+                          uint64_t fingerprint, int64_t next)
+{
+    struct parking *parking = &assignment->parking;
+    struct parked *parked;
+    uint8_t size_class;
+
+    if (!heap_reserve(&parking->parked, parking->parked.count + 1) ||
+        !heap_reserve(&parking->fit, parking->parked.count + 1))
+        return NULL;
+    parked = slab_alloc(&core->slab, sizeof(*parked), &size_class);
+    if (parked == NULL)
+        return NULL;
+    *parked = (struct parked){
+        .assignment = assignment,
+        .fingerprint = fingerprint,
+        .next = next,
+        .end = next + 1,
+        .fit_at = core->config.lane_records_max / 2,
+        .by_next = {HEAP_NOWHERE},
+        .fit = {HEAP_NOWHERE},
+        .size_class = size_class,
+    };
+    table_add(&core->parked, &parked->node, hash_of(assignment, fingerprint));
+    heap_set(&parking->parked, &parked->by_next, next);
+    core->counts.lanes_parked++;
+    return parked;
+}
+
+static void set_next(struct parked *parked, int64_t next)
+{
+    parked->next = next;
+    heap_set(&parked->assignment->parking.parked, &parked->by_next, next);
+    if (heap_has(&parked->fit))
+        heap_set(&parked->assignment->parking.fit, &parked->fit, next);
+}
+
+/* Kept records are let go: a pass has to bring them. */
+static void let_go(struct core *core, struct parked *parked)
+{
+    struct klane_slot *slot = parked->kept_first, *next;
+
+    if (slot == NULL)
+        return;
+    KLANE_MARK("kept records are let go");
+    parked->end = parked->kept_last->record.offset + 1;
+    for (; slot != NULL; slot = next) {
+        next = slot->control.next;
+        slot_forget(core, slot);
+    }
+    parked->kept_first = NULL;
+    parked->kept_last = NULL;
+    parked->kept_count = 0;
+}
+
+static void leave(struct core *core, struct parked *parked)
+{
+    let_go(core, parked);
+    parked->takes_part = false;
+    TAILQ_REMOVE(&parked->assignment->parking.pass.parts, parked, part);
+}
+
+static void remove_entry(struct core *core, struct parked *parked)
+{
+    struct parking *parking = &parked->assignment->parking;
+
+    if (heap_has(&parked->fit))
+        heap_remove(&parking->fit, &parked->fit);
+    heap_remove(&parking->parked, &parked->by_next);
+    table_remove(&core->parked, &parked->node);
+    slab_free(&core->slab, parked, parked->size_class);
+}
+
+/* Enough of it is done: a pass is worth while. */
+static void fit_check(struct parked *parked)
+{
+    if (parked->takes_part || heap_has(&parked->fit) || parked->slots > parked->fit_at)
+        return;
+    heap_set(&parked->assignment->parking.fit, &parked->fit, parked->next);
+}
+
+static struct lane_name lane_name_of_slot(const struct klane_slot *slot, enum lane_kind kind)
+{
+    struct lane_name name = {.partition = slot->record.assignment->partition, .kind = kind};
+
+    name.key = slot_lane_key(slot, &name.key_size);
+    return name;
+}
+
+static uint64_t fingerprint_of(const struct core *core, const struct klane_assignment *assignment,
+                               const struct lane_name *name, int64_t offset)
+{
+    uint64_t fingerprint = lane_fingerprint(name, offset, assignment->seed);
+
+#ifdef KLANE_TESTING
+    fingerprint &= ~core->config.fingerprints_alike;
+#else
+    (void)core;
+#endif
+    return fingerprint;
+}
+
+static uint64_t slot_fingerprint(const struct core *core, const struct klane_slot *slot)
+{
+    struct lane_name name = lane_name_of_slot(slot, (enum lane_kind)slot->control.lane->kind);
+
+    return fingerprint_of(core, slot->record.assignment, &name, slot->record.offset);
+}
+
+/* ---- the main flow ----------------------------------------------------------------------- */
+
+static void keep(struct core *core, struct parked *parked, struct klane_slot *slot,
+                 enum lane_kind kind)
+{
+    slot->control.kind = (uint8_t)kind;
+    slot->control.next = NULL;
+    if (parked->kept_last == NULL)
+        parked->kept_first = slot;
+    else
+        parked->kept_last->control.next = slot;
+    parked->kept_last = slot;
+    parked->kept_count++;
+    slot_counted(core, slot);
+}
+
+static void drop(struct core *core, struct klane_assignment *assignment, int64_t offset)
+{
+    offsets_reach(&assignment->offsets, offset + 1);
+    core->counts.records_parked++;
+    commit_mark(&core->commit, assignment);
+}
+
+bool parking_takes(struct core *core, struct klane_assignment *assignment,
+                   const struct source_record *record, const struct core_place *place)
+{
+    struct lane_name name = lane_name_of(assignment->partition, record, place);
+    struct parked *parked =
+        find(core, assignment, fingerprint_of(core, assignment, &name, record->offset));
+    struct klane_slot *slot = NULL;
+
+    if (parked == NULL)
+        return false;
+    if (parked->takes_part && parked->slots + parked->kept_count < core->config.lane_records_max)
+        slot = slot_of_record(core, assignment, record, place);
+    if (slot != NULL) {
+        keep(core, parked, slot, place->kind);
+        offsets_reach(&assignment->offsets, record->offset + 1);
+        return true;
+    }
+    let_go(core, parked);
+    parked->end = record->offset + 1;
+    drop(core, assignment, record->offset);
+    return true;
+}
+
+/* Slots of the lane that belong to the assignment. */
+static uint32_t of_assignment(const struct lane *lane, const struct klane_assignment *assignment)
+{
+    uint32_t count = 0;
+
+    for (const struct klane_slot *slot = lane->first; slot != NULL; slot = slot->control.next)
+        count += slot->record.assignment == assignment;
+    return count;
+}
+
+bool parking_begin(struct core *core, struct klane_assignment *assignment,
+                   const struct lane *lane, const struct lane_name *name, int64_t offset)
+{
+    struct parked *parked =
+        add(core, assignment, fingerprint_of(core, assignment, name, offset), offset);
+
+    if (parked == NULL)
+        return false;
+    KLANE_MARK("a lane over its quota is parked");
+    parked->slots = of_assignment(lane, assignment);
+    fit_check(parked);
+    drop(core, assignment, offset);
+    return true;
+}
+
+/* ---- memory is short --------------------------------------------------------------------- */
+
+static void look_for_longest(struct table_node *node, void *context)
+{
+    uint32_t *longest = context;
+
+    if (lane_of_node(node)->count > *longest)
+        *longest = lane_of_node(node)->count;
+}
+
+/* Half of the lane is parked. */
+static void shorten(struct core *core, struct lane *lane)
+{
+    struct klane_assignment *assignment = lane->last->record.assignment;
+    uint64_t fingerprint = slot_fingerprint(core, lane->last);
+    struct parked *parked = find(core, assignment, fingerprint);
+    bool is_new = parked == NULL;
+    struct klane_slot *first, *slot, *next;
+
+    if (!assignment_may_start(assignment))
+        return;
+    /* First, as it can fail. */
+    if (is_new)
+        parked = add(core, assignment, fingerprint, lane->last->record.offset);
+    if (parked == NULL)
+        return;
+    first = lane_shorten(lane, lane->count / 2);
+    if (first == NULL) {
+        KLANE_MARK("a long lane has been passed on");
+        if (is_new)
+            remove_entry(core, parked);
+        return;
+    }
+    for (slot = first; slot != NULL; slot = next) {
+        next = slot->control.next;
+        parking_unfinished(core, slot);
+        core->counts.records_parked++;
+        slot_gone(core, slot);
+    }
+    parked->slots = of_assignment(lane, assignment);
+    parked->fit_at = parked->slots / 2;
+    fit_check(parked);
+}
+
+struct shortening {
+    struct core *core;
+    uint32_t least;
+};
+
+static void shorten_if_long(struct table_node *node, void *context)
+{
+    struct shortening *shortening = context;
+
+    if (lane_of_node(node)->count >= shortening->least)
+        shorten(shortening->core, lane_of_node(node));
+}
+
+bool parking_shorten_longest(struct core *core)
+{
+    uint64_t before = core->counts.records_parked;
+    struct shortening shortening = {core, 0};
+    uint32_t longest = 0;
+
+    table_each(&core->lanes.table, look_for_longest, &longest);
+    shortening.least = longest < 4 ? 2 : longest / 2;
+    table_each(&core->lanes.table, shorten_if_long, &shortening);
+    if (core->counts.records_parked == before)
+        return false;
+    KLANE_MARK("the longest lanes are shortened");
+    return true;
+}
+
+/* ---- slots that leave -------------------------------------------------------------------- */
+
+void parking_slot_gone(struct core *core, const struct klane_slot *slot)
+{
+    struct klane_assignment *assignment = slot->record.assignment;
+    struct parked *parked;
+
+    if (assignment->parking.parked.count == 0)
+        return;
+    parked = find(core, assignment, slot_fingerprint(core, slot));
+    /* Not counted: of another key with the same fingerprint. */
+    if (parked == NULL || parked->slots == 0)
+        return;
+    parked->slots--;
+    fit_check(parked);
+}
+
+bool parking_unfinished(struct core *core, const struct klane_slot *slot)
+{
+    struct klane_assignment *assignment = slot->record.assignment;
+    uint64_t fingerprint = slot_fingerprint(core, slot);
+    int64_t offset = slot->record.offset;
+    struct parked *parked = find(core, assignment, fingerprint);
+
+    if (parked == NULL)
+        return add(core, assignment, fingerprint, offset) != NULL;
+    if (parked->takes_part)
+        leave(core, parked);
+    if (offset < parked->next)
+        set_next(parked, offset);
+    if (offset >= parked->end)
+        parked->end = offset + 1;
+    return true;
+}
+
+void parking_end_pass(struct core *core, struct klane_assignment *assignment)
+{
+    struct pass *pass = &assignment->parking.pass;
+    struct parked *parked;
+
+    while (pass->is_on && (parked = TAILQ_FIRST(&pass->parts)) != NULL) {
+        if (parked->next < pass->position)
+            set_next(parked, pass->position);
+        leave(core, parked);
+        fit_check(parked);
+    }
+    pass->is_on = false;
+}
+
+void parking_forget(struct core *core, struct klane_assignment *assignment)
+{
+    struct parking *parking = &assignment->parking;
+
+    while (parking->parked.count > 0)
+        remove_entry(core, parked_of_next(parking->parked.entries[0].node));
+    heap_deinit(&parking->parked);
+    heap_deinit(&parking->fit);
+}
+
+/* ---- passes ------------------------------------------------------------------------------ */
+
+static void begin_pass(struct parking *parking, uint32_t quota)
+{
+    struct pass *pass = &parking->pass;
+
+    *pass = (struct pass){.is_on = true, .position = parking->fit.entries[0].value};
+    TAILQ_INIT(&pass->parts);
+    while (parking->fit.count > 0) {
+        struct parked *parked = parked_of_fit(parking->fit.entries[0].node);
+
+        heap_remove(&parking->fit, &parked->fit);
+        parked->takes_part = true;
+        parked->fit_at = quota / 2;
+        TAILQ_INSERT_TAIL(&pass->parts, parked, part);
+        if (parked->end > pass->end)
+            pass->end = parked->end;
+    }
+}
+
+struct klane_assignment *core_next_pass(struct core *core, int64_t *from)
+{
+    struct klane_assignment *each;
+
+    if (core->parked.count == 0 || core_room(core) < core->config.records_max / ROOM_FOR_A_PASS)
+        return NULL;
+    for (each = core->assignments; each != NULL; each = each->next)
+        if (each->parking.fit.count > 0 && !each->parking.pass.is_on &&
+            assignment_may_start(each)) {
+            begin_pass(&each->parking, core->config.lane_records_max);
+            *from = each->parking.pass.position;
+            return each;
+        }
+    return NULL;
+}
+
+static struct lane *lane_for(struct core *core, const struct klane_slot *slot,
+                             enum lane_kind kind)
+{
+    struct lane_name name = lane_name_of_slot(slot, kind);
+    struct lane *lane = NULL;
+    uint64_t hash = 0;
+
+    if (kind != LANE_OF_RECORD)
+        lane = lane_find(&core->lanes, &name, &hash);
+    return lane != NULL ? lane : lane_create(&core->lanes, &core->slab, &name, hash);
+}
+
+/* Puts a slot behind its lane. False: that has its quota, or there is no memory for one. */
+static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind)
+{
+    struct klane_assignment *assignment = slot->record.assignment;
+    struct lane *lane;
+
+    /* One lane more in the heap of heads. */
+    if (!heap_reserve(&assignment->offsets.heads, assignment->slots + 1))
+        return false;
+    lane = lane_for(core, slot, kind);
+    if (lane == NULL || lane->count >= core->config.lane_records_max)
+        return false;
+    if (lane_append(lane, slot))
+        hold_slot(core, slot);
+    offsets_feed(&assignment->offsets, slot);
+    return true;
+}
+
+/* Nothing of it is left in the log below its end: what was kept follows, and the entry goes. */
+static void meet_end(struct core *core, struct parked *parked)
+{
+    struct klane_assignment *assignment = parked->assignment;
+    struct klane_slot *slot;
+
+    while ((slot = parked->kept_first) != NULL) {
+        struct klane_slot *next = slot->control.next;
+
+        if (!feed(core, slot, (enum lane_kind)slot->control.kind)) {
+            set_next(parked, slot->record.offset);
+            leave(core, parked);
+            return;
+        }
+        parked->kept_first = next;
+        parked->kept_count--;
+    }
+    KLANE_ASSERT(parked->kept_count == 0);
+    KLANE_MARK("a parked lane is in memory again");
+    parked->kept_last = NULL;
+    leave(core, parked);
+    remove_entry(core, parked);
+    commit_mark(&core->commit, assignment);
+}
+
+/* Whether the record is in memory already, or in front of what is. */
+static bool is_known(const struct klane_assignment *assignment, const struct lane *lane,
+                     int64_t offset)
+{
+    return lane != NULL && lane->last->record.assignment == assignment &&
+           lane->last->record.offset >= offset;
+}
+
+/* True: it is taken in. */
+static bool feed_record(struct core *core, struct parked *parked, struct lane *lane,
+                        const struct source_record *record, const struct core_place *place)
+{
+    struct klane_assignment *assignment = parked->assignment;
+    struct klane_slot *slot;
+
+    if (lane != NULL && lane->count + parked->kept_count >= core->config.lane_records_max)
+        let_go(core, parked);
+    if (lane != NULL && lane->count >= core->config.lane_records_max)
+        return false;
+    if (core_room(core) == 0)
+        return false;
+    slot = slot_of_record(core, assignment, record, place);
+    if (slot == NULL)
+        return false;
+    slot_counted(core, slot);
+    if (!feed(core, slot, place->kind)) {
+        slot_forget(core, slot);
+        return false;
+    }
+    parked->slots++;
+    return true;
+}
+
+void core_swept(struct core *core, struct klane_assignment *assignment,
+                const struct source_record *record, const struct core_place *place)
+{
+    struct lane_name name = lane_name_of(assignment->partition, record, place);
+    struct parked *parked;
+    struct lane *lane = NULL;
+    uint64_t hash;
+
+    if (!assignment->parking.pass.is_on)
+        return;
+    parked = find(core, assignment, fingerprint_of(core, assignment, &name, record->offset));
+    if (parked == NULL || !parked->takes_part || record->offset < parked->next ||
+        record->offset >= parked->end)
+        return;
+    if (place->kind != LANE_OF_RECORD)
+        lane = lane_find(&core->lanes, &name, &hash);
+    if (!is_known(assignment, lane, record->offset) &&
+        !feed_record(core, parked, lane, record, place)) {
+        set_next(parked, record->offset);
+        leave(core, parked);
+        fit_check(parked);
+        return;
+    }
+    set_next(parked, record->offset + 1);
+    if (parked->next >= parked->end)
+        meet_end(core, parked);
+}
+
+bool core_swept_to(struct core *core, struct klane_assignment *assignment, int64_t position)
+{
+    struct pass *pass = &assignment->parking.pass;
+    struct parked *parked, *next;
+
+    if (!pass->is_on)
+        return true;
+    pass->position = position;
+    if (position < pass->end && !TAILQ_EMPTY(&pass->parts))
+        return false;
+    /* Who still takes part has its end behind it, or has got a later one meanwhile. */
+    for (parked = TAILQ_FIRST(&pass->parts); parked != NULL; parked = next) {
+        next = TAILQ_NEXT(parked, part);
+        if (parked->end <= position)
+            meet_end(core, parked);
+    }
+    parking_end_pass(core, assignment);
+    return true;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parked lanes: of a lane that cannot go on, only where it stands is kept, none of its records;
+ * and passes, which read them again once it can.
+ *
+ * Upholds: a lane that is blocked for ever costs one entry, however much is queued behind it (G3,
+ * G4); what is parked is unfinished, so the base stays below it (G2); its records run in order
+ * (G1).
+ *
+ * A parked lane is named by the fingerprint of its key in its assignment. Of the records with that
+ * fingerprint
+ *
+ *   below next    are finished or in memory
+ *   next to end   are not in memory, but those kept: a pass has to bring them
+ *   from end on   have not been met, or are kept
+ *
+ * While it is parked, the main flow drops what it meets of it, and end moves on. A pass reads the
+ * partition again from the least next on. Who takes part is fed until it has its quota, and leaves
+ * with next at the first record that found no room. While it takes part, newer records of the main
+ * flow are kept behind it, as far as its quota goes, so that next can meet end; then the entry
+ * goes.
+ *
+ * Two keys with one fingerprint are one entry: they are fed to lanes of their own, and what of
+ * them is in memory already is known by its offset. So a clash costs repeats and waiting, nothing
+ * else. */
+#ifndef KLANE_CORE_PARKING_H
+#define KLANE_CORE_PARKING_H
+
+#include "core/heap.h"
+#include "core/table.h"
+
+#include <sys/queue.h>
+
+struct klane_assignment;
+struct klane_slot;
+
+struct parked {
+    struct table_node node; /* in the core's table */
+    struct klane_assignment *assignment;
+    uint64_t fingerprint;
+    int64_t next;
+    int64_t end;
+    struct heap_node by_next; /* in the assignment's parked */
+    struct heap_node fit;     /* in the assignment's fit, while it could take part in a pass */
+    uint32_t slots;           /* in memory below next, of the lane that was parked */
+    uint32_t fit_at;          /* with so many of them it could take part in a pass */
+    uint32_t kept_count;
+    struct klane_slot *kept_first; /* in order, by control.next */
+    struct klane_slot *kept_last;
+    bool takes_part;
+    TAILQ_ENTRY(parked) part;
+    uint8_t size_class; /* of the slab */
+};
+
+/* One reading of a range of the log again; in each assignment. */
+struct pass {
+    int64_t position; /* everything from its begin to here was read */
+    int64_t end;      /* of the lanes that take part */
+    TAILQ_HEAD(, parked) parts;
+    bool is_on;
+};
+
+/* In each assignment. */
+struct parking {
+    struct heap parked; /* by next */
+    struct heap fit;    /* of them, by next */
+    struct pass pass;
+};
+
+static inline struct parked *parked_of_node(struct table_node *node)
+{
+    return (struct parked *)(void *)((char *)node - offsetof(struct parked, node));
+}
+
+static inline struct parked *parked_of_next(struct heap_node *by_next)
+{
+    return (struct parked *)(void *)((char *)by_next - offsetof(struct parked, by_next));
+}
+
+static inline struct parked *parked_of_fit(struct heap_node *fit)
+{
+    return (struct parked *)(void *)((char *)fit - offsetof(struct parked, fit));
+}
+
+#endif

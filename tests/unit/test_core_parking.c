@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parked lanes and passes: a lane that is blocked costs an entry, nothing of it is lost, repeated
+ * or out of order, and nobody else waits. */
+#include "lib/core_kit.h"
+
+enum { QUOTA = 4, RECORDS_MAX = 32 };
+
+struct fixture {
+    struct core_kit kit;
+    struct klane_assignment *assignment; /* partition 0, from offset 0 */
+};
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+    struct core_config config = core_kit_config();
+
+    config.lane_records_max = QUOTA;
+    config.records_max = RECORDS_MAX;
+    config.parks = true;
+    core_kit_init(&fixture.kit, config);
+    fixture.assignment = core_kit_assign(&fixture.kit, 0, 0);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    assert_int_equal(fixture->kit.core.parked.count, 0);
+    core_kit_deinit(&fixture->kit);
+    return 0;
+}
+
+static void take_in_many(struct fixture *fixture, int64_t from, int64_t to, const char *key)
+{
+    for (int64_t offset = from; offset < to; offset++)
+        core_kit_take_in(&fixture->kit, fixture->assignment, offset, key);
+}
+
+static int64_t begin_pass(struct fixture *fixture)
+{
+    int64_t from = -1;
+
+    if (core_next_pass(&fixture->kit.core, &from) != NULL)
+        core_verify(&fixture->kit.core);
+    return from;
+}
+
+/* A pass brings this record. */
+static void bring(struct fixture *fixture, int64_t offset, const char *key)
+{
+    struct source_record record = {
+        .key = key, .key_size = (uint32_t)strlen(key), .offset = offset};
+
+    core_swept(&fixture->kit.core, fixture->assignment, &record,
+               &(struct core_place){.kind = LANE_OF_KEY});
+    core_verify(&fixture->kit.core);
+}
+
+static bool bring_to(struct fixture *fixture, int64_t position)
+{
+    bool is_over = core_swept_to(&fixture->kit.core, fixture->assignment, position);
+
+    core_verify(&fixture->kit.core);
+    return is_over;
+}
+
+static int64_t base(const struct fixture *fixture)
+{
+    return assignment_base(fixture->assignment);
+}
+
+static void a_blocked_lane_costs_one_entry_and_holds_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *stuck;
+
+    take_in_many(fixture, 0, 1, "stuck");
+    stuck = core_kit_start(kit, 0);
+    take_in_many(fixture, 1, 10000, "stuck");
+
+    assert_int_equal(kit->core.admission.records, QUOTA);
+    assert_int_equal(kit->core.parked.count, 1);
+    assert_int_equal(core_kit_notice(kit), 0);
+    take_in_many(fixture, 10000, 10001, "free");
+    core_kit_run(kit, 10000);
+    assert_int_equal(base(fixture), 0);
+    assert_int_equal(begin_pass(fixture), -1);
+
+    core_kit_back(kit, stuck, SLOT_DONE);
+    assert_int_equal(base(fixture), 1);
+    core_kit_run(kit, 1);
+    core_kit_revoke(kit, fixture->assignment);
+    assert_int_equal(base(fixture), 2);
+    core_kit_settle(kit, fixture->assignment);
+}
+
+static void a_pass_feeds_it_in_order_and_the_entry_goes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    take_in_many(fixture, 0, 10, "a");
+    take_in_many(fixture, 10, 11, "b");
+    core_kit_run(kit, 0);
+    core_kit_run(kit, 10);
+    core_kit_run(kit, 1);
+
+    assert_int_equal(begin_pass(fixture), 4);
+    bring(fixture, 4, "a");
+    bring(fixture, 5, "a");
+    /* Its quota is reached: it leaves with the next one. */
+    bring(fixture, 6, "a");
+    assert_true(bring_to(fixture, 7));
+    for (int64_t offset = 2; offset < 4; offset++)
+        core_kit_run(kit, offset);
+    assert_int_equal(begin_pass(fixture), 6);
+    bring(fixture, 6, "a");
+    bring(fixture, 7, "a");
+    assert_int_equal(base(fixture), 4);
+    for (int64_t offset = 4; offset < 8; offset++)
+        core_kit_run(kit, offset);
+    bring(fixture, 8, "a");
+    bring(fixture, 9, "a");
+    /* Another's, which was finished long ago. */
+    bring(fixture, 10, "b");
+    assert_int_equal(kit->core.parked.count, 0);
+    assert_true(bring_to(fixture, 11));
+    for (int64_t offset = 8; offset < 10; offset++)
+        core_kit_run(kit, offset);
+    assert_int_equal(base(fixture), 11);
+}
+
+static void what_comes_while_a_pass_feeds_it_is_kept_behind(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    take_in_many(fixture, 0, 5, "a");
+    for (int64_t offset = 0; offset < 4; offset++)
+        core_kit_run(kit, offset);
+    assert_int_equal(begin_pass(fixture), 4);
+
+    take_in_many(fixture, 5, 7, "a");
+    assert_null(core_next_ready(&kit->core));
+    bring(fixture, 4, "a");
+
+    assert_int_equal(kit->core.parked.count, 0);
+    assert_true(bring_to(fixture, 5));
+    for (int64_t offset = 4; offset < 7; offset++)
+        core_kit_run(kit, offset);
+    assert_int_equal(base(fixture), 7);
+}
+
+static void more_than_the_quota_is_not_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    take_in_many(fixture, 0, 5, "a");
+    for (int64_t offset = 0; offset < 4; offset++)
+        core_kit_run(kit, offset);
+    begin_pass(fixture);
+    take_in_many(fixture, 5, 9, "a");
+    assert_int_equal(kit->core.admission.records, 4);
+
+    take_in_many(fixture, 9, 10, "a");
+    assert_int_equal(kit->core.admission.records, 0);
+    for (int64_t offset = 4; offset < 8; offset++)
+        bring(fixture, offset, "a");
+    for (int64_t offset = 4; offset < 8; offset++)
+        core_kit_run(kit, offset);
+    for (int64_t offset = 8; offset < 10; offset++)
+        bring(fixture, offset, "a");
+    for (int64_t offset = 8; offset < 10; offset++)
+        core_kit_run(kit, offset);
+    assert_true(bring_to(fixture, 10));
+    assert_int_equal(base(fixture), 10);
+}
+
+/* Compaction took its last records: a pass that has read past its end has seen all. */
+static void an_end_that_is_a_hole_is_met_by_position(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    take_in_many(fixture, 0, 7, "a");
+    for (int64_t offset = 0; offset < 4; offset++)
+        core_kit_run(kit, offset);
+    begin_pass(fixture);
+    bring(fixture, 4, "a");
+
+    assert_false(bring_to(fixture, 6));
+    assert_int_equal(base(fixture), 4);
+    assert_true(bring_to(fixture, 7));
+    core_kit_run(kit, 4);
+    assert_int_equal(base(fixture), 7);
+}
+
+static void a_lane_that_cannot_go_on_yet_takes_no_part(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *stuck;
+
+    take_in_many(fixture, 0, 6, "a");
+    take_in_many(fixture, 6, 12, "b");
+    stuck = core_kit_start(kit, 0);
+    for (int64_t offset = 6; offset < 10; offset++)
+        core_kit_run(kit, offset);
+    assert_int_equal(begin_pass(fixture), 10);
+
+    bring(fixture, 10, "b");
+    bring(fixture, 11, "b");
+    assert_true(bring_to(fixture, 12));
+    core_kit_run(kit, 10);
+    core_kit_run(kit, 11);
+    assert_int_equal(kit->core.parked.count, 1);
+    assert_int_equal(base(fixture), 0);
+    core_kit_back(kit, stuck, SLOT_DONE);
+    for (int64_t offset = 1; offset < 4; offset++)
+        core_kit_run(kit, offset);
+    assert_int_equal(begin_pass(fixture), 4);
+    bring(fixture, 4, "a");
+    bring(fixture, 5, "a");
+    assert_true(bring_to(fixture, 6));
+    core_kit_run(kit, 4);
+    core_kit_run(kit, 5);
+    assert_int_equal(base(fixture), 12);
+}
+
+static void when_memory_is_short_the_longest_lanes_are_parked_by_half(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *long_one, *short_one;
+
+    take_in_many(fixture, 0, 4, "long");
+    take_in_many(fixture, 4, 5, "short");
+    long_one = core_kit_start(kit, 0);
+    short_one = core_kit_start(kit, 4);
+
+    core_relieve(&kit->core);
+
+    core_verify(&kit->core);
+    assert_int_equal(kit->core.admission.records, 3);
+    assert_int_equal(kit->core.parked.count, 1);
+    assert_int_equal(base(fixture), 0);
+    assert_int_equal(begin_pass(fixture), -1);
+    core_kit_back(kit, short_one, SLOT_DONE);
+    core_kit_back(kit, long_one, SLOT_DONE);
+    assert_int_equal(begin_pass(fixture), 2);
+    bring(fixture, 2, "long");
+    bring(fixture, 3, "long");
+    for (int64_t offset = 1; offset < 4; offset++)
+        core_kit_run(kit, offset);
+    assert_true(bring_to(fixture, 4));
+    assert_int_equal(base(fixture), 5);
+}
+
+/* By chance, or by a program's key function. */
+static void two_keys_with_one_fingerprint_wait_for_each_other_and_keep_their_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    kit->core.config.fingerprints_alike = UINT64_MAX;
+    take_in_many(fixture, 0, 2, "one");
+    take_in_many(fixture, 2, 4, "two");
+    take_in_many(fixture, 4, 7, "one");
+    take_in_many(fixture, 7, 9, "two");
+    assert_int_equal(kit->core.parked.count, 1);
+    core_kit_run(kit, 0);
+    core_kit_run(kit, 2);
+    core_kit_run(kit, 1);
+
+    /* They are parked from 6 on, and 3 of "two" is in memory. */
+    assert_int_equal(begin_pass(fixture), 6);
+    bring(fixture, 6, "one");
+    bring(fixture, 7, "two");
+    bring(fixture, 8, "two");
+    assert_true(bring_to(fixture, 9));
+    assert_int_equal(kit->core.parked.count, 0);
+
+    core_kit_run(kit, 3);
+    core_kit_run(kit, 4);
+    core_kit_run(kit, 7);
+    core_kit_run(kit, 5);
+    core_kit_run(kit, 8);
+    core_kit_run(kit, 6);
+    assert_int_equal(base(fixture), 9);
+}
+
+static void what_is_in_memory_is_not_brought_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *one, *two;
+
+    kit->core.config.fingerprints_alike = UINT64_MAX;
+    take_in_many(fixture, 0, 2, "one");
+    take_in_many(fixture, 2, 3, "two");
+    one = core_kit_start(kit, 0);
+    two = core_kit_start(kit, 2);
+    /* Of "one", 1 is let go; 2 of "two" lies behind it and is in memory. */
+    core_relieve(&kit->core);
+    core_verify(&kit->core);
+    core_kit_back(kit, one, SLOT_DONE);
+    take_in_many(fixture, 3, 4, "two");
+    assert_int_equal(kit->core.parked.count, 1);
+
+    assert_int_equal(begin_pass(fixture), 1);
+    bring(fixture, 1, "one");
+    bring(fixture, 2, "two");
+    bring(fixture, 3, "two");
+    core_kit_run(kit, 1);
+    assert_null(core_next_ready(&kit->core));
+    core_kit_back(kit, two, SLOT_DONE);
+    core_kit_run(kit, 3);
+    assert_true(bring_to(fixture, 4));
+    assert_int_equal(base(fixture), 4);
+}
+
+static void a_pass_of_a_partition_that_goes_brings_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    take_in_many(fixture, 0, 6, "a");
+    for (int64_t offset = 0; offset < 4; offset++)
+        core_kit_run(kit, offset);
+    begin_pass(fixture);
+    take_in_many(fixture, 6, 8, "a");
+    bring(fixture, 4, "a");
+
+    core_kit_revoke(kit, fixture->assignment);
+    bring(fixture, 5, "a");
+
+    assert_int_equal(base(fixture), 4);
+    assert_int_equal(kit->core.admission.records, 0);
+    core_kit_settle(kit, fixture->assignment);
+}
+
+static void the_end_of_the_log_is_reached_only_without_parked_lanes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    take_in_many(fixture, 0, 5, "a");
+    core_end(&kit->core, fixture->assignment, 5);
+    for (int64_t offset = 0; offset < 4; offset++)
+        core_kit_run(kit, offset);
+    assert_true(core_is_empty(&kit->core));
+    assert_false(core_is_caught_up(&kit->core));
+
+    begin_pass(fixture);
+    bring(fixture, 4, "a");
+    bring_to(fixture, 5);
+    core_kit_run(kit, 4);
+    assert_true(core_is_caught_up(&kit->core));
+}
+
+#define parking_case(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest core_parking_tests[] = {
+        parking_case(a_blocked_lane_costs_one_entry_and_holds_nothing),
+        parking_case(a_pass_feeds_it_in_order_and_the_entry_goes),
+        parking_case(what_comes_while_a_pass_feeds_it_is_kept_behind),
+        parking_case(more_than_the_quota_is_not_kept),
+        parking_case(an_end_that_is_a_hole_is_met_by_position),
+        parking_case(a_lane_that_cannot_go_on_yet_takes_no_part),
+        parking_case(when_memory_is_short_the_longest_lanes_are_parked_by_half),
+        parking_case(two_keys_with_one_fingerprint_wait_for_each_other_and_keep_their_order),
+        parking_case(what_is_in_memory_is_not_brought_again),
+        parking_case(a_pass_of_a_partition_that_goes_brings_nothing),
+        parking_case(the_end_of_the_log_is_reached_only_without_parked_lanes),
+    };
+
+    return check_run(core_parking_tests);
+}
