@@ -131,13 +131,15 @@ static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void
     struct mocked *mocked = *state;
     struct kit *kit = &mocked->test.kit;
 
-    rd_kafka_mock_push_request_errors(mocked->cluster, API_OFFSET_COMMIT, 2,
-                                      RD_KAFKA_RESP_ERR_NO_ERROR,
-                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
     kafka_test_start(&mocked->test, NULL);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_OFFSET_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
     kit_wait_event(kit, KLANE_EVENT_LOST, 1);
     kit_wait_event(kit, KLANE_EVENT_ASSIGNED, 2);
-    kafka_test_wait_committed(&mocked->test, 0, 20);
+    kafka_test_wait_committed(&mocked->test, 0, 40);
 
     kit_assert_order(kit);
 }

@@ -48,6 +48,7 @@ static void a_drain_ends_at_its_deadline_and_what_runs_counts_as_unfinished(void
     kit_append(&kit, 0, "stuck");
     kit_append(&kit, 0, "stuck");
     kit_append(&kit, 0, "free");
+    kit_wait_started(&kit, 3);
     kit_wait_ended(&kit, 2);
 
     assert_int_equal(klane_memory_revoke(kit.source, "t", 0, false), KLANE_OK);
@@ -73,6 +74,7 @@ static void a_key_waits_for_the_handler_of_the_partitions_last_stay(void **state
     kit_append(&kit, 0, "old");
     kit_append(&kit, 0, "old");
     kit_append(&kit, 0, "new");
+    kit_wait_started(&kit, 2);
     kit_wait_ended(&kit, 1);
     assert_int_equal(klane_memory_revoke(kit.source, "t", 0, false), KLANE_OK);
     kit_wait_event(&kit, KLANE_EVENT_REVOKED, 1);
