@@ -237,7 +237,9 @@ struct klane_options {
     uint32_t workers_max; /**< With spare workers beside slow handlers, up to 1,000.
                                Default: 0, twice the workers and 16 more. */
     uint32_t records_max; /**< Records in memory at once, 16 to 16,777,216. Default 16,384. */
-    uint32_t lane_records_max; /**< Quota: of them in one lane. Default: 0, records_max / 4. */
+    uint32_t lane_records_max; /**< Quota: of them in one lane; beyond it the lane is parked, or,
+                                    where the log cannot be read again, holds its partition.
+                                    Default: 0, records_max / 4. */
     uint32_t commit_interval_ms; /**< Default 1,000. */
     uint32_t commit_records; /**< Commit at the latest after so many finished records.
                                   Default 100,000. */
@@ -441,6 +443,7 @@ struct klane_stats {
     uint64_t slab_bytes;     /**< Gauge: memory for records, lanes and bookkeeping. */
     uint64_t control_loops;  /**< Rounds of the control thread. */
     uint64_t control_sleeps; /**< Times it slept. */
+    uint64_t parked; /**< Gauge: lanes of which only their place in the log is kept. */
 };
 
 /**

@@ -8,7 +8,8 @@
 
 bool core_init(struct core *core, const struct core_config *config)
 {
-    *core = (struct core){.config = *config, .settle_by_ms = INT64_MAX};
+    *core =
+        (struct core){.config = *config, .settle_by_ms = INT64_MAX, .stuck_look_ms = INT64_MAX};
     slab_init(&core->slab, config->limit_bytes);
     heap_init(&core->timers);
     admission_init(&core->admission, config->records_max, config->lane_records_max);
@@ -125,6 +126,9 @@ static void hold_check(struct core *core, struct partition *partition)
         notice_add(core, partition->current, held ? NOTICE_HELD : NOTICE_RELEASED);
 }
 
+/* A lane whose head stays for so long is stuck, as far as memory is concerned. */
+#define STUCK_LOOK_MS 100
+
 static void hold_fullest(struct core *core)
 {
     struct klane_assignment *each;
@@ -146,10 +150,13 @@ static void hold_fullest(struct core *core)
     hold_check(core, fullest);
 }
 
-void core_relieve(struct core *core)
+void core_relieve(struct core *core, int64_t now_ms)
 {
-    if (!core->config.parks || !parking_shorten_longest(core))
-        hold_fullest(core);
+    hold_fullest(core);
+    if (!core->config.parks || core->stuck_look_ms != INT64_MAX)
+        return;
+    parking_shorten_stuck(core);
+    core->stuck_look_ms = now_ms + STUCK_LOOK_MS;
 }
 
 void fullness_check(struct core *core, struct partition *partition)
@@ -330,6 +337,8 @@ void core_tick(struct core *core, int64_t now_ms)
         slot->record.attempt++;
         hold_slot(core, slot);
     }
+    if (core->stuck_look_ms <= now_ms)
+        core->stuck_look_ms = INT64_MAX;
     if (core->draining + core->settling > 0)
         drains_check(core, now_ms);
 }
@@ -345,6 +354,8 @@ int64_t core_next_due_ms(const struct core *core)
 
     if (core->timers.count > 0 && core->timers.entries[0].value < due_ms)
         due_ms = core->timers.entries[0].value;
+    if (core->stuck_look_ms < due_ms)
+        due_ms = core->stuck_look_ms;
     if (core->draining + core->settling > 0)
         for (struct klane_assignment *each = core->assignments; each; each = each->next)
             if (assignment_state(each) == ASSIGNMENT_DRAINING ||

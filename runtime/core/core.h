@@ -52,6 +52,7 @@ struct core_counts {
 struct core {
     struct core_config config; /* fixed, but for drain_ms in a hurry */
     int64_t settle_by_ms;      /* in a hurry, instead of settle_ms; INT64_MAX: there is none */
+    int64_t stuck_look_ms;     /* when to look again for what is stuck; INT64_MAX: at once */
     struct slab slab;
     struct lane_table lanes;
     struct table parked; /* lanes, of all assignments */
@@ -139,10 +140,10 @@ void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
  * until settle_by_ms, however long before that a drain is complete. */
 void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int64_t now_ms);
 
-/* Memory is nearly full and nothing in it can run: the longest lanes are parked by half. Where
- * nothing can be parked, the partition that has most of the memory holds, until it has half of
- * that, if there is another that still takes in. */
-void core_relieve(struct core *core);
+/* Memory is nearly full and nothing in it can run: the partition that has most of it holds, until
+ * it has half of that, if there is another that still takes in; and of the lanes that have not got
+ * on for a while the longest are parked by half. */
+void core_relieve(struct core *core, int64_t now_ms);
 
 /* Time passed: retries that are due, deadlines of drains. */
 void core_tick(struct core *core, int64_t now_ms);

@@ -52,8 +52,8 @@ void parking_slot_gone(struct core *core, const struct klane_slot *slot);
  * memory. */
 bool parking_unfinished(struct core *core, const struct klane_slot *slot);
 
-/* The longest lanes are parked by half. False: none has more than it runs. */
-bool parking_shorten_longest(struct core *core);
+/* Of the lanes whose head has not moved since the last call the longest are parked by half. */
+void parking_shorten_stuck(struct core *core);
 
 /* Nobody takes part in the assignment's pass any more. */
 void parking_end_pass(struct core *core, struct klane_assignment *assignment);

@@ -79,6 +79,7 @@ struct lane *lane_create(struct lane_table *table, struct slab *slab,
         return NULL;
     *lane = (struct lane){
         .partition = name->partition,
+        .seen_head = -1,
         .head = {HEAP_NOWHERE},
         .timer = {HEAP_NOWHERE},
         .kind = (uint8_t)name->kind,

@@ -45,6 +45,7 @@ struct lane {
         *held; /* the slot that control holds: SLOT_READY or SLOT_WAITING; or NULL */
     struct lane *ready_next; /* in the partition's list of ready lanes */
     struct lane *ready_previous;
+    int64_t seen_head;      /* its first offset at the last look for what is stuck */
     uint32_t count;         /* slots in the list */
     struct heap_node head;  /* in the offsets of its first slot outside the ring */
     struct heap_node timer; /* while held is SLOT_WAITING */

@@ -212,11 +212,17 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
 
 /* ---- memory is short --------------------------------------------------------------------- */
 
+/* Its head has not moved since the last look. */
+static bool is_stuck(const struct lane *lane)
+{
+    return lane->seen_head == lane->first->record.offset;
+}
+
 static void look_for_longest(struct table_node *node, void *context)
 {
     uint32_t *longest = context;
 
-    if (lane_of_node(node)->count > *longest)
+    if (is_stuck(lane_of_node(node)) && lane_of_node(node)->count > *longest)
         *longest = lane_of_node(node)->count;
 }
 
@@ -243,6 +249,7 @@ static void shorten(struct core *core, struct lane *lane)
             remove_entry(core, parked);
         return;
     }
+    KLANE_MARK("a stuck lane is shortened");
     for (slot = first; slot != NULL; slot = next) {
         next = slot->control.next;
         parking_unfinished(core, slot);
@@ -259,27 +266,24 @@ struct shortening {
     uint32_t least;
 };
 
-static void shorten_if_long(struct table_node *node, void *context)
+static void shorten_if_stuck(struct table_node *node, void *context)
 {
     struct shortening *shortening = context;
+    struct lane *lane = lane_of_node(node);
 
-    if (lane_of_node(node)->count >= shortening->least)
-        shorten(shortening->core, lane_of_node(node));
+    if (is_stuck(lane) && lane->count >= shortening->least)
+        shorten(shortening->core, lane);
+    lane->seen_head = lane->first->record.offset;
 }
 
-bool parking_shorten_longest(struct core *core)
+void parking_shorten_stuck(struct core *core)
 {
-    uint64_t before = core->counts.records_parked;
     struct shortening shortening = {core, 0};
     uint32_t longest = 0;
 
     table_each(&core->lanes.table, look_for_longest, &longest);
     shortening.least = longest < 4 ? 2 : longest / 2;
-    table_each(&core->lanes.table, shorten_if_long, &shortening);
-    if (core->counts.records_parked == before)
-        return false;
-    KLANE_MARK("the longest lanes are shortened");
-    return true;
+    table_each(&core->lanes.table, shorten_if_stuck, &shortening);
 }
 
 /* ---- slots that leave -------------------------------------------------------------------- */

@@ -196,7 +196,7 @@ static bool is_starving(const struct klane_runtime *runtime)
 static void relieve(struct klane_runtime *runtime)
 {
     if (is_nearly_full(&runtime->control.core) && is_starving(runtime))
-        core_relieve(&runtime->control.core);
+        core_relieve(&runtime->control.core, runtime->control.now_ms);
 }
 
 static void watch_end(struct klane_runtime *runtime)
@@ -366,11 +366,25 @@ static bool is_unfinished(const struct control *control)
            (control->stopping && !control->closing && control->core.assigned == 0);
 }
 
+/* Passes have a share of each round, whatever the main flow brings. Returns how many records. */
+static size_t sweep(struct klane_runtime *runtime)
+{
+    const struct klane_source_ops *ops = runtime->source->ops;
+    struct klane_assignment *assignment;
+    int64_t from;
+
+    if (ops->sweep == NULL || runtime->control.stopping)
+        return 0;
+    while ((assignment = core_next_pass(&runtime->control.core, &from)) != NULL)
+        ops->sweep(runtime->source, assignment->own, from);
+    return ops->poll_sweeps(runtime->source, ops->burst);
+}
+
 /* One round. True: there may be more to do at once. */
 static bool round_of(struct klane_runtime *runtime)
 {
     struct control *control = &runtime->control;
-    size_t records;
+    size_t records, swept;
 
     control->loops++;
     control->now_ms = clock_now_ms();
@@ -381,6 +395,7 @@ static bool round_of(struct klane_runtime *runtime)
     act_on_notices(runtime);
     control->refused = false;
     records = runtime->source->ops->poll(runtime->source, intake_room(runtime));
+    swept = sweep(runtime);
     hand_over(runtime);
     watch_end(runtime);
     watch_stop(runtime);
@@ -392,7 +407,7 @@ static bool round_of(struct klane_runtime *runtime)
     answer_questions(runtime);
     if (control->loops % PUBLISH_ROUNDS == 0)
         stats_publish(runtime);
-    return records > 0 || !mailbox_is_empty(&runtime->outcomes) || is_unfinished(control);
+    return records + swept > 0 || !mailbox_is_empty(&runtime->outcomes) || is_unfinished(control);
 }
 
 static void log_bad_outcome(struct klane_runtime *runtime)

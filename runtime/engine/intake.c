@@ -146,28 +146,54 @@ static void place_of(const struct topic *topic, const struct klane_assignment *a
             rules->null_keys == KLANE_NULL_KEYS_ORDERED ? LANE_OF_NULL_KEYS : LANE_OF_RECORD;
 }
 
+/* The record as its topic's rules leave it, and how it is to be handled. */
+static struct source_record described(struct klane_runtime *runtime,
+                                      const struct klane_assignment *assignment,
+                                      const struct source_record *record,
+                                      struct core_place *place)
+{
+    const struct topic *topic = topic_of(assignment);
+    struct source_record bare = *record;
+
+    if (topic->rules.without_headers) {
+        bare.headers = NULL;
+        bare.headers_size = 0;
+    }
+    place_of(topic, assignment, record, place);
+    place->route = routes_match(&runtime->routes, topic, record->key, record->key_size);
+    return bare;
+}
+
 static bool intake_record(struct klane_intake *intake, struct klane_assignment *assignment,
                           const struct source_record *record)
 {
     struct klane_runtime *runtime = runtime_of(intake);
-    const struct topic *topic = topic_of(assignment);
     struct source_record bare;
     struct core_place place;
 
     if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
         return false;
-    if (topic->rules.without_headers && record->headers_size > 0) {
-        bare = *record;
-        bare.headers = NULL;
-        bare.headers_size = 0;
-        record = &bare;
-    }
-    place_of(topic, assignment, record, &place);
-    place.route = routes_match(&runtime->routes, topic, record->key, record->key_size);
-    if (core_take_in(&runtime->control.core, assignment, record, &place))
+    bare = described(runtime, assignment, record, &place);
+    if (core_take_in(&runtime->control.core, assignment, &bare, &place))
         return true;
-    refused(runtime, topic->core.name, assignment->partition->number);
+    refused(runtime, topic_of(assignment)->core.name, assignment->partition->number);
     return false;
+}
+
+static void intake_swept(struct klane_intake *intake, struct klane_assignment *assignment,
+                         const struct source_record *record)
+{
+    struct klane_runtime *runtime = runtime_of(intake);
+    struct core_place place;
+    struct source_record bare = described(runtime, assignment, record, &place);
+
+    core_swept(&runtime->control.core, assignment, &bare, &place);
+}
+
+static bool intake_swept_to(struct klane_intake *intake, struct klane_assignment *assignment,
+                            int64_t offset)
+{
+    return core_swept_to(&runtime_of(intake)->control.core, assignment, offset);
 }
 
 static void intake_end(struct klane_intake *intake, struct klane_assignment *assignment,
@@ -274,6 +300,8 @@ const struct klane_intake_ops intake_ops = {
     .topic = intake_topic,
     .assigned = intake_assigned,
     .record = intake_record,
+    .swept = intake_swept,
+    .swept_to = intake_swept_to,
     .end = intake_end,
     .revoke = intake_revoke,
     .lost = intake_lost,

@@ -61,6 +61,7 @@ void stats_publish(struct klane_runtime *runtime)
         .slab_bytes = core->slab.bytes,
         .control_loops = control->loops,
         .control_sleeps = control->sleeps,
+        .parked = core->parked.count,
     };
     uint64_t fields[STATS_FIELDS];
 

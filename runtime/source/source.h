@@ -66,6 +66,14 @@ struct klane_intake_ops {
      * or end moved. */
     void (*end)(struct klane_intake *intake, struct klane_assignment *assignment, int64_t end);
 
+    /* A pass brings a record of the range that it reads again, in offset order. */
+    void (*swept)(struct klane_intake *intake, struct klane_assignment *assignment,
+                  const struct source_record *record);
+
+    /* The pass has read everything below offset and brought it. True: it is over. */
+    bool (*swept_to)(struct klane_intake *intake, struct klane_assignment *assignment,
+                     int64_t offset);
+
     /* Please give the partition up: control drains, commits and calls given_up(). Records may not
      * be offered any more. */
     void (*revoke)(struct klane_intake *intake, struct klane_assignment *assignment);
@@ -130,6 +138,15 @@ struct klane_source_ops {
     /* Offer no records of this partition until told otherwise; other partitions go on. At most
      * what the source had in hand already may still come. */
     void (*hold)(struct klane_source *source, void *own, bool held);
+
+    /* Begin a pass: read the partition again from offset on, which is not below what is committed,
+     * beside the main flow and not in its way. It ends when swept_to() says so, and with the
+     * assignment. One at a time for a partition. NULL, as poll_sweeps: the log cannot be read
+     * again. */
+    void (*sweep)(struct klane_source *source, void *own, int64_t offset);
+
+    /* Bring at most records_max records of passes. Returns how many were brought. */
+    size_t (*poll_sweeps)(struct klane_source *source, size_t records_max);
 
     /* Commit these. One at a time: not before the last was answered by committed(). Entries whose
      * assignment was lost meanwhile are left out. The list is copied. */

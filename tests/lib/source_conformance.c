@@ -192,6 +192,93 @@ static void holes_in_the_offsets_are_passed_over(void **state)
         assert_int_equal(assignment->records[i].record.offset, offsets[i]);
 }
 
+/* ---- passes ---- */
+
+static void sweep_until_over(struct reader *reader, const struct klane_assignment *assignment,
+                             size_t records_max)
+{
+    int64_t due_ms = reader_now_ms() + READER_PATIENCE_MS;
+
+    while (assignment->sweeps) {
+        if (reader_poll_sweeps(reader, records_max) == 0)
+            reader_sleep(reader);
+        reader_poll(reader, 0);
+        assert_true(reader_now_ms() < due_ms);
+    }
+}
+
+static void a_pass_brings_a_range_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignment;
+    struct reader *reader;
+
+    fixture_topic(fixture, 1);
+    fixture_append_many(fixture, 0, 0, 3000);
+    reader = fixture_read(fixture);
+    assignment = reader_assigned(reader, TOPIC, 0, NULL);
+    reader_read_to(reader, assignment, 3000);
+
+    reader_sweep(reader, assignment, 1000, 2000);
+    sweep_until_over(reader, assignment, 7);
+    assert_int_equal(assignment->swept, 1000);
+    assert_in_range(assignment->swept_to, 2000, 2006);
+    reader_sweep(reader, assignment, 0, 3000);
+    sweep_until_over(reader, assignment, 1000);
+    assert_int_equal(assignment->swept, 4000);
+}
+
+static void the_main_flow_goes_on_beside_passes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignments[2];
+    struct reader *reader;
+
+    fixture_topic(fixture, 2);
+    for (int32_t i = 0; i < 2; i++)
+        fixture_append_many(fixture, i, 0, 500);
+    reader = fixture_read(fixture);
+    for (int32_t i = 0; i < 2; i++) {
+        assignments[i] = reader_assigned(reader, TOPIC, i, NULL);
+        reader_read_to(reader, assignments[i], 500);
+        reader_sweep(reader, assignments[i], 100 * i, 500);
+    }
+    for (int i = 0; assignments[0]->sweeps || assignments[1]->sweeps; i++) {
+        if (i < 20)
+            fixture_append_many(fixture, i % 2, 500 + i / 2 * 10, 10);
+        if (reader_poll_sweeps(reader, 50) == 0)
+            reader_sleep(reader);
+        reader_poll(reader, 10);
+    }
+
+    for (int32_t i = 0; i < 2; i++) {
+        assert_int_equal(assignments[i]->swept, 500 - 100 * i);
+        reader_read_to(reader, assignments[i], assignments[i]->end);
+        fixture_assert_records(assignments[i], 0, assignments[i]->end);
+    }
+}
+
+static void a_pass_ends_with_its_assignment(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignment;
+    struct reader *reader;
+
+    fixture_topic(fixture, 1);
+    fixture_append_many(fixture, 0, 0, 100);
+    reader = fixture_read(fixture);
+    assignment = reader_assigned(reader, TOPIC, 0, NULL);
+    reader_read_to(reader, assignment, 100);
+    reader_sweep(reader, assignment, 0, 100);
+    assert_int_equal(reader_poll_sweeps(reader, 10), 10);
+
+    fixture->ops->revoke(fixture->log, TOPIC, 0, false);
+    reader_poll_until(reader, assignment->revoked);
+    assignment->sweeps = false;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(reader_poll_sweeps(reader, 10), 0);
+}
+
 /* ---- taking in ---- */
 
 static void no_more_than_records_max_come(void **state)
@@ -485,6 +572,10 @@ static const struct conformance_test conformance_record_tests[] = {
     CONFORMANCE_TEST(headers_are_passed_as_they_were_given, 0),
     CONFORMANCE_TEST(a_record_of_a_mebibyte_is_passed_between_small_ones, 0),
     CONFORMANCE_TEST(holes_in_the_offsets_are_passed_over, CONFORMANCE_CAN_HOLES),
+    CONFORMANCE_TEST(a_pass_brings_a_range_again, CONFORMANCE_CAN_SWEEP),
+    CONFORMANCE_TEST(the_main_flow_goes_on_beside_passes, CONFORMANCE_CAN_SWEEP),
+    CONFORMANCE_TEST(a_pass_ends_with_its_assignment,
+                     CONFORMANCE_CAN_SWEEP | CONFORMANCE_CAN_REVOKE),
     CONFORMANCE_TEST(no_more_than_records_max_come, 0),
     CONFORMANCE_TEST(a_refused_record_is_offered_again_and_none_behind_it, 0),
     CONFORMANCE_TEST(a_refused_assignment_is_made_later, 0),

@@ -26,7 +26,8 @@ enum conformance_can {
     CONFORMANCE_CAN_RESTART = 1,     /* source() again after the last one was destroyed */
     CONFORMANCE_CAN_HOLES = 2,       /* append() at a given offset */
     CONFORMANCE_CAN_REVOKE = 4,      /* revoke() and assign() */
-    CONFORMANCE_CAN_FAIL_COMMITS = 8 /* fail_commits() */
+    CONFORMANCE_CAN_FAIL_COMMITS = 8, /* fail_commits() */
+    CONFORMANCE_CAN_SWEEP = 16        /* the source reads a range again */
 };
 
 /* A record to append. key NULL: none; value NULL: a tombstone. */

@@ -150,6 +150,59 @@ static bool on_record(struct klane_intake *intake, struct klane_assignment *assi
     return true;
 }
 
+static bool is_same(const struct source_record *left, const struct source_record *right)
+{
+    return left->offset == right->offset && left->timestamp_ms == right->timestamp_ms &&
+           left->key_size == right->key_size && left->value_size == right->value_size &&
+           left->headers_size == right->headers_size &&
+           (left->key == NULL) == (right->key == NULL) &&
+           (left->value == NULL) == (right->value == NULL) &&
+           (left->key_size == 0 || memcmp(left->key, right->key, left->key_size) == 0) &&
+           (left->value_size == 0 || memcmp(left->value, right->value, left->value_size) == 0) &&
+           (left->headers_size == 0 ||
+            memcmp(left->headers, right->headers, left->headers_size) == 0);
+}
+
+static void on_swept(struct klane_intake *intake, struct klane_assignment *assignment,
+                     const struct source_record *record)
+{
+    struct reader *reader = reader_of(intake);
+    bool is_beyond = record->offset >= assignment->sweep_end;
+    bool is_next = assignment->sweep_next < assignment->record_count &&
+                   is_same(record, &assignment->records[assignment->sweep_next].record);
+
+    call_rules(reader, assignment);
+    rule(reader, assignment->sweeps, "a pass brings nothing once it is over", assignment,
+         record->offset);
+    rule(reader, is_next || is_beyond, "a pass brings each record again, in order", assignment,
+         record->offset);
+    rule(reader, reader->taken < reader->records_max, "records_max is respected", assignment,
+         record->offset);
+    reader->taken++;
+    if (is_beyond)
+        return;
+    assignment->sweep_next++;
+    assignment->swept++;
+}
+
+static bool on_swept_to(struct klane_intake *intake, struct klane_assignment *assignment,
+                        int64_t offset)
+{
+    struct reader *reader = reader_of(intake);
+    const struct reader_record *next = &assignment->records[assignment->sweep_next];
+
+    call_rules(reader, assignment);
+    rule(reader, assignment->sweeps, "a pass is over once", assignment, offset);
+    rule(reader, offset >= assignment->swept_to, "a pass goes on", assignment, offset);
+    rule(reader,
+         assignment->sweep_next == assignment->record_count || offset <= next->record.offset ||
+             next->record.offset >= assignment->sweep_end,
+         "a pass brings what it has got past", assignment, offset);
+    assignment->swept_to = offset;
+    assignment->sweeps = offset < assignment->sweep_end;
+    return !assignment->sweeps;
+}
+
 static void on_end(struct klane_intake *intake, struct klane_assignment *assignment,
                    int64_t end)
 {
@@ -265,6 +318,8 @@ static const struct klane_intake_ops intake_ops = {
     .uncommitted = on_uncommitted,
     .assigned = on_assigned,
     .record = on_record,
+    .swept = on_swept,
+    .swept_to = on_swept_to,
     .end = on_end,
     .revoke = on_revoke,
     .lost = on_lost,
@@ -337,6 +392,34 @@ size_t reader_poll(struct reader *reader, size_t records_max)
     for (struct klane_assignment *each = reader->newest; each != NULL; each = each->older)
         each->refused_now = false;
     rule(reader, returned == reader->taken, "poll() returns how many records were taken", NULL,
+         -1);
+    broken_report(reader);
+    return returned;
+}
+
+void reader_sweep(struct reader *reader, struct klane_assignment *assignment, int64_t from,
+                  int64_t end)
+{
+    assignment->sweeps = true;
+    assignment->swept_to = from;
+    assignment->sweep_end = end;
+    assignment->sweep_next = 0;
+    while (assignment->sweep_next < assignment->record_count &&
+           assignment->records[assignment->sweep_next].record.offset < from)
+        assignment->sweep_next++;
+    reader->source->ops->sweep(reader->source, assignment->own, from);
+}
+
+size_t reader_poll_sweeps(struct reader *reader, size_t records_max)
+{
+    size_t returned;
+
+    reader->taken = 0;
+    reader->records_max = records_max;
+    reader->polling = true;
+    returned = reader->source->ops->poll_sweeps(reader->source, records_max);
+    reader->polling = false;
+    rule(reader, returned == reader->taken, "poll_sweeps() returns how many were brought", NULL,
          -1);
     broken_report(reader);
     return returned;

@@ -36,6 +36,11 @@ struct klane_assignment {
     struct reader_record *records;
     size_t record_count;
     size_t record_room;
+    size_t swept;       /* records that passes brought */
+    size_t sweep_next;  /* of the records: what the pass has to bring next */
+    int64_t swept_to;   /* as last heard */
+    int64_t sweep_end;  /* where the pass is over */
+    bool sweeps;
     bool revoked;
     bool over; /* given up or lost */
     bool lost;
@@ -111,6 +116,14 @@ struct klane_assignment *reader_assigned(struct reader *reader, const char *topi
 
 /* Poll until everything below end was offered and the source has said that this is the end. */
 void reader_read_to(struct reader *reader, struct klane_assignment *assignment, int64_t end);
+
+/* Begin a pass from one offset to another, over what the main flow has brought already: the pass
+ * has to bring just that again. */
+void reader_sweep(struct reader *reader, struct klane_assignment *assignment, int64_t from,
+                  int64_t end);
+
+/* Let the passes bring so many records. Returns how many came. */
+size_t reader_poll_sweeps(struct reader *reader, size_t records_max);
 
 /* Commit, without waiting for the answer. */
 void reader_commit_begin(struct reader *reader, struct klane_assignment *assignment,

@@ -136,11 +136,11 @@ static bool settle_one(struct world *world, struct process *process)
 }
 
 /* As the engine does: nothing can run, and memory is nearly full. */
-static void relieve(struct process *process)
+static void relieve(const struct world *world, struct process *process)
 {
     if (process->ring_count == 0 &&
         core_room(&process->core) < process->core.config.records_max / 8 + 1)
-        core_relieve(&process->core);
+        core_relieve(&process->core, world->now_ms);
 }
 
 static bool dispatch(struct world *world, struct process *process)
@@ -151,7 +151,7 @@ static bool dispatch(struct world *world, struct process *process)
         return false;
     slot = core_next_ready(&process->core);
     if (slot == NULL) {
-        relieve(process);
+        relieve(world, process);
         return false;
     }
     process->ring[(process->ring_first + process->ring_count) % RING_MAX] = slot;

@@ -321,13 +321,14 @@ int64_t chunks_find_time(struct chunk_list *list, int64_t timestamp_ms)
 }
 
 void chunks_release(struct chunk_list *list, struct chunk_pool *pool,
-                    const struct chunk_cursor *cursor, int64_t offset)
+                    const struct chunk_cursor *cursor, const struct chunk_cursor *sweep,
+                    int64_t offset)
 {
     struct chunk *chunk = list->reader.oldest;
     struct chunk *next;
 
-    while (chunk != NULL && chunk != cursor->chunk && (next = next_of(chunk)) != NULL &&
-           chunk->offset_end <= offset) {
+    while (chunk != NULL && chunk != cursor->chunk && (sweep == NULL || chunk != sweep->chunk) &&
+           (next = next_of(chunk)) != NULL && chunk->offset_end <= offset) {
         mailbox_send(&pool->returned, &chunk->mail); /* M1 */
         chunk = next;
     }

@@ -101,8 +101,10 @@ void chunks_peek(struct chunk_list *list, struct chunk_cursor *cursor,
 /* Reader: step over the record that chunks_peek() showed. */
 void chunks_step(struct chunk_cursor *cursor);
 
-/* Reader: give back the chunks wholly below offset, but never the cursor's. */
+/* Reader: give back the chunks wholly below offset, but never a cursor's. sweep: of a pass, or
+ * NULL. */
 void chunks_release(struct chunk_list *list, struct chunk_pool *pool,
-                    const struct chunk_cursor *cursor, int64_t offset);
+                    const struct chunk_cursor *cursor, const struct chunk_cursor *sweep,
+                    int64_t offset);
 
 #endif

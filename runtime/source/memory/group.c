@@ -39,8 +39,9 @@ static void due_pop(struct memory_source *memory)
 
 /* ---- assignments ------------------------------------------------------------------------- */
 
-void group_leave(struct memory_partition *partition)
+void group_leave(struct memory_source *memory, struct memory_partition *partition)
 {
+    sweep_end(memory, partition);
     partition->reader.assignment = NULL;
     partition->reader.state = MEMORY_AWAY;
 }
@@ -135,9 +136,10 @@ void group_obey(struct memory_source *memory, struct memory_partition *partition
     changed = wanted ^ partition->reader.wanted_at_begin;
     if (changed != 0 && assignment != NULL) {
         if ((changed & WANTED_LOSSES) != 0) {
-            group_leave(partition);
+            group_leave(memory, partition);
             intake->ops->lost(intake, assignment);
         } else if (partition->reader.state == MEMORY_OURS) {
+            sweep_end(memory, partition);
             partition->reader.state = MEMORY_REVOKING;
             intake->ops->revoke(intake, assignment);
         }
@@ -168,9 +170,9 @@ static klane_err_t commit_fails(struct memory_source *memory)
         if (was >> MEMORY_FAIL_SHIFT == 0)
             return KLANE_OK;
         /* Relaxed: as above. */
-    } while (!atomic_compare_exchange_weak_explicit(
-        &memory->commits_to_fail, &was, was - (UINT64_C(1) << MEMORY_FAIL_SHIFT),
-        memory_order_relaxed, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&memory->commits_to_fail, &was,
+                                                    was - (UINT64_C(1) << MEMORY_FAIL_SHIFT),
+                                                    memory_order_relaxed, memory_order_relaxed));
     return (klane_err_t)(was & ((1 << MEMORY_FAIL_SHIFT) - 1));
 }
 
@@ -183,11 +185,11 @@ static void partition_commit(struct memory_source *memory, struct memory_partiti
         return;
     /* E4 release: pairs with klane_memory_committed(). */
     atomic_store_explicit(&partition->committed, offset, memory_order_release);
-    chunks_release(&partition->chunks, &memory->pool, &partition->reader.cursor, offset);
+    chunks_release(&partition->chunks, &memory->pool, &partition->reader.cursor,
+                   partition->reader.sweeps ? &partition->reader.sweep : NULL, offset);
 }
 
-void group_commit(struct klane_source *source, const struct source_commit *commits,
-                  size_t count)
+void group_commit(struct klane_source *source, const struct source_commit *commits, size_t count)
 {
     struct memory_source *memory = memory_of(source);
     klane_err_t err = commit_fails(memory);

@@ -155,8 +155,7 @@ static klane_err_t topic_publish(struct memory_source *memory, struct memory_top
     return KLANE_OK;
 }
 
-klane_err_t klane_memory_topic(struct klane_source *source, const char *topic,
-                               int32_t partitions)
+klane_err_t klane_memory_topic(struct klane_source *source, const char *topic, int32_t partitions)
 {
     struct memory_topic *made;
     klane_err_t err;
@@ -195,12 +194,11 @@ static klane_err_t append(struct memory_source *memory, struct memory_partition 
     return err;
 }
 
-klane_err_t klane_memory_append(struct klane_source *source, const char *topic,
-                                int32_t partition, const struct klane_memory_record *record,
-                                int64_t *offset)
+klane_err_t klane_memory_append(struct klane_source *source, const char *topic, int32_t partition,
+                                const struct klane_memory_record *record, int64_t *offset)
 {
-    if (source == NULL || source->ops != &memory_source_ops || topic == NULL ||
-        record == NULL || record->key_size > UINT32_MAX || record->value_size > UINT32_MAX)
+    if (source == NULL || source->ops != &memory_source_ops || topic == NULL || record == NULL ||
+        record->key_size > UINT32_MAX || record->value_size > UINT32_MAX)
         return KLANE_ERR_INVALID;
 
     struct memory_source *memory = memory_of(source);
@@ -259,20 +257,19 @@ static klane_err_t wanted_change(struct klane_source *source, const char *topic,
             return KLANE_ERR_STATE;
         wanted = (was ^ WANTED_ASSIGNED) + loss + WANTED_CHANGE;
         /* E2 release: pairs with group_obey(). Relaxed on failure: it is tried again. */
-    } while (!atomic_compare_exchange_weak_explicit(
-        &found->wanted, &was, wanted, memory_order_release, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&found->wanted, &was, wanted,
+                                                    memory_order_release, memory_order_relaxed));
     memory_announce(memory, &memory->announced_group, &found->group);
     return KLANE_OK;
 }
 
-klane_err_t klane_memory_revoke(struct klane_source *source, const char *topic,
-                                int32_t partition, bool lost)
+klane_err_t klane_memory_revoke(struct klane_source *source, const char *topic, int32_t partition,
+                                bool lost)
 {
     return wanted_change(source, topic, partition, 0, lost ? WANTED_LOSS : 0);
 }
 
-klane_err_t klane_memory_assign(struct klane_source *source, const char *topic,
-                                int32_t partition)
+klane_err_t klane_memory_assign(struct klane_source *source, const char *topic, int32_t partition)
 {
     return wanted_change(source, topic, partition, WANTED_ASSIGNED, 0);
 }

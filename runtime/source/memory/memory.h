@@ -3,6 +3,7 @@
  *
  *   memory.c   any thread: topics, appends, the group's doings as a test plays them
  *   reader.c   control: the source's operations; group.c: of them, assignments and commits
+ *   sweep.c    passes
  *   chunks.c   where the records are
  *
  * Upholds: control takes no lock, and what any thread does is seen by a later poll(), for which
@@ -72,8 +73,10 @@ struct memory_partition {
         struct klane_assignment *assignment; /* NULL: away */
         struct memory_partition *ready_next;
         struct memory_partition *due_next;
-        uint64_t wanted_at_begin; /* of the assignment: a later change takes it away */
-        int64_t end_told;         /* -1: none in this assignment */
+        struct memory_partition *sweep_next;
+        struct chunk_cursor sweep; /* of its pass, while it sweeps */
+        uint64_t wanted_at_begin;  /* of the assignment: a later change takes it away */
+        int64_t end_told;          /* -1: none in this assignment */
         int64_t begin_time_ms;
         uint8_t begin; /* enum klane_begin */
         uint8_t state; /* enum memory_state */
@@ -82,6 +85,7 @@ struct memory_partition {
         bool has_mail; /* of records: nobody announces them */
         bool ready;    /* in the queue of those to read */
         bool due;      /* in the queue of those to assign */
+        bool sweeps;   /* in the queue of those that have a pass */
     } reader;
 
     _Atomic int64_t committed; /* reader writes */
@@ -125,8 +129,9 @@ struct memory_source {
     /* Reader. */
     struct {
         _Alignas(64) struct klane_intake *intake;
-        struct memory_queue ready; /* partitions with records to read */
-        struct memory_queue due;   /* partitions to assign */
+        struct memory_queue ready;  /* partitions with records to read */
+        struct memory_queue due;    /* partitions to assign */
+        struct memory_queue sweeps; /* partitions that have a pass */
         klane_err_t commit_err;
         bool commit_due; /* an answer */
         bool closing;

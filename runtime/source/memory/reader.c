@@ -91,8 +91,7 @@ void reader_settle(struct memory_source *memory, struct memory_partition *partit
     }
     if (partition->reader.end_told != end) {
         partition->reader.end_told = end;
-        memory->reader.intake->ops->end(memory->reader.intake, partition->reader.assignment,
-                                        end);
+        memory->reader.intake->ops->end(memory->reader.intake, partition->reader.assignment, end);
     }
 }
 
@@ -158,8 +157,7 @@ static size_t ready_read(struct memory_source *memory, size_t records_max, bool 
 
         if (partition == NULL)
             break;
-        taken +=
-            run_read(memory, partition, min_size(records_max - taken, RUN_RECORDS), refused);
+        taken += run_read(memory, partition, min_size(records_max - taken, RUN_RECORDS), refused);
         /* Behind the others, also after a refusal: a smaller record may find memory. */
         reader_settle(memory, partition);
     }
@@ -262,7 +260,7 @@ static void reader_given_up(struct klane_source *source, void *own)
 {
     struct memory_source *memory = memory_of(source);
 
-    group_leave(own);
+    group_leave(memory, own);
     group_due(memory, own);
     doorbell_ring(&memory->doorbell);
 }
@@ -283,6 +281,8 @@ const struct klane_source_ops memory_source_ops = {
     .descriptor = reader_descriptor,
     .due_ms = reader_due_ms,
     .hold = reader_hold,
+    .sweep = sweep_begin,
+    .poll_sweeps = sweep_poll,
     .commit = group_commit,
     .given_up = reader_given_up,
     .close = reader_request_close,

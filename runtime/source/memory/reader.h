@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control thread's side of the memory source: reader.c offers records, group.c has the
- * assignments and the commits. All of it is called by the control thread only. */
+ * assignments and the commits, sweep.c the passes. All of it is called by the control thread
+ * only. */
 #ifndef KLANE_SOURCE_MEMORY_READER_H
 #define KLANE_SOURCE_MEMORY_READER_H
 
@@ -31,11 +32,21 @@ void group_assign(struct memory_source *memory);
 void group_obey(struct memory_source *memory, struct memory_partition *partition);
 
 /* The partition's assignment is over: nothing of it is offered from here on. */
-void group_leave(struct memory_partition *partition);
+void group_leave(struct memory_source *memory, struct memory_partition *partition);
+
+/* ---- sweep.c ----------------------------------------------------------------------------- */
+
+/* klane_source_ops.sweep and poll_sweeps. */
+void sweep_begin(struct klane_source *source, void *own, int64_t offset);
+size_t sweep_poll(struct klane_source *source, size_t records_max);
+
+/* The partition's pass is over, if it has one. */
+void sweep_end(struct memory_source *memory, struct memory_partition *partition);
+
+/* ---- group.c: commits -------------------------------------------------------------------- */
 
 /* klane_source_ops.commit. */
-void group_commit(struct klane_source *source, const struct source_commit *commits,
-                  size_t count);
+void group_commit(struct klane_source *source, const struct source_commit *commits, size_t count);
 
 /* The answer to the last commit, if one is due. */
 void group_commit_answer(struct memory_source *memory);

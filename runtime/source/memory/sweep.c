@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Passes: a range of the log is read again, beside the main flow.
+ *
+ * Upholds: a pass brings every record from its begin on, in offset order, and no partition's pass
+ * waits for another's. Owner: the control thread. What a pass stands on is not given back:
+ * chunks_release() spares it. */
+#include "source/memory/reader.h"
+
+#include "base/assert.h"
+
+static void push(struct memory_source *memory, struct memory_partition *partition)
+{
+    struct memory_queue *queue = &memory->reader.sweeps;
+
+    partition->reader.sweep_next = NULL;
+    if (queue->head == NULL)
+        queue->head = partition;
+    else
+        queue->tail->reader.sweep_next = partition;
+    queue->tail = partition;
+}
+
+void sweep_begin(struct klane_source *source, void *own, int64_t offset)
+{
+    struct memory_source *memory = memory_of(source);
+    struct memory_partition *partition = own;
+
+    KLANE_ASSERT(!partition->reader.sweeps);
+    partition->reader.sweeps = true;
+    chunks_seek(&partition->chunks, &partition->reader.sweep, offset);
+    push(memory, partition);
+}
+
+void sweep_end(struct memory_source *memory, struct memory_partition *partition)
+{
+    struct memory_queue *queue = &memory->reader.sweeps;
+    struct memory_partition *previous = NULL;
+
+    if (!partition->reader.sweeps)
+        return;
+    partition->reader.sweeps = false;
+    for (struct memory_partition *each = queue->head; each != partition;
+         each = each->reader.sweep_next)
+        previous = each;
+    if (previous == NULL)
+        queue->head = partition->reader.sweep_next;
+    else
+        previous->reader.sweep_next = partition->reader.sweep_next;
+    if (queue->tail == partition)
+        queue->tail = previous;
+}
+
+/* The partition's pass brings at most records_max. */
+static size_t bring(struct memory_source *memory, struct memory_partition *partition,
+                    size_t records_max)
+{
+    struct klane_intake *intake = memory->reader.intake;
+    struct klane_assignment *assignment = partition->reader.assignment;
+    struct chunk_cursor *cursor = &partition->reader.sweep;
+    int64_t end = chunks_end(&partition->chunks);
+    struct source_record record;
+    size_t brought = 0;
+
+    for (; brought < records_max && cursor->offset < end; brought++) {
+        chunks_peek(&partition->chunks, cursor, &record);
+        chunks_step(cursor);
+        intake->ops->swept(intake, assignment, &record);
+    }
+    if (intake->ops->swept_to(intake, assignment, cursor->offset))
+        sweep_end(memory, partition);
+    return brought;
+}
+
+size_t sweep_poll(struct klane_source *source, size_t records_max)
+{
+    struct memory_source *memory = memory_of(source);
+    struct memory_partition *partition = memory->reader.sweeps.head;
+    size_t brought;
+
+    if (partition == NULL)
+        return 0;
+    brought = bring(memory, partition, records_max);
+    /* The next has its turn. */
+    if (partition->reader.sweeps) {
+        sweep_end(memory, partition);
+        partition->reader.sweeps = true;
+        push(memory, partition);
+    }
+    return brought;
+}
