@@ -26,9 +26,9 @@
  * the program has set an error_cb, errors of connections and of authentication go there and not
  * to KLANE_EVENT_SOURCE_ERROR.
  *
- * A rebalance waits for handlers: drain_ms, and as long again for the last commit. Both together
- * have to stay below max.poll.interval.ms, or klane_start() refuses. Handlers may take longer
- * than that: klane keeps polling.
+ * A rebalance waits for handlers: drain_ms, and three times as long for the last commit. Both
+ * together have to stay below max.poll.interval.ms, or klane_start() refuses. Handlers may take
+ * longer than that: klane keeps polling.
  */
 #ifndef KLANE_KAFKA_H
 #define KLANE_KAFKA_H

@@ -190,8 +190,8 @@ struct klane_header_in {
 enum klane_event_type {
     KLANE_EVENT_ASSIGNED = 1,      /**< A partition came; offset: where it begins. */
     KLANE_EVENT_REVOKED = 2,       /**< A partition was given up; offset: its base then. */
-    KLANE_EVENT_LOST = 3,          /**< A partition was taken; nothing of it starts any more,
-                                        nor counts. */
+    KLANE_EVENT_LOST = 3,          /**< A partition was taken; nothing of it starts any more
+                                        but what is about to, and nothing counts. */
     KLANE_EVENT_COMMITTED = 4,     /**< offset: acknowledged as committed. */
     KLANE_EVENT_COMMIT_FAILED = 5, /**< offset: what was to be committed; it is sent again. With
                                         err KLANE_ERR_TIMEOUT: no answer yet, for value ms. */

@@ -35,6 +35,8 @@ uint64_t lane_fingerprint(const struct lane_name *name, int64_t offset, uint64_t
 {
     unsigned char bytes[sizeof(offset)];
 
+    /* What names a lane of one kind may be the key of another. */
+    seed += (uint64_t)name->kind;
     if (name->kind == LANE_OF_KEY)
         return hash_bytes(name->key, name->key_size, seed);
     if (name->kind != LANE_OF_RECORD)

@@ -32,9 +32,9 @@ void slot_gone(struct core *core, struct klane_slot *slot)
     KLANE_ASSERT(assignment->slots > 0);
     if (assignment_counts(assignment)) {
         offsets_settle(&assignment->offsets, slot);
-        parking_slot_gone(core, slot);
         commit_mark(&core->commit, assignment);
     }
+    parking_slot_gone(core, slot);
     if (slot->control.overdue)
         assignment->overdue--;
     slot_forget(core, slot);

@@ -12,7 +12,7 @@
 /* Partitions have the same keys: each has hashes of its own. */
 static uint64_t hash_of(const struct klane_assignment *assignment, uint64_t fingerprint)
 {
-    return fingerprint ^ ((uintptr_t)assignment * 0x9e3779b97f4a7c15U);
+    return fingerprint ^ (assignment->epoch * 0x9e3779b97f4a7c15U);
 }
 
 static struct parked *find(const struct core *core, const struct klane_assignment *assignment,
@@ -85,11 +85,21 @@ static void let_go(struct core *core, struct parked *parked)
     parked->kept_count = 0;
 }
 
+/* Enough of it is done: a pass is worth while. */
+static void fit_check(struct parked *parked)
+{
+    if (parked->takes_part || heap_has(&parked->fit) || parked->slots > parked->fit_at)
+        return;
+    heap_set(&parked->assignment->parking.fit, &parked->fit, parked->next);
+}
+
 static void leave(struct core *core, struct parked *parked)
 {
     let_go(core, parked);
     parked->takes_part = false;
     TAILQ_REMOVE(&parked->assignment->parking.pass.parts, parked, part);
+    fit_check(parked);
+    commit_mark(&core->commit, parked->assignment);
 }
 
 static void remove_entry(struct core *core, struct parked *parked)
@@ -101,14 +111,6 @@ static void remove_entry(struct core *core, struct parked *parked)
     heap_remove(&parking->parked, &parked->by_next);
     table_remove(&core->parked, &parked->node);
     slab_free(&core->slab, parked, parked->size_class);
-}
-
-/* Enough of it is done: a pass is worth while. */
-static void fit_check(struct parked *parked)
-{
-    if (parked->takes_part || heap_has(&parked->fit) || parked->slots > parked->fit_at)
-        return;
-    heap_set(&parked->assignment->parking.fit, &parked->fit, parked->next);
 }
 
 static struct lane_name lane_name_of_slot(const struct klane_slot *slot, enum lane_kind kind)
@@ -132,11 +134,13 @@ static uint64_t fingerprint_of(const struct core *core, const struct klane_assig
     return fingerprint;
 }
 
-static uint64_t slot_fingerprint(const struct core *core, const struct klane_slot *slot)
+static uint64_t slot_fingerprint(const struct core *core,
+                                 const struct klane_assignment *assignment,
+                                 const struct klane_slot *slot)
 {
     struct lane_name name = lane_name_of_slot(slot, (enum lane_kind)slot->control.lane->kind);
 
-    return fingerprint_of(core, slot->record.assignment, &name, slot->record.offset);
+    return fingerprint_of(core, assignment, &name, slot->record.offset);
 }
 
 /* ---- the main flow ----------------------------------------------------------------------- */
@@ -185,16 +189,6 @@ bool parking_takes(struct core *core, struct klane_assignment *assignment,
     return true;
 }
 
-/* Slots of the lane that belong to the assignment. */
-static uint32_t of_assignment(const struct lane *lane, const struct klane_assignment *assignment)
-{
-    uint32_t count = 0;
-
-    for (const struct klane_slot *slot = lane->first; slot != NULL; slot = slot->control.next)
-        count += slot->record.assignment == assignment;
-    return count;
-}
-
 bool parking_begin(struct core *core, struct klane_assignment *assignment,
                    const struct lane *lane, const struct lane_name *name, int64_t offset)
 {
@@ -204,7 +198,7 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
     if (parked == NULL)
         return false;
     KLANE_MARK("a lane over its quota is parked");
-    parked->slots = of_assignment(lane, assignment);
+    parked->slots = lane->count;
     fit_check(parked);
     drop(core, assignment, offset);
     return true;
@@ -230,7 +224,7 @@ static void look_for_longest(struct table_node *node, void *context)
 static void shorten(struct core *core, struct lane *lane)
 {
     struct klane_assignment *assignment = lane->last->record.assignment;
-    uint64_t fingerprint = slot_fingerprint(core, lane->last);
+    uint64_t fingerprint = slot_fingerprint(core, assignment, lane->last);
     struct parked *parked = find(core, assignment, fingerprint);
     bool is_new = parked == NULL;
     struct klane_slot *first, *slot, *next;
@@ -250,15 +244,20 @@ static void shorten(struct core *core, struct lane *lane)
         return;
     }
     KLANE_MARK("a stuck lane is shortened");
+    if (parked->takes_part)
+        leave(core, parked);
+    if (heap_has(&parked->fit))
+        heap_remove(&assignment->parking.fit, &parked->fit);
+    /* What is let go is no progress: 0 until the lane is as short as it is to be. */
+    parked->slots = 0;
     for (slot = first; slot != NULL; slot = next) {
         next = slot->control.next;
         parking_unfinished(core, slot);
         core->counts.records_parked++;
         slot_gone(core, slot);
     }
-    parked->slots = of_assignment(lane, assignment);
+    parked->slots = lane->count;
     parked->fit_at = parked->slots / 2;
-    fit_check(parked);
 }
 
 struct shortening {
@@ -290,13 +289,14 @@ void parking_shorten_stuck(struct core *core)
 
 void parking_slot_gone(struct core *core, const struct klane_slot *slot)
 {
-    struct klane_assignment *assignment = slot->record.assignment;
+    /* Of whatever stay: it has made room in its lane. */
+    struct klane_assignment *current = slot->record.assignment->partition->current;
     struct parked *parked;
 
-    if (assignment->parking.parked.count == 0)
+    if (current == NULL || current->parking.parked.count == 0)
         return;
-    parked = find(core, assignment, slot_fingerprint(core, slot));
-    /* Not counted: of another key with the same fingerprint. */
+    parked = find(core, current, slot_fingerprint(core, current, slot));
+    /* 0: it was not counted, being of another key with the same fingerprint. */
     if (parked == NULL || parked->slots == 0)
         return;
     parked->slots--;
@@ -306,7 +306,7 @@ void parking_slot_gone(struct core *core, const struct klane_slot *slot)
 bool parking_unfinished(struct core *core, const struct klane_slot *slot)
 {
     struct klane_assignment *assignment = slot->record.assignment;
-    uint64_t fingerprint = slot_fingerprint(core, slot);
+    uint64_t fingerprint = slot_fingerprint(core, assignment, slot);
     int64_t offset = slot->record.offset;
     struct parked *parked = find(core, assignment, fingerprint);
 
@@ -329,8 +329,9 @@ void parking_end_pass(struct core *core, struct klane_assignment *assignment)
     while (pass->is_on && (parked = TAILQ_FIRST(&pass->parts)) != NULL) {
         if (parked->next < pass->position)
             set_next(parked, pass->position);
+        KLANE_ASSERT(parked->kept_count == 0 ||
+                     parked->kept_first->record.offset >= parked->next);
         leave(core, parked);
-        fit_check(parked);
     }
     pass->is_on = false;
 }
@@ -427,6 +428,7 @@ static void meet_end(struct core *core, struct parked *parked)
         }
         parked->kept_first = next;
         parked->kept_count--;
+        parked->slots++;
     }
     KLANE_ASSERT(parked->kept_count == 0);
     KLANE_MARK("a parked lane is in memory again");
@@ -477,7 +479,7 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
     struct lane *lane = NULL;
     uint64_t hash;
 
-    if (!assignment->parking.pass.is_on)
+    if (!assignment->parking.pass.is_on || record->offset >= assignment->parking.pass.end)
         return;
     parked = find(core, assignment, fingerprint_of(core, assignment, &name, record->offset));
     if (parked == NULL || !parked->takes_part || record->offset < parked->next ||
@@ -489,7 +491,6 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
         !feed_record(core, parked, lane, record, place)) {
         set_next(parked, record->offset);
         leave(core, parked);
-        fit_check(parked);
         return;
     }
     set_next(parked, record->offset + 1);
@@ -504,6 +505,9 @@ bool core_swept_to(struct core *core, struct klane_assignment *assignment, int64
 
     if (!pass->is_on)
         return true;
+    /* Beyond its end it was brought records in vain. */
+    if (position > pass->end)
+        position = pass->end;
     pass->position = position;
     if (position < pass->end && !TAILQ_EMPTY(&pass->parts))
         return false;

@@ -41,7 +41,7 @@ struct parked {
     int64_t end;
     struct heap_node by_next; /* in the assignment's parked */
     struct heap_node fit;     /* in the assignment's fit, while it could take part in a pass */
-    uint32_t slots;           /* in memory below next, of the lane that was parked */
+    uint32_t slots;           /* in memory below next, of the lane that was parked, of any stay */
     uint32_t fit_at;          /* with so many of them it could take part in a pass */
     uint32_t kept_count;
     struct klane_slot *kept_first; /* in order, by control.next */
@@ -54,7 +54,7 @@ struct parked {
 /* One reading of a range of the log again; in each assignment. */
 struct pass {
     int64_t position; /* everything from its begin to here was read */
-    int64_t end;      /* of the lanes that take part */
+    int64_t end;      /* the last of those of the lanes that took part when it began */
     TAILQ_HEAD(, parked) parts;
     bool is_on;
 };

@@ -125,7 +125,8 @@ static void cut_to_fit(struct progress_map *map, size_t limit)
     uint32_t count = 0, lanes = 0;
     uint64_t reach = (uint64_t)(map->ceiling - map->base);
 
-    qsort(map->lanes, map->count, sizeof(*map->lanes), by_head);
+    if (map->count > 0)
+        qsort(map->lanes, map->count, sizeof(*map->lanes), by_head);
     while (count < map->count && map->lanes[count].head < map->ceiling)
         lanes += !map->lanes[count++].is_record;
     for (;;) {
@@ -147,7 +148,8 @@ static void merge_clashes(struct progress_map *map)
 {
     uint32_t count = 0;
 
-    qsort(map->lanes, map->count, sizeof(*map->lanes), by_name);
+    if (map->count > 0)
+        qsort(map->lanes, map->count, sizeof(*map->lanes), by_name);
     for (uint32_t i = 0; i < map->count; i++) {
         const struct progress_lane *lane = &map->lanes[i];
 
@@ -261,6 +263,7 @@ static bool get_notes(struct reader *reader, struct progress_map *map)
 
 static bool get_scheme(struct reader *reader, struct progress_scheme *scheme)
 {
+    uint64_t key_version;
     const char *order =
         reader->left < 2 ? NULL : memchr(orders, reader->at[0], sizeof(orders) - 1);
 
@@ -272,8 +275,9 @@ static bool get_scheme(struct reader *reader, struct progress_scheme *scheme)
     };
     reader->at += 2;
     reader->left -= 2;
-    scheme->key_version = (uint32_t)get(reader, KEY_VERSION_DIGITS);
-    return !reader->is_torn;
+    key_version = get(reader, KEY_VERSION_DIGITS);
+    scheme->key_version = (uint32_t)key_version;
+    return !reader->is_torn && key_version <= UINT32_MAX;
 }
 
 static bool scheme_equals(const struct progress_scheme *left, const struct progress_scheme *right)
@@ -325,6 +329,8 @@ enum progress_refusal progress_map_read(struct progress_map *map, const char *te
         return PROGRESS_TORN;
     if (text[1] != VERSION[1])
         return text[1] > VERSION[1] && text[1] <= '9' ? PROGRESS_NEWER : PROGRESS_FOREIGN;
+    if (base < 0)
+        return PROGRESS_TORN;
     reader.at += CHECK_AT;
     reader.left -= CHECK_AT;
     if (get(&reader, CHECK_DIGITS) != check_of(text + BODY_AT, size - BODY_AT, base) ||

@@ -283,6 +283,9 @@ static bool bring(struct world *world, struct process *process, uint16_t partiti
         note_record(process, &record, &place);
         measure_swept(process, stay->assignment, &record, &place);
     }
+    /* The main flow may come in between. */
+    if (random_below(world, 2) == 0)
+        return true;
     reached = stay->swept < log->visible ? log->records[stay->swept].offset : log_end(log);
     stay->sweeps = !core_swept_to(&process->core, stay->assignment, reached);
     return true;

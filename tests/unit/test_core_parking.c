@@ -169,16 +169,110 @@ static void more_than_the_quota_is_not_kept(void **state)
 
     take_in_many(fixture, 9, 10, "a");
     assert_int_equal(kit->core.admission.records, 0);
-    for (int64_t offset = 4; offset < 8; offset++)
+    /* The pass ends where the lane ended when it began. */
+    bring(fixture, 4, "a");
+    bring(fixture, 5, "a");
+    assert_true(bring_to(fixture, 10));
+    core_kit_run(kit, 4);
+    assert_int_equal(base(fixture), 5);
+    assert_int_equal(begin_pass(fixture), 5);
+    for (int64_t offset = 5; offset < 9; offset++)
         bring(fixture, offset, "a");
-    for (int64_t offset = 4; offset < 8; offset++)
+    for (int64_t offset = 5; offset < 9; offset++)
         core_kit_run(kit, offset);
-    for (int64_t offset = 8; offset < 10; offset++)
-        bring(fixture, offset, "a");
-    for (int64_t offset = 8; offset < 10; offset++)
-        core_kit_run(kit, offset);
+    bring(fixture, 9, "a");
+    core_kit_run(kit, 9);
     assert_true(bring_to(fixture, 10));
     assert_int_equal(base(fixture), 10);
+}
+
+/* A pass that reads on beyond its end does not speak for what the main flow lets go later. */
+static void what_is_let_go_behind_a_pass_is_not_lost(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    take_in_many(fixture, 0, 5, "a");
+    for (int64_t offset = 0; offset < 4; offset++)
+        core_kit_run(kit, offset);
+    begin_pass(fixture);
+    /* 4 is gone from the log. */
+    bring(fixture, 5, "a");
+    bring(fixture, 6, "a");
+    take_in_many(fixture, 5, 10, "a");
+
+    assert_true(bring_to(fixture, 10));
+
+    assert_int_equal(base(fixture), 5);
+    assert_int_equal(begin_pass(fixture), 5);
+    for (int64_t offset = 5; offset < 9; offset++)
+        bring(fixture, offset, "a");
+    for (int64_t offset = 5; offset < 9; offset++)
+        core_kit_run(kit, offset);
+    bring(fixture, 9, "a");
+    core_kit_run(kit, 9);
+    assert_true(bring_to(fixture, 10));
+    assert_int_equal(base(fixture), 10);
+}
+
+/* The lane is full of slots of the partition's last stay, whose handler has not come back. */
+static void what_finds_its_lane_full_is_brought_when_it_is_not(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *old, *next;
+
+    take_in_many(fixture, 0, QUOTA, "a");
+    old = core_kit_start(kit, 0);
+    /* Workers have passed the lane on, and have not reported. */
+    for (int i = 1; i < QUOTA; i++) {
+        next = core_kit_pass(old);
+        core_kit_report(kit, old);
+        old = next;
+    }
+    core_kit_lose(kit, fixture->assignment);
+    fixture->assignment = core_kit_assign(kit, 0, 0);
+    take_in_many(fixture, 0, QUOTA + 2, "a");
+    assert_int_equal(kit->core.parked.count, 1);
+    assert_int_equal(begin_pass(fixture), -1);
+
+    core_kit_back(kit, old, SLOT_DONE);
+    for (int64_t offset = 0; offset < 3; offset++)
+        core_kit_run(kit, offset);
+    assert_int_equal(begin_pass(fixture), 3);
+    for (int64_t offset = 3; offset < QUOTA + 2; offset++)
+        bring(fixture, offset, "a");
+    assert_true(bring_to(fixture, QUOTA + 2));
+    for (int64_t offset = 3; offset < QUOTA + 2; offset++)
+        core_kit_run(kit, offset);
+    assert_int_equal(base(fixture), QUOTA + 2);
+}
+
+static void a_stuck_lane_that_is_shortened_again_is_not_read_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *stuck;
+
+    take_in_many(fixture, 0, 6, "a");
+    stuck = core_kit_start(kit, 0);
+    for (int i = 0; i < 4; i++) {
+        core_relieve(&kit->core, kit->now_ms);
+        core_kit_wait(kit, 200);
+        assert_int_equal(begin_pass(fixture), -1);
+    }
+    assert_int_equal(kit->core.admission.records, 1);
+
+    core_kit_back(kit, stuck, SLOT_DONE);
+    assert_int_equal(begin_pass(fixture), 1);
+    for (int64_t offset = 1; offset < 5; offset++)
+        bring(fixture, offset, "a");
+    for (int64_t offset = 1; offset < 5; offset++)
+        core_kit_run(kit, offset);
+    bring(fixture, 5, "a");
+    core_kit_run(kit, 5);
+    assert_true(bring_to(fixture, 6));
+    assert_int_equal(base(fixture), 6);
 }
 
 /* Compaction took its last records: a pass that has read past its end has seen all. */
@@ -378,6 +472,9 @@ int main(void)
         parking_case(a_pass_feeds_it_in_order_and_the_entry_goes),
         parking_case(what_comes_while_a_pass_feeds_it_is_kept_behind),
         parking_case(more_than_the_quota_is_not_kept),
+        parking_case(what_is_let_go_behind_a_pass_is_not_lost),
+        parking_case(what_finds_its_lane_full_is_brought_when_it_is_not),
+        parking_case(a_stuck_lane_that_is_shortened_again_is_not_read_again),
         parking_case(an_end_that_is_a_hole_is_met_by_position),
         parking_case(a_lane_that_cannot_go_on_yet_takes_no_part),
         parking_case(when_memory_is_short_the_longest_stuck_lanes_are_parked_by_half),
