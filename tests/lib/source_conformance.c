@@ -207,17 +207,23 @@ static void sweep_until_over(struct reader *reader, const struct klane_assignmen
     }
 }
 
+/* Of one partition with so many records, all of which the main flow has brought. */
+static struct klane_assignment *read_through(struct fixture *fixture, int64_t count)
+{
+    struct klane_assignment *assignment;
+
+    fixture_topic(fixture, 1);
+    fixture_append_many(fixture, 0, 0, count);
+    assignment = reader_assigned(fixture_read(fixture), TOPIC, 0, NULL);
+    reader_read_to(&fixture->reader, assignment, count);
+    return assignment;
+}
+
 static void a_pass_brings_a_range_again(void **state)
 {
     struct fixture *fixture = *state;
-    struct klane_assignment *assignment;
-    struct reader *reader;
-
-    fixture_topic(fixture, 1);
-    fixture_append_many(fixture, 0, 0, 3000);
-    reader = fixture_read(fixture);
-    assignment = reader_assigned(reader, TOPIC, 0, NULL);
-    reader_read_to(reader, assignment, 3000);
+    struct klane_assignment *assignment = read_through(fixture, 3000);
+    struct reader *reader = &fixture->reader;
 
     reader_sweep(reader, assignment, 1000, 2000);
     sweep_until_over(reader, assignment, 7);
@@ -261,14 +267,9 @@ static void the_main_flow_goes_on_beside_passes(void **state)
 static void a_pass_ends_with_its_assignment(void **state)
 {
     struct fixture *fixture = *state;
-    struct klane_assignment *assignment;
-    struct reader *reader;
+    struct klane_assignment *assignment = read_through(fixture, 100);
+    struct reader *reader = &fixture->reader;
 
-    fixture_topic(fixture, 1);
-    fixture_append_many(fixture, 0, 0, 100);
-    reader = fixture_read(fixture);
-    assignment = reader_assigned(reader, TOPIC, 0, NULL);
-    reader_read_to(reader, assignment, 100);
     reader_sweep(reader, assignment, 0, 100);
     assert_int_equal(reader_poll_sweeps(reader, 10), 10);
 

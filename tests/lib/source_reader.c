@@ -380,21 +380,34 @@ void reader_deinit(struct reader *reader)
         newest_forget(reader);
 }
 
-size_t reader_poll(struct reader *reader, size_t records_max)
+/* One call of either: what it says is checked, and reported when it is back. */
+static size_t poll_by(struct reader *reader,
+                      size_t (*poll)(struct klane_source *source, size_t records_max),
+                      size_t records_max)
 {
     size_t returned;
 
     reader->taken = 0;
     reader->records_max = records_max;
     reader->polling = true;
-    returned = reader->source->ops->poll(reader->source, records_max);
+    returned = poll(reader->source, records_max);
     reader->polling = false;
     for (struct klane_assignment *each = reader->newest; each != NULL; each = each->older)
         each->refused_now = false;
-    rule(reader, returned == reader->taken, "poll() returns how many records were taken", NULL,
+    rule(reader, returned == reader->taken, "a poll returns how many records came of it", NULL,
          -1);
     broken_report(reader);
     return returned;
+}
+
+size_t reader_poll(struct reader *reader, size_t records_max)
+{
+    return poll_by(reader, reader->source->ops->poll, records_max);
+}
+
+size_t reader_poll_sweeps(struct reader *reader, size_t records_max)
+{
+    return poll_by(reader, reader->source->ops->poll_sweeps, records_max);
 }
 
 void reader_sweep(struct reader *reader, struct klane_assignment *assignment, int64_t from,
@@ -408,21 +421,6 @@ void reader_sweep(struct reader *reader, struct klane_assignment *assignment, in
            assignment->records[assignment->sweep_next].record.offset < from)
         assignment->sweep_next++;
     reader->source->ops->sweep(reader->source, assignment->own, from);
-}
-
-size_t reader_poll_sweeps(struct reader *reader, size_t records_max)
-{
-    size_t returned;
-
-    reader->taken = 0;
-    reader->records_max = records_max;
-    reader->polling = true;
-    returned = reader->source->ops->poll_sweeps(reader->source, records_max);
-    reader->polling = false;
-    rule(reader, returned == reader->taken, "poll_sweeps() returns how many were brought", NULL,
-         -1);
-    broken_report(reader);
-    return returned;
 }
 
 bool reader_is_rung(const struct reader *reader, int timeout_ms)

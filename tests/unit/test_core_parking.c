@@ -39,6 +39,13 @@ static void take_in_many(struct fixture *fixture, int64_t from, int64_t to, cons
         core_kit_take_in(&fixture->kit, fixture->assignment, offset, key);
 }
 
+/* They are the next to run, and are done. */
+static void run_many(struct fixture *fixture, int64_t from, int64_t to)
+{
+    for (int64_t offset = from; offset < to; offset++)
+        core_kit_run(&fixture->kit, offset);
+}
+
 static int64_t begin_pass(struct fixture *fixture)
 {
     int64_t from = -1;
@@ -57,6 +64,12 @@ static void bring(struct fixture *fixture, int64_t offset, const char *key)
     core_swept(&fixture->kit.core, fixture->assignment, &record,
                &(struct core_place){.kind = LANE_OF_KEY});
     core_verify(&fixture->kit.core);
+}
+
+static void bring_many(struct fixture *fixture, int64_t from, int64_t to, const char *key)
+{
+    for (int64_t offset = from; offset < to; offset++)
+        bring(fixture, offset, key);
 }
 
 static bool bring_to(struct fixture *fixture, int64_t position)
@@ -115,22 +128,19 @@ static void a_pass_feeds_it_in_order_and_the_entry_goes(void **state)
     /* Its quota is reached: it leaves with the next one. */
     bring(fixture, 6, "a");
     assert_true(bring_to(fixture, 7));
-    for (int64_t offset = 2; offset < 4; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 2, 4);
     assert_int_equal(begin_pass(fixture), 6);
     bring(fixture, 6, "a");
     bring(fixture, 7, "a");
     assert_int_equal(base(fixture), 4);
-    for (int64_t offset = 4; offset < 8; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 4, 8);
     bring(fixture, 8, "a");
     bring(fixture, 9, "a");
     /* Another's, which was finished long ago. */
     bring(fixture, 10, "b");
     assert_int_equal(kit->core.parked.count, 0);
     assert_true(bring_to(fixture, 11));
-    for (int64_t offset = 8; offset < 10; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 8, 10);
     assert_int_equal(base(fixture), 11);
 }
 
@@ -140,8 +150,7 @@ static void what_comes_while_a_pass_feeds_it_is_kept_behind(void **state)
     struct core_kit *kit = &fixture->kit;
 
     take_in_many(fixture, 0, 5, "a");
-    for (int64_t offset = 0; offset < 4; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 0, 4);
     assert_int_equal(begin_pass(fixture), 4);
 
     take_in_many(fixture, 5, 7, "a");
@@ -150,8 +159,7 @@ static void what_comes_while_a_pass_feeds_it_is_kept_behind(void **state)
 
     assert_int_equal(kit->core.parked.count, 0);
     assert_true(bring_to(fixture, 5));
-    for (int64_t offset = 4; offset < 7; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 4, 7);
     assert_int_equal(base(fixture), 7);
 }
 
@@ -161,8 +169,7 @@ static void more_than_the_quota_is_not_kept(void **state)
     struct core_kit *kit = &fixture->kit;
 
     take_in_many(fixture, 0, 5, "a");
-    for (int64_t offset = 0; offset < 4; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 0, 4);
     begin_pass(fixture);
     take_in_many(fixture, 5, 9, "a");
     assert_int_equal(kit->core.admission.records, 4);
@@ -176,10 +183,8 @@ static void more_than_the_quota_is_not_kept(void **state)
     core_kit_run(kit, 4);
     assert_int_equal(base(fixture), 5);
     assert_int_equal(begin_pass(fixture), 5);
-    for (int64_t offset = 5; offset < 9; offset++)
-        bring(fixture, offset, "a");
-    for (int64_t offset = 5; offset < 9; offset++)
-        core_kit_run(kit, offset);
+    bring_many(fixture, 5, 9, "a");
+    run_many(fixture, 5, 9);
     bring(fixture, 9, "a");
     core_kit_run(kit, 9);
     assert_true(bring_to(fixture, 10));
@@ -193,8 +198,7 @@ static void what_is_let_go_behind_a_pass_is_not_lost(void **state)
     struct core_kit *kit = &fixture->kit;
 
     take_in_many(fixture, 0, 5, "a");
-    for (int64_t offset = 0; offset < 4; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 0, 4);
     begin_pass(fixture);
     /* 4 is gone from the log. */
     bring(fixture, 5, "a");
@@ -205,10 +209,8 @@ static void what_is_let_go_behind_a_pass_is_not_lost(void **state)
 
     assert_int_equal(base(fixture), 5);
     assert_int_equal(begin_pass(fixture), 5);
-    for (int64_t offset = 5; offset < 9; offset++)
-        bring(fixture, offset, "a");
-    for (int64_t offset = 5; offset < 9; offset++)
-        core_kit_run(kit, offset);
+    bring_many(fixture, 5, 9, "a");
+    run_many(fixture, 5, 9);
     bring(fixture, 9, "a");
     core_kit_run(kit, 9);
     assert_true(bring_to(fixture, 10));
@@ -237,14 +239,11 @@ static void what_finds_its_lane_full_is_brought_when_it_is_not(void **state)
     assert_int_equal(begin_pass(fixture), -1);
 
     core_kit_back(kit, old, SLOT_DONE);
-    for (int64_t offset = 0; offset < 3; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 0, 3);
     assert_int_equal(begin_pass(fixture), 3);
-    for (int64_t offset = 3; offset < QUOTA + 2; offset++)
-        bring(fixture, offset, "a");
+    bring_many(fixture, 3, QUOTA + 2, "a");
     assert_true(bring_to(fixture, QUOTA + 2));
-    for (int64_t offset = 3; offset < QUOTA + 2; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 3, QUOTA + 2);
     assert_int_equal(base(fixture), QUOTA + 2);
 }
 
@@ -265,10 +264,8 @@ static void a_stuck_lane_that_is_shortened_again_is_not_read_again(void **state)
 
     core_kit_back(kit, stuck, SLOT_DONE);
     assert_int_equal(begin_pass(fixture), 1);
-    for (int64_t offset = 1; offset < 5; offset++)
-        bring(fixture, offset, "a");
-    for (int64_t offset = 1; offset < 5; offset++)
-        core_kit_run(kit, offset);
+    bring_many(fixture, 1, 5, "a");
+    run_many(fixture, 1, 5);
     bring(fixture, 5, "a");
     core_kit_run(kit, 5);
     assert_true(bring_to(fixture, 6));
@@ -282,8 +279,7 @@ static void an_end_that_is_a_hole_is_met_by_position(void **state)
     struct core_kit *kit = &fixture->kit;
 
     take_in_many(fixture, 0, 7, "a");
-    for (int64_t offset = 0; offset < 4; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 0, 4);
     begin_pass(fixture);
     bring(fixture, 4, "a");
 
@@ -303,8 +299,7 @@ static void a_lane_that_cannot_go_on_yet_takes_no_part(void **state)
     take_in_many(fixture, 0, 6, "a");
     take_in_many(fixture, 6, 12, "b");
     stuck = core_kit_start(kit, 0);
-    for (int64_t offset = 6; offset < 10; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 6, 10);
     assert_int_equal(begin_pass(fixture), 10);
 
     bring(fixture, 10, "b");
@@ -315,8 +310,7 @@ static void a_lane_that_cannot_go_on_yet_takes_no_part(void **state)
     assert_int_equal(kit->core.parked.count, 1);
     assert_int_equal(base(fixture), 0);
     core_kit_back(kit, stuck, SLOT_DONE);
-    for (int64_t offset = 1; offset < 4; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 1, 4);
     assert_int_equal(begin_pass(fixture), 4);
     bring(fixture, 4, "a");
     bring(fixture, 5, "a");
@@ -353,8 +347,7 @@ static void when_memory_is_short_the_longest_stuck_lanes_are_parked_by_half(void
     assert_int_equal(begin_pass(fixture), 2);
     bring(fixture, 2, "long");
     bring(fixture, 3, "long");
-    for (int64_t offset = 1; offset < 4; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 1, 4);
     assert_true(bring_to(fixture, 4));
     assert_int_equal(base(fixture), 5);
 }
@@ -430,8 +423,7 @@ static void a_pass_of_a_partition_that_goes_brings_nothing(void **state)
     struct core_kit *kit = &fixture->kit;
 
     take_in_many(fixture, 0, 6, "a");
-    for (int64_t offset = 0; offset < 4; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 0, 4);
     begin_pass(fixture);
     take_in_many(fixture, 6, 8, "a");
     bring(fixture, 4, "a");
@@ -451,8 +443,7 @@ static void the_end_of_the_log_is_reached_only_without_parked_lanes(void **state
 
     take_in_many(fixture, 0, 5, "a");
     core_end(&kit->core, fixture->assignment, 5);
-    for (int64_t offset = 0; offset < 4; offset++)
-        core_kit_run(kit, offset);
+    run_many(fixture, 0, 4);
     assert_true(core_is_empty(&kit->core));
     assert_false(core_is_caught_up(&kit->core));
 
