@@ -45,8 +45,6 @@ struct core_counts {
     uint64_t commits;
     uint64_t commits_failed;
     uint64_t holds;
-    uint64_t lanes_parked;   /* entries made, also for what a drain leaves */
-    uint64_t records_parked; /* dropped by the main flow or shortening, for a pass to bring */
 };
 
 struct core {

@@ -157,27 +157,6 @@ static struct klane_slot *list_end_before(struct lane *lane, struct klane_slot *
     return slot;
 }
 
-struct klane_slot *lane_take_back(struct lane *lane)
-{
-    struct klane_slot *slot, *predecessor = NULL;
-
-    if (lane->held != NULL) {
-        for (slot = lane->first; slot != lane->held; slot = slot->control.next)
-            predecessor = slot;
-        lane->held = NULL;
-        return list_end_before(lane, predecessor, slot);
-    }
-    for (slot = lane->first; slot != NULL && slot->control.next != NULL;
-         slot = slot->control.next) {
-        struct klane_slot *next = slot->control.next;
-
-        if (chain_cut(&slot->chain, &next->chain))
-            return list_end_before(lane, slot, next);
-        KLANE_MARK("cut finds the link passed on");
-    }
-    return NULL;
-}
-
 struct klane_slot *lane_shorten(struct lane *lane, uint32_t keep)
 {
     struct klane_slot *slot = lane->first;
@@ -189,8 +168,21 @@ struct klane_slot *lane_shorten(struct lane *lane, uint32_t keep)
 
         if (chain_cut(&slot->chain, &next->chain))
             return list_end_before(lane, slot, next);
+        KLANE_MARK("cut finds the link passed on");
     }
     return NULL;
+}
+
+struct klane_slot *lane_take_back(struct lane *lane)
+{
+    struct klane_slot *slot, *predecessor = NULL;
+
+    if (lane->held == NULL)
+        return lane_shorten(lane, 1);
+    for (slot = lane->first; slot != lane->held; slot = slot->control.next)
+        predecessor = slot;
+    lane->held = NULL;
+    return list_end_before(lane, predecessor, slot);
 }
 
 struct klane_slot *lane_head(const struct lane *lane, const struct klane_assignment *assignment)

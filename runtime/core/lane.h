@@ -100,12 +100,14 @@ bool lane_append(struct lane *lane, struct klane_slot *slot);
 /* The finished prefix of the list: its first slot if that is finished, taken out; else NULL. */
 struct klane_slot *lane_take_finished(struct lane *lane);
 
-/* Take back, in order, every slot that no worker can reach any more: those from lane->held on, or
- * those behind a cut. Returns the first of them (linked by control.next), or NULL. */
-struct klane_slot *lane_take_back(struct lane *lane);
-
-/* The same, but the first keep slots stay, keep being at least 1. */
+/* Take back, in order, the slots behind a cut, as near to the first as workers have not passed
+ * the lane on already; the first keep slots stay, keep being at least 1. Returns the first that
+ * was taken back (linked by control.next), or NULL. */
 struct klane_slot *lane_shorten(struct lane *lane, uint32_t keep);
+
+/* Take back every slot that no worker can reach any more: those from lane->held on, or as
+ * lane_shorten(). */
+struct klane_slot *lane_take_back(struct lane *lane);
 
 /* The first unfinished slot of an assignment in this lane, or NULL. */
 struct klane_slot *lane_head(const struct lane *lane, const struct klane_assignment *assignment);

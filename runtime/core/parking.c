@@ -55,7 +55,6 @@ static struct parked *add(struct core *core, struct klane_assignment *assignment
     };
     table_add(&core->parked, &parked->node, hash_of(assignment, fingerprint));
     heap_set(&parking->parked, &parked->by_next, next);
-    core->counts.lanes_parked++;
     return parked;
 }
 
@@ -162,7 +161,6 @@ static void keep(struct core *core, struct parked *parked, struct klane_slot *sl
 static void drop(struct core *core, struct klane_assignment *assignment, int64_t offset)
 {
     offsets_reach(&assignment->offsets, offset + 1);
-    core->counts.records_parked++;
     commit_mark(&core->commit, assignment);
 }
 
@@ -253,7 +251,6 @@ static void shorten(struct core *core, struct lane *lane)
     for (slot = first; slot != NULL; slot = next) {
         next = slot->control.next;
         parking_unfinished(core, slot);
-        core->counts.records_parked++;
         slot_gone(core, slot);
     }
     parked->slots = lane->count;
@@ -312,8 +309,7 @@ bool parking_unfinished(struct core *core, const struct klane_slot *slot)
 
     if (parked == NULL)
         return add(core, assignment, fingerprint, offset) != NULL;
-    if (parked->takes_part)
-        leave(core, parked);
+    KLANE_ASSERT(!parked->takes_part);
     if (offset < parked->next)
         set_next(parked, offset);
     if (offset >= parked->end)
@@ -415,7 +411,6 @@ static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind
 /* Nothing of it is left in the log below its end: what was kept follows, and the entry goes. */
 static void meet_end(struct core *core, struct parked *parked)
 {
-    struct klane_assignment *assignment = parked->assignment;
     struct klane_slot *slot;
 
     while ((slot = parked->kept_first) != NULL) {
@@ -435,7 +430,6 @@ static void meet_end(struct core *core, struct parked *parked)
     parked->kept_last = NULL;
     leave(core, parked);
     remove_entry(core, parked);
-    commit_mark(&core->commit, assignment);
 }
 
 /* Whether the record is in memory already, or in front of what is. */

@@ -62,6 +62,7 @@ klane_err_t klane_memory_create(struct klane_source **source)
     chunk_pool_init(&memory->pool);
     mailbox_init(&memory->announced_records);
     mailbox_init(&memory->announced_group);
+    TAILQ_INIT(&memory->reader.sweeps);
     if (pthread_mutex_init(&memory->appender.mutex, NULL) != 0)
         goto free_memory;
     err = doorbell_init(&memory->doorbell);

@@ -43,6 +43,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 /* memory_partition.wanted: one bit, a count of losses, and a count of changes. Counts may wrap:
  * they are compared with what the reader saw last. */
@@ -73,7 +74,7 @@ struct memory_partition {
         struct klane_assignment *assignment; /* NULL: away */
         struct memory_partition *ready_next;
         struct memory_partition *due_next;
-        struct memory_partition *sweep_next;
+        TAILQ_ENTRY(memory_partition) sweep_link;
         struct chunk_cursor sweep; /* of its pass, while it sweeps */
         uint64_t wanted_at_begin;  /* of the assignment: a later change takes it away */
         int64_t end_told;          /* -1: none in this assignment */
@@ -129,9 +130,9 @@ struct memory_source {
     /* Reader. */
     struct {
         _Alignas(64) struct klane_intake *intake;
-        struct memory_queue ready;  /* partitions with records to read */
-        struct memory_queue due;    /* partitions to assign */
-        struct memory_queue sweeps; /* partitions that have a pass */
+        struct memory_queue ready;             /* partitions with records to read */
+        struct memory_queue due;               /* partitions to assign */
+        TAILQ_HEAD(, memory_partition) sweeps; /* partitions that have a pass */
         klane_err_t commit_err;
         bool commit_due; /* an answer */
         bool closing;

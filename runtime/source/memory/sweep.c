@@ -8,18 +8,6 @@
 
 #include "base/assert.h"
 
-static void push(struct memory_source *memory, struct memory_partition *partition)
-{
-    struct memory_queue *queue = &memory->reader.sweeps;
-
-    partition->reader.sweep_next = NULL;
-    if (queue->head == NULL)
-        queue->head = partition;
-    else
-        queue->tail->reader.sweep_next = partition;
-    queue->tail = partition;
-}
-
 void sweep_begin(struct klane_source *source, void *own, int64_t offset)
 {
     struct memory_source *memory = memory_of(source);
@@ -28,26 +16,15 @@ void sweep_begin(struct klane_source *source, void *own, int64_t offset)
     KLANE_ASSERT(!partition->reader.sweeps);
     partition->reader.sweeps = true;
     chunks_seek(&partition->chunks, &partition->reader.sweep, offset);
-    push(memory, partition);
+    TAILQ_INSERT_TAIL(&memory->reader.sweeps, partition, reader.sweep_link);
 }
 
 void sweep_end(struct memory_source *memory, struct memory_partition *partition)
 {
-    struct memory_queue *queue = &memory->reader.sweeps;
-    struct memory_partition *previous = NULL;
-
     if (!partition->reader.sweeps)
         return;
     partition->reader.sweeps = false;
-    for (struct memory_partition *each = queue->head; each != partition;
-         each = each->reader.sweep_next)
-        previous = each;
-    if (previous == NULL)
-        queue->head = partition->reader.sweep_next;
-    else
-        previous->reader.sweep_next = partition->reader.sweep_next;
-    if (queue->tail == partition)
-        queue->tail = previous;
+    TAILQ_REMOVE(&memory->reader.sweeps, partition, reader.sweep_link);
 }
 
 /* The partition's pass brings at most records_max. */
@@ -74,7 +51,7 @@ static size_t bring(struct memory_source *memory, struct memory_partition *parti
 size_t sweep_poll(struct klane_source *source, size_t records_max)
 {
     struct memory_source *memory = memory_of(source);
-    struct memory_partition *partition = memory->reader.sweeps.head;
+    struct memory_partition *partition = TAILQ_FIRST(&memory->reader.sweeps);
     size_t brought;
 
     if (partition == NULL)
@@ -82,9 +59,8 @@ size_t sweep_poll(struct klane_source *source, size_t records_max)
     brought = bring(memory, partition, records_max);
     /* The next has its turn. */
     if (partition->reader.sweeps) {
-        sweep_end(memory, partition);
-        partition->reader.sweeps = true;
-        push(memory, partition);
+        TAILQ_REMOVE(&memory->reader.sweeps, partition, reader.sweep_link);
+        TAILQ_INSERT_TAIL(&memory->reader.sweeps, partition, reader.sweep_link);
     }
     return brought;
 }
