@@ -33,14 +33,16 @@ struct stage {
 };
 
 static struct klane_assignment *stage_assigned(struct klane_intake *intake, const char *topic,
-                                               int32_t partition, int64_t begin,
-                                               bool is_committed, void *own)
+                                               int32_t partition,
+                                               const struct source_position *position,
+                                               int64_t *from, void *own)
 {
     struct stage *stage = (struct stage *)(void *)intake;
 
     (void)topic;
-    (void)is_committed;
-    stage->assignment = core_assign(&stage->core, &stage->topic, partition, 1, begin, own);
+    *from = position->begin;
+    stage->assignment =
+        core_assign(&stage->core, &stage->topic, partition, 1, position->begin, own);
     return stage->assignment;
 }
 

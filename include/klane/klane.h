@@ -77,7 +77,8 @@ extern "C" {
     X(KLANE_ERR_VERSION, 18, "the log or a library is of a version that does not fit")           \
     X(KLANE_ERR_UNREACHABLE, 19, "the log cannot be reached")                                    \
     X(KLANE_ERR_DENIED, 20, "access was refused")                                                \
-    X(KLANE_ERR_OUT_OF_RANGE, 21, "the offset to begin at is unknown or not in the log")
+    X(KLANE_ERR_OUT_OF_RANGE, 21, "the offset to begin at is unknown or not in the log")         \
+    X(KLANE_ERR_TOO_LARGE, 22, "larger than the log takes")
 
 typedef enum klane_err {
 #define KLANE_ERROR_VALUE(name, value, text) name = (value),
@@ -188,7 +189,8 @@ struct klane_header_in {
 /* ---- events ------------------------------------------------------------------------------ */
 
 enum klane_event_type {
-    KLANE_EVENT_ASSIGNED = 1,      /**< A partition came; offset: where it begins. */
+    KLANE_EVENT_ASSIGNED = 1,      /**< A partition came; offset: its base; value: where reading
+                                        goes on. In between only what is unfinished runs. */
     KLANE_EVENT_REVOKED = 2,       /**< A partition was given up; offset: its base then. */
     KLANE_EVENT_LOST = 3,          /**< A partition was taken; nothing of it starts any more
                                         but what is about to, and nothing counts. */
@@ -204,7 +206,10 @@ enum klane_event_type {
     KLANE_EVENT_OUT_OF_RANGE = 12, /**< offset, the next to read, is not in the log; value: where
                                         it goes on. Lower than offset: as a new assignment. */
     KLANE_EVENT_SOURCE_ERROR = 13, /**< The source failed and tries again; message: why. */
-    KLANE_EVENT_FATAL = 14         /**< The runtime stops; message: why. */
+    KLANE_EVENT_FATAL = 14,        /**< The runtime stops; message: why. */
+    KLANE_EVENT_PROGRESS_REFUSED = 15 /**< What was committed with offset does not say what is
+                                           finished above it: all of that runs again; message:
+                                           why. */
 };
 
 /** One event, read-only; its pointers live as long as the callback. Grows only at its end. */
@@ -258,6 +263,11 @@ struct klane_options {
     void *event_context;
     klane_log_fn log;
     void *log_context;
+    uint32_t map_size; /**< Characters of a progress map, which is committed with each offset and
+                            says what is finished above it: 64 to 65,536, or 0 for none. The log
+                            may take less: then it is halved. Default 4,096, about 300 lanes that
+                            are blocked in a partition; Kafka's offset.metadata.max.bytes has the
+                            same default. */
 };
 
 /** Set every default. options_size: sizeof(struct klane_options) as the caller knows it. */
@@ -360,6 +370,11 @@ struct klane_topic {
     bool without_headers; /**< The handlers want no headers: records come without. Saves time with
                                Kafka, where only looking for them costs an allocation for each
                                record. Default false. */
+    uint32_t key_version; /**< Of the key function. A progress map holds only where records have
+                               the keys that they had when it was written: whoever changes the key
+                               function changes this number, and what was finished above the
+                               committed offset runs again, once. Up to 4,294,967,294.
+                               Default 0. */
 };
 
 KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);
@@ -463,6 +478,9 @@ struct klane_partition_stats {
     int64_t end;         /**< One past the log's last offset as last heard; -1: not known. */
     uint64_t unfinished; /**< Records in memory that are not finished. */
     bool held;
+    int64_t ceiling; /**< A restart would run nothing again below it but what is unfinished, as far
+                          as that is acknowledged as committed. */
+    uint64_t parked; /**< Lanes of which only their place in the log is kept. */
 };
 
 /**

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one clock that decides anything: it never jumps. */
+/* The clock that decides: it never jumps. And the wall's, for times that others are told. */
 #ifndef KLANE_BASE_CLOCK_H
 #define KLANE_BASE_CLOCK_H
 
@@ -11,6 +11,15 @@ static inline int64_t clock_now_ms(void)
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Milliseconds since 1970. */
+static inline int64_t clock_wall_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 

@@ -11,6 +11,8 @@ void assignment_init(struct klane_assignment *assignment, struct partition *part
         .own = own,
         .epoch = epoch,
         .committed = begin,
+        .progress = {.ceiling = begin},
+        .map = {.mark = {.ceiling = begin}},
         .committing = -1,
         .end = -1,
         .behind = true,
@@ -25,6 +27,7 @@ void assignment_init(struct klane_assignment *assignment, struct partition *part
 void assignment_deinit(struct klane_assignment *assignment)
 {
     KLANE_ASSERT(assignment->slots == 0);
+    progress_text_free(&assignment->map);
     offsets_deinit(&assignment->offsets);
 }
 

@@ -22,6 +22,7 @@
 
 #include "core/offsets.h"
 #include "core/parking.h"
+#include "core/progress.h"
 #include "core/ready.h"
 
 #include <stdatomic.h>
@@ -36,6 +37,7 @@ enum assignment_state {
 /* Of a topic, what the lanes need to know; lives as long as the core. */
 struct core_topic {
     const char *name;
+    struct progress_scheme scheme;
 };
 
 /* Stays when its assignment goes: lanes and slots refer to it. */
@@ -69,13 +71,19 @@ struct klane_assignment {
 
     struct offsets offsets;
     struct parking parking;
-    uint64_t seed;      /* of fingerprints */
+    uint64_t seed; /* of fingerprints */
+#ifdef KLANE_TESTING
+    uint64_t fingerprints_alike; /* bits in which none differ */
+#endif
     uint32_t slots;     /* of it in memory, in whatever state */
     uint32_t overdue;   /* of them, running for longer than a drain waits */
     int64_t base_final; /* from SETTLING on */
 
     int64_t committed;  /* acknowledged; until then begin, or -1 if that is to be committed */
     int64_t committing; /* sent, not answered; -1: none */
+    struct progress_text map;      /* the last one written; from SETTLING on the final one */
+    struct progress_mark progress; /* of the map that was acknowledged */
+    struct progress_mark committing_progress; /* sent with committing */
     bool ever_committed;
     bool dirty; /* in the core's list of what may have to be committed */
     struct klane_assignment *dirty_next;

@@ -18,12 +18,26 @@ void commit_hurry(struct commit *commit)
     commit->finished = commit->records;
 }
 
+/* Whether there is something new to commit of it; its map is written. Without memory for that it
+ * stays dirty. */
+static bool is_new(struct commit *commit, struct klane_assignment *assignment, int64_t base)
+{
+    if (assignment_state(assignment) < ASSIGNMENT_SETTLING &&
+        !progress_write(&commit->writer, assignment)) {
+        commit_mark(commit, assignment);
+        return false;
+    }
+    return base != assignment->committed ||
+           assignment->map.mark.hash != assignment->progress.hash;
+}
+
 struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
 {
     struct klane_assignment *assignment = commit->dirty, *next;
 
     KLANE_ASSERT(!commit->out);
     KLANE_ASSERT(commit->sent == NULL);
+    commit->dirty = NULL;
     for (; assignment != NULL; assignment = next) {
         int64_t base = assignment_base(assignment);
 
@@ -31,13 +45,16 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
         assignment->dirty = false;
         /* A protocol's rule: committed offsets only rise, and the base never falls. */
         KLANE_ASSERT(base >= assignment->committed);
-        if (base == assignment->committed)
+        if (!is_new(commit, assignment, base))
             continue;
         assignment->committing = base;
+        assignment->committing_progress = assignment->map.mark;
         assignment->committing_next = commit->sent;
         commit->sent = assignment;
     }
-    commit->dirty = NULL;
+    /* There was no memory: not at once again. */
+    if (commit->dirty != NULL)
+        commit->not_before_ms = now_ms + COMMIT_RETRY_MS;
     commit->finished = 0;
     commit->sent_ms = now_ms;
     commit->out = commit->sent != NULL;
@@ -58,10 +75,12 @@ static void unsend(struct commit *commit, struct klane_assignment *assignment)
     }
 }
 
-void commit_refuse(struct commit *commit, struct klane_assignment *assignment)
+void commit_refuse(struct commit *commit, struct klane_assignment *assignment, bool too_large)
 {
     KLANE_ASSERT(commit->out);
     KLANE_ASSERT(assignment->committing != -1);
+    if (too_large)
+        progress_shorten(&commit->writer, assignment);
     unsend(commit, assignment);
     commit_mark(commit, assignment);
     commit->refused = true;
@@ -82,11 +101,14 @@ void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms)
         commit->sent = assignment->committing_next;
         if (acknowledged) {
             assignment->committed = assignment->committing;
+            assignment->progress = assignment->committing_progress;
             assignment->ever_committed = true;
         } else {
             commit_mark(commit, assignment);
         }
         assignment->committing = -1;
+        if (assignment_state(assignment) < ASSIGNMENT_SETTLING)
+            progress_text_free(&assignment->map);
     }
 }
 

@@ -6,6 +6,8 @@
 #ifndef KLANE_CORE_COMMIT_H
 #define KLANE_CORE_COMMIT_H
 
+#include "core/progress.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +26,7 @@ struct commit {
     int64_t not_before_ms;          /* after a failure */
     struct klane_assignment *dirty; /* what may have a new base; by dirty_next */
     struct klane_assignment *sent;  /* the commit that is out; by committing_next */
+    struct progress_writer writer;
     bool out;
     bool refused; /* some part of the commit that is out was refused */
 };
@@ -51,11 +54,13 @@ void commit_mark(struct commit *commit, struct klane_assignment *assignment);
 /* What is dirty does not wait for its time. */
 void commit_hurry(struct commit *commit);
 
-/* Take from the dirty what has a new base, as the commit that is now out. NULL: nothing has. */
+/* Take from the dirty what has a new base or map, as the commit that is now out. NULL: nothing
+ * has. */
 struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms);
 
-/* The assignment's part of the commit that is out has failed: it is dirty again. */
-void commit_refuse(struct commit *commit, struct klane_assignment *assignment);
+/* The assignment's part of the commit that is out has failed: it is dirty again. too_large: its
+ * map is more than the log takes. */
+void commit_refuse(struct commit *commit, struct klane_assignment *assignment, bool too_large);
 
 /* The commit that is out was answered: each of its assignments is committed, or dirty again. */
 void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms);

@@ -12,6 +12,7 @@ bool core_init(struct core *core, const struct core_config *config)
         (struct core){.config = *config, .settle_by_ms = INT64_MAX, .stuck_look_ms = INT64_MAX};
     slab_init(&core->slab, config->limit_bytes);
     heap_init(&core->timers);
+    heap_init(&core->parked_timers);
     admission_init(&core->admission, config->records_max, config->lane_records_max);
     commit_init(&core->commit, config->commit_interval_ms, config->commit_records);
     /* Each record in memory may wait for a retry: no timer can fail for want of memory later. */
@@ -22,6 +23,13 @@ bool core_init(struct core *core, const struct core_config *config)
         return false;
     }
     if (!table_init(&core->parked, config->records_max)) {
+        lane_table_deinit(&core->lanes);
+        heap_deinit(&core->timers);
+        return false;
+    }
+    if (!progress_writer_init(&core->commit.writer, config->parks ? config->map_limit : 0,
+                              &core->timers)) {
+        table_deinit(&core->parked);
         lane_table_deinit(&core->lanes);
         heap_deinit(&core->timers);
         return false;
@@ -39,6 +47,8 @@ void core_deinit(struct core *core)
         core->partitions = partition->next;
         free(partition);
     }
+    progress_writer_deinit(&core->commit.writer);
+    heap_deinit(&core->parked_timers);
     table_deinit(&core->parked);
     lane_table_deinit(&core->lanes);
     heap_deinit(&core->timers);
@@ -308,10 +318,15 @@ struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms)
     return commit_send(&core->commit, now_ms);
 }
 
-void core_uncommitted(struct core *core, struct klane_assignment *assignment)
+void core_uncommitted(struct core *core, struct klane_assignment *assignment, bool too_large)
 {
-    commit_refuse(&core->commit, assignment);
+    commit_refuse(&core->commit, assignment, too_large);
     core->counts.commits_failed++;
+}
+
+void core_wall(struct core *core, int64_t wall_ms)
+{
+    core->commit.writer.wall_ms = wall_ms;
 }
 
 void core_committed(struct core *core, bool acknowledged, int64_t now_ms)
@@ -337,6 +352,7 @@ void core_tick(struct core *core, int64_t now_ms)
         slot->record.attempt++;
         hold_slot(core, slot);
     }
+    parking_tick(core, now_ms);
     if (core->stuck_look_ms <= now_ms)
         core->stuck_look_ms = INT64_MAX;
     if (core->draining + core->settling > 0)
@@ -354,6 +370,8 @@ int64_t core_next_due_ms(const struct core *core)
 
     if (core->timers.count > 0 && core->timers.entries[0].value < due_ms)
         due_ms = core->timers.entries[0].value;
+    if (core->parked_timers.count > 0 && core->parked_timers.entries[0].value < due_ms)
+        due_ms = core->parked_timers.entries[0].value;
     if (core->stuck_look_ms < due_ms)
         due_ms = core->stuck_look_ms;
     if (core->draining + core->settling > 0)

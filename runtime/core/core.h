@@ -30,6 +30,7 @@ struct core_config {
     uint64_t seed;        /* of the hash of keys */
     uint64_t limit_bytes; /* of the slabs; 0: none */
     bool parks;           /* the source can read a range again */
+    uint32_t map_limit;   /* characters of a progress map; 0: none are written */
 #ifdef KLANE_TESTING
     uint64_t fingerprints_alike; /* bits in which none differ, so that some clash */
 #endif
@@ -53,7 +54,8 @@ struct core {
     int64_t stuck_look_ms;     /* when to look again for what is stuck; INT64_MAX: at once */
     struct slab slab;
     struct lane_table lanes;
-    struct table parked; /* lanes, of all assignments */
+    struct table parked;       /* lanes, of all assignments */
+    struct heap parked_timers; /* of them those whose head waits for a retry, by due time */
     struct ready_round ready;
     struct heap timers; /* lanes that wait for a retry, by due time */
     struct admission admission;
@@ -94,6 +96,15 @@ struct klane_assignment *core_assign(struct core *core, const struct core_topic 
  * that begins at the latest record would, after a crash, begin behind what it had in hand. */
 void core_begin_is_new(struct core *core, struct klane_assignment *assignment);
 
+/* With begin this progress map was committed. log_end: one past the log's last offset, -1: not
+ * known. On PROGRESS_READ the records begin at the frontier instead, and what the map lists is
+ * parked; else at begin, and more is repeated. Called before any record, if at all. */
+enum progress_refusal core_restore(struct core *core, struct klane_assignment *assignment,
+                                   const char *text, size_t size, int64_t log_end);
+
+/* The time since 1970 minus the time that the core is told: for what a map says of due times. */
+void core_wall(struct core *core, int64_t wall_ms);
+
 /* A record of an ACTIVE assignment. False: no memory, nothing has changed. */
 bool core_take_in(struct core *core, struct klane_assignment *assignment,
                   const struct source_record *record, const struct core_place *place);
@@ -128,8 +139,9 @@ void core_given_up(struct core *core, struct klane_assignment *assignment);
  * it. At most once for a slot. */
 void core_overdue(struct core *core, struct klane_slot *slot, int64_t now_ms);
 
-/* Of the commit that is out, this assignment's part was refused: it is sent again in time. */
-void core_uncommitted(struct core *core, struct klane_assignment *assignment);
+/* Of the commit that is out, this assignment's part was refused: it is sent again in time.
+ * too_large: its map was; maps are half as large from now on. */
+void core_uncommitted(struct core *core, struct klane_assignment *assignment, bool too_large);
 
 /* The answer to the commit that is out. */
 void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
@@ -158,7 +170,8 @@ enum assignment_notice core_next_notice(struct core *core, struct klane_assignme
 struct klane_assignment *core_next_pass(struct core *core, int64_t *from);
 
 /* What to commit now, if it is time and no commit is out: the first of a list by committing_next,
- * each with its offset in committing. The list is out until core_committed(). NULL: nothing. */
+ * each with its offset in committing and its map. The list is out until core_committed(). NULL:
+ * nothing. */
 struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms);
 
 /* How many records may be taken in. */

@@ -48,9 +48,23 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
 /* A slot has left its lane, which is still there. */
 void parking_slot_gone(struct core *core, const struct klane_slot *slot);
 
+/* What is known of a record that is to run again. */
+struct head_note {
+    uint32_t attempts; /* so far */
+    int64_t due_ms;    /* before which it is not to run; 0: at once */
+};
+
 /* A slot in its lane is to be dropped unfinished: its lane is parked from there on. False: no
  * memory. */
-bool parking_unfinished(struct core *core, const struct klane_slot *slot);
+bool parking_unfinished(struct core *core, const struct klane_slot *slot,
+                        const struct head_note *note);
+
+/* A progress map lists this lane: it is parked from its head to end. False: no memory. */
+bool parking_restore(struct core *core, struct klane_assignment *assignment,
+                     const struct progress_lane *lane, int64_t end);
+
+/* Time passed: heads that waited for it may take part in a pass. */
+void parking_tick(struct core *core, int64_t now_ms);
 
 /* Of the lanes whose head has not moved since the last call the longest are parked by half. */
 void parking_shorten_stuck(struct core *core);
@@ -65,7 +79,8 @@ void parking_forget(struct core *core, struct klane_assignment *assignment);
 void slot_gone(struct core *core, struct klane_slot *slot);
 
 /* It is dropped, or comes back while its assignment drains, and has to run again elsewhere. */
-void slot_unfinished(struct core *core, const struct klane_slot *slot);
+void slot_unfinished(struct core *core, const struct klane_slot *slot,
+                     const struct head_note *note);
 
 /* What is left of a lane after slots have left it. */
 void lane_settle(struct core *core, struct lane *lane);

@@ -33,17 +33,13 @@ static uint64_t name_hash(const struct lane_table *table, const struct lane_name
 
 uint64_t lane_fingerprint(const struct lane_name *name, int64_t offset, uint64_t seed)
 {
-    unsigned char bytes[sizeof(offset)];
-
+    if (name->kind == LANE_OF_RECORD)
+        return (uint64_t)offset;
     /* What names a lane of one kind may be the key of another. */
     seed += (uint64_t)name->kind;
     if (name->kind == LANE_OF_KEY)
         return hash_bytes(name->key, name->key_size, seed);
-    if (name->kind != LANE_OF_RECORD)
-        return hash_bytes(&(uint8_t){(uint8_t)name->kind}, 1, seed);
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (unsigned char)((uint64_t)offset >> (8 * i));
-    return hash_bytes(bytes, sizeof(bytes), seed);
+    return hash_bytes(&(uint8_t){(uint8_t)name->kind}, 1, seed);
 }
 
 static bool lane_is(const struct lane *lane, const struct lane_name *name)

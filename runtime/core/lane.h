@@ -83,8 +83,8 @@ void lane_table_deinit(struct lane_table *table);
 struct lane *lane_find(const struct lane_table *table, const struct lane_name *name,
                        uint64_t *hash);
 
-/* By what a lane is known where its key is not kept: the same on every host. offset: of the
- * record, which names a LANE_OF_RECORD. */
+/* By what a lane is known where its key is not kept: the same on every host. A LANE_OF_RECORD is
+ * known by the record's offset, apart from the others. */
 uint64_t lane_fingerprint(const struct lane_name *name, int64_t offset, uint64_t seed);
 
 /* A new, empty lane of this name, entered into the table. NULL: no memory. */

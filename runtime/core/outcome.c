@@ -18,10 +18,11 @@ void slot_forget(struct core *core, struct klane_slot *slot)
     slot_destroy(&core->slab, slot);
 }
 
-void slot_unfinished(struct core *core, const struct klane_slot *slot)
+void slot_unfinished(struct core *core, const struct klane_slot *slot,
+                     const struct head_note *note)
 {
     core->counts.not_started++;
-    if (!core->config.parks || !parking_unfinished(core, slot))
+    if (!core->config.parks || !parking_unfinished(core, slot, note))
         offsets_abandon(&slot->record.assignment->offsets, slot->record.offset);
 }
 
@@ -67,7 +68,8 @@ static void wait_for_retry(struct core *core, struct klane_slot *slot, int64_t d
     core->counts.retried++;
 }
 
-static void count_outcome(struct core *core, const struct klane_slot *slot)
+/* retry_at_ms: if it is to be retried. */
+static void count_outcome(struct core *core, const struct klane_slot *slot, int64_t retry_at_ms)
 {
     struct klane_assignment *assignment = slot->record.assignment;
 
@@ -86,9 +88,12 @@ static void count_outcome(struct core *core, const struct klane_slot *slot)
         core->commit.finished++;
         break;
     case SLOT_RETRY:
+        KLANE_MARK("a record is to be retried while its partition drains");
+        slot_unfinished(core, slot, &(struct head_note){slot->record.attempt, retry_at_ms});
+        break;
     case SLOT_NOT_STARTED:
         KLANE_MARK("a record comes back unfinished while its partition drains");
-        slot_unfinished(core, slot);
+        slot_unfinished(core, slot, &(struct head_note){slot->record.attempt - 1, 0});
         break;
     }
 }
@@ -105,7 +110,7 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
     }
     KLANE_ASSERT(slot->back.outcome != SLOT_NOT_STARTED ||
                  assignment_state(assignment) != ASSIGNMENT_ACTIVE);
-    count_outcome(core, slot);
+    count_outcome(core, slot, clock_after(now_ms, retry_ms));
     slot->control.state = SLOT_FINISHED;
     if (!slot->back.passed)
         next = chain_finish(&slot->chain);

@@ -16,7 +16,7 @@ static uint64_t hash_of(const struct klane_assignment *assignment, uint64_t fing
 }
 
 static struct parked *find(const struct core *core, const struct klane_assignment *assignment,
-                           uint64_t fingerprint)
+                           uint64_t fingerprint, enum lane_kind kind)
 {
     struct table_node *node;
 
@@ -24,21 +24,23 @@ static struct parked *find(const struct core *core, const struct klane_assignmen
     for (; node != NULL; node = table_next(node)) {
         struct parked *parked = parked_of_node(node);
 
-        if (parked->assignment == assignment && parked->fingerprint == fingerprint)
+        if (parked->assignment == assignment && parked->fingerprint == fingerprint &&
+            parked->is_record == (kind == LANE_OF_RECORD))
             return parked;
     }
     return NULL;
 }
 
 static struct parked *add(struct core *core, struct klane_assignment *assignment,
-                          uint64_t fingerprint, int64_t next)
+                          uint64_t fingerprint, enum lane_kind kind, int64_t next)
 {
     struct parking *parking = &assignment->parking;
     struct parked *parked;
     uint8_t size_class;
 
     if (!heap_reserve(&parking->parked, parking->parked.count + 1) ||
-        !heap_reserve(&parking->fit, parking->parked.count + 1))
+        !heap_reserve(&parking->fit, parking->parked.count + 1) ||
+        !heap_reserve(&core->parked_timers, core->parked.count + 1))
         return NULL;
     parked = slab_alloc(&core->slab, sizeof(*parked), &size_class);
     if (parked == NULL)
@@ -51,6 +53,8 @@ static struct parked *add(struct core *core, struct klane_assignment *assignment
         .fit_at = core->config.lane_records_max / 2,
         .by_next = {HEAP_NOWHERE},
         .fit = {HEAP_NOWHERE},
+        .timer = {HEAP_NOWHERE},
+        .is_record = kind == LANE_OF_RECORD,
         .size_class = size_class,
     };
     table_add(&core->parked, &parked->node, hash_of(assignment, fingerprint));
@@ -60,6 +64,8 @@ static struct parked *add(struct core *core, struct klane_assignment *assignment
 
 static void set_next(struct parked *parked, int64_t next)
 {
+    if (next != parked->next)
+        parked->attempts = 0;
     parked->next = next;
     heap_set(&parked->assignment->parking.parked, &parked->by_next, next);
     if (heap_has(&parked->fit))
@@ -87,7 +93,8 @@ static void let_go(struct core *core, struct parked *parked)
 /* Enough of it is done: a pass is worth while. */
 static void fit_check(struct parked *parked)
 {
-    if (parked->takes_part || heap_has(&parked->fit) || parked->slots > parked->fit_at)
+    if (parked->takes_part || heap_has(&parked->fit) || heap_has(&parked->timer) ||
+        parked->slots > parked->fit_at)
         return;
     heap_set(&parked->assignment->parking.fit, &parked->fit, parked->next);
 }
@@ -107,6 +114,8 @@ static void remove_entry(struct core *core, struct parked *parked)
 
     if (heap_has(&parked->fit))
         heap_remove(&parking->fit, &parked->fit);
+    if (heap_has(&parked->timer))
+        heap_remove(&core->parked_timers, &parked->timer);
     heap_remove(&parking->parked, &parked->by_next);
     table_remove(&core->parked, &parked->node);
     slab_free(&core->slab, parked, parked->size_class);
@@ -120,26 +129,24 @@ static struct lane_name lane_name_of_slot(const struct klane_slot *slot, enum la
     return name;
 }
 
-static uint64_t fingerprint_of(const struct core *core, const struct klane_assignment *assignment,
+static uint64_t fingerprint_of(const struct klane_assignment *assignment,
                                const struct lane_name *name, int64_t offset)
 {
     uint64_t fingerprint = lane_fingerprint(name, offset, assignment->seed);
 
 #ifdef KLANE_TESTING
-    fingerprint &= ~core->config.fingerprints_alike;
-#else
-    (void)core;
+    if (name->kind != LANE_OF_RECORD)
+        fingerprint &= ~assignment->fingerprints_alike;
 #endif
     return fingerprint;
 }
 
-static uint64_t slot_fingerprint(const struct core *core,
-                                 const struct klane_assignment *assignment,
-                                 const struct klane_slot *slot)
+uint64_t parking_fingerprint(const struct klane_assignment *assignment,
+                             const struct klane_slot *slot)
 {
     struct lane_name name = lane_name_of_slot(slot, (enum lane_kind)slot->control.lane->kind);
 
-    return fingerprint_of(core, assignment, &name, slot->record.offset);
+    return fingerprint_of(assignment, &name, slot->record.offset);
 }
 
 /* ---- the main flow ----------------------------------------------------------------------- */
@@ -169,7 +176,7 @@ bool parking_takes(struct core *core, struct klane_assignment *assignment,
 {
     struct lane_name name = lane_name_of(assignment->partition, record, place);
     struct parked *parked =
-        find(core, assignment, fingerprint_of(core, assignment, &name, record->offset));
+        find(core, assignment, fingerprint_of(assignment, &name, record->offset), name.kind);
     struct klane_slot *slot = NULL;
 
     if (parked == NULL)
@@ -191,7 +198,7 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
                    const struct lane *lane, const struct lane_name *name, int64_t offset)
 {
     struct parked *parked =
-        add(core, assignment, fingerprint_of(core, assignment, name, offset), offset);
+        add(core, assignment, fingerprint_of(assignment, name, offset), name->kind, offset);
 
     if (parked == NULL)
         return false;
@@ -222,8 +229,8 @@ static void look_for_longest(struct table_node *node, void *context)
 static void shorten(struct core *core, struct lane *lane)
 {
     struct klane_assignment *assignment = lane->last->record.assignment;
-    uint64_t fingerprint = slot_fingerprint(core, assignment, lane->last);
-    struct parked *parked = find(core, assignment, fingerprint);
+    uint64_t fingerprint = parking_fingerprint(assignment, lane->last);
+    struct parked *parked = find(core, assignment, fingerprint, (enum lane_kind)lane->kind);
     bool is_new = parked == NULL;
     struct klane_slot *first, *slot, *next;
 
@@ -231,7 +238,8 @@ static void shorten(struct core *core, struct lane *lane)
         return;
     /* First, as it can fail. */
     if (is_new)
-        parked = add(core, assignment, fingerprint, lane->last->record.offset);
+        parked = add(core, assignment, fingerprint, (enum lane_kind)lane->kind,
+                     lane->last->record.offset);
     if (parked == NULL)
         return;
     first = lane_shorten(lane, lane->count / 2);
@@ -250,7 +258,7 @@ static void shorten(struct core *core, struct lane *lane)
     parked->slots = 0;
     for (slot = first; slot != NULL; slot = next) {
         next = slot->control.next;
-        parking_unfinished(core, slot);
+        parking_unfinished(core, slot, &(struct head_note){0});
         slot_gone(core, slot);
     }
     parked->slots = lane->count;
@@ -292,7 +300,8 @@ void parking_slot_gone(struct core *core, const struct klane_slot *slot)
 
     if (current == NULL || current->parking.parked.count == 0)
         return;
-    parked = find(core, current, slot_fingerprint(core, current, slot));
+    parked = find(core, current, parking_fingerprint(current, slot),
+                  (enum lane_kind)slot->control.lane->kind);
     /* 0: it was not counted, being of another key with the same fingerprint. */
     if (parked == NULL || parked->slots == 0)
         return;
@@ -300,21 +309,74 @@ void parking_slot_gone(struct core *core, const struct klane_slot *slot)
     fit_check(parked);
 }
 
-bool parking_unfinished(struct core *core, const struct klane_slot *slot)
+/* The record at next has been tried, and may have to wait. */
+static void note_head(struct core *core, struct parked *parked, const struct head_note *note)
+{
+    parked->attempts = note->attempts;
+    parked->due_ms = note->due_ms;
+    if (heap_has(&parked->timer))
+        heap_remove(&core->parked_timers, &parked->timer);
+    if (note->due_ms == 0)
+        return;
+    heap_set(&core->parked_timers, &parked->timer, note->due_ms);
+    if (heap_has(&parked->fit))
+        heap_remove(&parked->assignment->parking.fit, &parked->fit);
+}
+
+bool parking_unfinished(struct core *core, const struct klane_slot *slot,
+                        const struct head_note *note)
 {
     struct klane_assignment *assignment = slot->record.assignment;
-    uint64_t fingerprint = slot_fingerprint(core, assignment, slot);
+    uint64_t fingerprint = parking_fingerprint(assignment, slot);
     int64_t offset = slot->record.offset;
-    struct parked *parked = find(core, assignment, fingerprint);
+    enum lane_kind kind = (enum lane_kind)slot->control.lane->kind;
+    struct parked *parked = find(core, assignment, fingerprint, kind);
 
-    if (parked == NULL)
-        return add(core, assignment, fingerprint, offset) != NULL;
+    if (parked == NULL) {
+        parked = add(core, assignment, fingerprint, kind, offset);
+        if (parked == NULL)
+            return false;
+        note_head(core, parked, note);
+        return true;
+    }
     KLANE_ASSERT(!parked->takes_part);
-    if (offset < parked->next)
+    if (offset < parked->next) {
         set_next(parked, offset);
+        note_head(core, parked, note);
+    }
     if (offset >= parked->end)
         parked->end = offset + 1;
     return true;
+}
+
+bool parking_restore(struct core *core, struct klane_assignment *assignment,
+                     const struct progress_lane *lane, int64_t end)
+{
+    enum lane_kind kind = lane->is_record ? LANE_OF_RECORD : LANE_OF_KEY;
+    uint64_t fingerprint = lane->is_record ? (uint64_t)lane->head : lane->fingerprint;
+    int64_t due_ms = lane->due_ms == 0 ? 0 : lane->due_ms - core->commit.writer.wall_ms;
+    struct parked *parked = add(core, assignment, fingerprint, kind, lane->head);
+
+    if (parked == NULL)
+        return false;
+    if (!lane->is_record)
+        parked->end = end;
+    note_head(core, parked, &(struct head_note){lane->attempts, due_ms < 0 ? 0 : due_ms});
+    fit_check(parked);
+    return true;
+}
+
+void parking_tick(struct core *core, int64_t now_ms)
+{
+    struct heap *timers = &core->parked_timers;
+
+    while (timers->count > 0 && timers->entries[0].value <= now_ms) {
+        struct parked *parked = parked_of_timer(timers->entries[0].node);
+
+        heap_remove(timers, &parked->timer);
+        parked->due_ms = 0;
+        fit_check(parked);
+    }
 }
 
 void parking_end_pass(struct core *core, struct klane_assignment *assignment)
@@ -456,6 +518,8 @@ static bool feed_record(struct core *core, struct parked *parked, struct lane *l
     slot = slot_of_record(core, assignment, record, place);
     if (slot == NULL)
         return false;
+    if (record->offset == parked->next)
+        slot->record.attempt += parked->attempts;
     slot_counted(core, slot);
     if (!feed(core, slot, place->kind)) {
         slot_forget(core, slot);
@@ -475,7 +539,7 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
 
     if (!assignment->parking.pass.is_on || record->offset >= assignment->parking.pass.end)
         return;
-    parked = find(core, assignment, fingerprint_of(core, assignment, &name, record->offset));
+    parked = find(core, assignment, fingerprint_of(assignment, &name, record->offset), name.kind);
     if (parked == NULL || !parked->takes_part || record->offset < parked->next ||
         record->offset >= parked->end)
         return;

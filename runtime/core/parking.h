@@ -19,9 +19,11 @@
  * flow are kept behind it, as far as its quota goes, so that next can meet end; then the entry
  * goes.
  *
- * Two keys with one fingerprint are one entry: they are fed to lanes of their own, and what of
- * them is in memory already is known by its offset. So a clash costs repeats and waiting, nothing
- * else. */
+ * A head that waits for a retry takes part in no pass before its time.
+ *
+ * A record without a lane is known by its offset, and apart from lanes. Two keys with one
+ * fingerprint are one entry: they are fed to lanes of their own, and what of them is in memory
+ * already is known by its offset. So a clash costs repeats and waiting, nothing else. */
 #ifndef KLANE_CORE_PARKING_H
 #define KLANE_CORE_PARKING_H
 
@@ -48,7 +50,11 @@ struct parked {
     struct klane_slot *kept_last;
     bool takes_part;
     TAILQ_ENTRY(parked) part;
-    uint8_t size_class; /* of the slab */
+    uint32_t attempts;      /* of the record at next so far, if that is known */
+    int64_t due_ms;         /* before which it is not to run again; 0: at once */
+    struct heap_node timer; /* in the core's parked_timers, until due_ms */
+    bool is_record;         /* of one record without a lane, named by its offset */
+    uint8_t size_class;     /* of the slab */
 };
 
 /* One reading of a range of the log again; in each assignment. */
@@ -66,6 +72,10 @@ struct parking {
     struct pass pass;
 };
 
+/* By what the slot's lane is known in this assignment. */
+uint64_t parking_fingerprint(const struct klane_assignment *assignment,
+                             const struct klane_slot *slot);
+
 static inline struct parked *parked_of_node(struct table_node *node)
 {
     return (struct parked *)(void *)((char *)node - offsetof(struct parked, node));
@@ -74,6 +84,11 @@ static inline struct parked *parked_of_node(struct table_node *node)
 static inline struct parked *parked_of_next(struct heap_node *by_next)
 {
     return (struct parked *)(void *)((char *)by_next - offsetof(struct parked, by_next));
+}
+
+static inline struct parked *parked_of_timer(struct heap_node *timer)
+{
+    return (struct parked *)(void *)((char *)timer - offsetof(struct parked, timer));
 }
 
 static inline struct parked *parked_of_fit(struct heap_node *fit)

@@ -87,7 +87,7 @@ static uint64_t check_of(const char *body, size_t size, int64_t base)
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
-static int by_head(const void *left, const void *right)
+int progress_lane_by_head(const void *left, const void *right)
 {
     const struct progress_lane *a = left, *b = right;
 
@@ -102,7 +102,13 @@ static int by_name(const void *left, const void *right)
         return a->is_record ? 1 : -1;
     if (!a->is_record && a->fingerprint != b->fingerprint)
         return a->fingerprint < b->fingerprint ? -1 : 1;
-    return by_head(left, right);
+    return progress_lane_by_head(left, right);
+}
+
+static void sort(struct progress_map *map, int (*compare)(const void *, const void *))
+{
+    if (map->count > 0)
+        qsort(map->lanes, map->count, sizeof(*map->lanes), compare);
 }
 
 /* How wide distances may be, if count are listed, so many of them lanes. 0: they do not fit. */
@@ -125,8 +131,7 @@ static void cut_to_fit(struct progress_map *map, size_t limit)
     uint32_t count = 0, lanes = 0;
     uint64_t reach = (uint64_t)(map->ceiling - map->base);
 
-    if (map->count > 0)
-        qsort(map->lanes, map->count, sizeof(*map->lanes), by_head);
+    sort(map, progress_lane_by_head);
     while (count < map->count && map->lanes[count].head < map->ceiling)
         lanes += !map->lanes[count++].is_record;
     for (;;) {
@@ -148,8 +153,7 @@ static void merge_clashes(struct progress_map *map)
 {
     uint32_t count = 0;
 
-    if (map->count > 0)
-        qsort(map->lanes, map->count, sizeof(*map->lanes), by_name);
+    sort(map, by_name);
     for (uint32_t i = 0; i < map->count; i++) {
         const struct progress_lane *lane = &map->lanes[i];
 
@@ -201,8 +205,9 @@ size_t progress_map_write(struct progress_map *map, char *text, size_t limit)
     KLANE_ASSERT(map->ceiling >= map->base && map->base >= 0);
     if (limit < PROGRESS_MAP_HEADER)
         return 0;
-    cut_to_fit(map, limit);
     merge_clashes(map);
+    cut_to_fit(map, limit);
+    sort(map, by_name);
     width = width_of((uint64_t)(map->ceiling - map->base));
     memcpy(to, VERSION, CHECK_AT);
     to = put_header(map, to + BODY_AT, width);

@@ -73,13 +73,20 @@ struct progress_map {
 
 enum progress_refusal {
     PROGRESS_READ,
-    PROGRESS_ABSENT,  /* no text */
-    PROGRESS_FOREIGN, /* not klane's */
-    PROGRESS_NEWER,   /* of a version that is not known here */
-    PROGRESS_TORN,    /* not whole, or not for this base */
-    PROGRESS_OTHER_SCHEME,
+    PROGRESS_ABSENT,       /* no text */
+    PROGRESS_FOREIGN,      /* not klane's */
+    PROGRESS_NEWER,        /* of a version that is not known here */
+    PROGRESS_TORN,         /* not whole, or not for this base */
+    PROGRESS_OTHER_SCHEME, /* by other rules of order or key */
+    PROGRESS_BEYOND_LOG,   /* the log ends below the ceiling */
     PROGRESS_NO_MEMORY
 };
+
+/* The largest map; and what its header takes, without which there is none. */
+#define PROGRESS_MAP_MAX 65536U
+
+/* For qsort(). */
+int progress_lane_by_head(const void *left, const void *right);
 
 /* Write the map into text, at most limit characters and a NUL, which is not counted. What does not
  * fit is left out from the highest head down, and the map's ceiling is lowered to the least of

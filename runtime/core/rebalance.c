@@ -36,6 +36,9 @@ struct klane_assignment *core_assign(struct core *core, const struct core_topic 
     KLANE_ASSERT(partition->current == NULL);
     assignment_init(assignment, partition, epoch, begin, own);
     assignment->seed = core->config.seed;
+#ifdef KLANE_TESTING
+    assignment->fingerprints_alike = core->config.fingerprints_alike;
+#endif
     partition->current = assignment;
     assignment->next = core->assignments;
     assignment->link = &core->assignments;
@@ -73,18 +76,23 @@ void assignment_free(struct core *core, struct klane_assignment *assignment)
 /* Every slot of this lane that no worker can reach any more is dropped. True: there were some. */
 static bool lane_drop_back(struct core *core, struct lane *lane)
 {
-    struct klane_slot *slot, *next;
+    struct klane_slot *slot, *next, *held = lane->held;
+    struct head_note note = {0};
 
-    if (lane->held != NULL && lane->held->control.state == SLOT_READY)
+    if (held != NULL && held->control.state == SLOT_READY) {
+        note.attempts = held->record.attempt - 1;
         ready_remove(&core->ready, lane);
-    else if (lane->held != NULL)
+    } else if (held != NULL) {
+        note = (struct head_note){held->record.attempt,
+                                  core->timers.entries[lane->timer.place].value};
         heap_remove(&core->timers, &lane->timer);
+    }
     slot = lane_take_back(lane);
     if (slot == NULL)
         return false;
     for (; slot != NULL; slot = next) {
         next = slot->control.next;
-        slot_unfinished(core, slot);
+        slot_unfinished(core, slot, slot == held ? &note : &(struct head_note){0});
         slot_gone(core, slot);
     }
     lane_settle(core, lane);
@@ -134,6 +142,8 @@ static void drain_check(struct core *core, struct klane_assignment *assignment, 
         return;
     if (assignment->slots > assignment->overdue)
         KLANE_MARK("a drain reaches its deadline");
+    /* From here on nothing of it finishes: what is committed last is written now. */
+    progress_write_last(&core->commit.writer, assignment);
     assignment_move(assignment, ASSIGNMENT_SETTLING);
     parking_forget(core, assignment);
     core->draining--;
@@ -144,9 +154,12 @@ static void drain_check(struct core *core, struct klane_assignment *assignment, 
 
 static void settle_check(struct core *core, struct klane_assignment *assignment, int64_t now_ms)
 {
-    if (assignment->committed != assignment->base_final && now_ms < assignment->deadline_ms)
+    bool is_committed = assignment->committed == assignment->base_final &&
+                        assignment->progress.hash == assignment->map.mark.hash;
+
+    if (!is_committed && now_ms < assignment->deadline_ms)
         return;
-    if (assignment->committed != assignment->base_final)
+    if (!is_committed)
         KLANE_MARK("a partition is given up without its last commit");
     /* Told once: from here on only core_given_up() or core_lost() move it. */
     assignment->deadline_ms = INT64_MAX;

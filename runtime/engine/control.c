@@ -118,10 +118,11 @@ static void hand_over(struct klane_runtime *runtime)
 static void send_commit(struct klane_runtime *runtime)
 {
     struct control *control = &runtime->control;
-    struct klane_assignment *each = core_next_commit(&control->core, control->now_ms);
+    struct klane_assignment *each;
     struct source_commit *commits;
     size_t count = 0;
 
+    each = core_next_commit(&control->core, control->now_ms);
     if (each == NULL)
         return;
     commits = calloc(control->core.assigned, sizeof(*commits));
@@ -130,7 +131,8 @@ static void send_commit(struct klane_runtime *runtime)
         return;
     }
     for (; each != NULL; each = each->committing_next)
-        commits[count++] = (struct source_commit){each, each->own, each->committing};
+        commits[count++] = (struct source_commit){each, each->own, each->committing,
+                                                  each->map.text, each->map.size};
     control->commit_alarm_ms = control->now_ms + COMMIT_ALARM_MS;
     runtime->source->ops->commit(runtime->source, commits, count);
     free(commits);
@@ -388,6 +390,7 @@ static bool round_of(struct klane_runtime *runtime)
 
     control->loops++;
     control->now_ms = clock_now_ms();
+    core_wall(&control->core, clock_wall_ms() - control->now_ms);
     control_collect(runtime);
     core_tick(&control->core, control->now_ms);
     hand_over(runtime);

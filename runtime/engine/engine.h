@@ -52,7 +52,7 @@ struct worker {
     _Alignas(ENGINE_LINE) _Atomic uint64_t turn;
     _Atomic(struct klane_slot *) running;
     _Atomic bool exited;
-    uint32_t quiet; /* the worker's own: outcomes sent since control was last rung */
+    uint32_t quiet;       /* the worker's own: outcomes sent since control was last rung */
     bool left_as_surplus; /* the worker's, until it has exited */
 
     /* Control's. */
@@ -95,7 +95,7 @@ struct control {
     uint64_t loops;
     uint64_t sleeps;
     uint64_t spares_started;
-    struct observe_limit limits[KLANE_EVENT_FATAL + 1];
+    struct observe_limit limits[KLANE_EVENT_PROGRESS_REFUSED + 1];
 };
 
 struct klane_runtime {
@@ -119,13 +119,13 @@ struct klane_runtime {
     struct mailbox questions;
     struct bell bell;
     _Atomic bool stop_asked;
-    _Atomic bool worker_refused;   /* worker_start said no */
-    _Atomic bool closing;          /* workers end */
-    _Atomic uint32_t surplus;      /* workers that are to end, as slow ones came back */
-    _Atomic uint32_t leaving;      /* workers that end for that, until they are joined */
-    _Atomic uint64_t taken;        /* records handed out by klane_take() */
+    _Atomic bool worker_refused;  /* worker_start said no */
+    _Atomic bool closing;         /* workers end */
+    _Atomic uint32_t surplus;     /* workers that are to end, as slow ones came back */
+    _Atomic uint32_t leaving;     /* workers that end for that, until they are joined */
+    _Atomic uint64_t taken;       /* records handed out by klane_take() */
     _Atomic uint64_t outcome_bad; /* the last undefined outcome of a handler, and 1; 0: none */
-    struct fences *fences;         /* control writes */
+    struct fences *fences;        /* control writes */
     struct observe observe;
     struct stats_board *board; /* control writes, statistics read */
 

@@ -75,9 +75,59 @@ static const struct source_topic *intake_topic(struct klane_intake *intake, cons
     return topic == NULL ? NULL : &runtime->source_topics[topic->index];
 }
 
+/* What the map is not used for; NULL: it is used. */
+static const char *refusal_text(enum progress_refusal refusal)
+{
+    switch (refusal) {
+    case PROGRESS_READ:
+        break;
+    case PROGRESS_ABSENT:
+        return "there is no progress map";
+    case PROGRESS_FOREIGN:
+        return "the metadata is not a progress map";
+    case PROGRESS_NEWER:
+        return "the progress map is of a newer version";
+    case PROGRESS_TORN:
+        return "the progress map is damaged, or not of this offset";
+    case PROGRESS_OTHER_SCHEME:
+        return "the progress map was written by other rules of order or key";
+    case PROGRESS_BEYOND_LOG:
+        return "the log ends below what the progress map speaks of";
+    case PROGRESS_NO_MEMORY:
+        return "no memory for the progress map";
+    }
+    return NULL;
+}
+
+/* What is finished above begin, if the metadata says so. */
+static void take_up(struct klane_runtime *runtime, struct klane_assignment *assignment,
+                    const struct source_position *position)
+{
+    struct core *core = &runtime->control.core;
+    const char *why;
+
+    if (!position->is_committed) {
+        core_begin_is_new(core, assignment);
+        return;
+    }
+    if (core->commit.writer.limit == 0)
+        return;
+    why = refusal_text(core_restore(core, assignment, position->metadata, position->metadata_size,
+                                    position->end));
+    if (why == NULL)
+        return;
+    observe_log(&runtime->observe, KLANE_LOG_WARNING,
+                "%s [%" PRId32 "]: %s; all from offset %" PRId64 " on runs again",
+                assignment->partition->topic->name, assignment->partition->number, why,
+                position->begin);
+    control_event(runtime, KLANE_EVENT_PROGRESS_REFUSED, KLANE_OK, assignment, position->begin, 0,
+                  why);
+}
+
 static struct klane_assignment *intake_assigned(struct klane_intake *intake, const char *name,
-                                                int32_t partition, int64_t begin,
-                                                bool is_committed, void *own)
+                                                int32_t partition,
+                                                const struct source_position *position,
+                                                int64_t *from, void *own)
 {
     struct klane_runtime *runtime = runtime_of(intake);
     struct control *control = &runtime->control;
@@ -94,16 +144,18 @@ static struct klane_assignment *intake_assigned(struct klane_intake *intake, con
         return NULL;
     }
     topic->met = true;
-    assignment = core_assign(&control->core, &topic->core, partition, epoch, begin, own);
+    assignment =
+        core_assign(&control->core, &topic->core, partition, epoch, position->begin, own);
     if (assignment == NULL) {
         fences_close(runtime->fences, epoch);
         refused(runtime, name, partition);
         return NULL;
     }
-    if (!is_committed)
-        core_begin_is_new(&control->core, assignment);
+    take_up(runtime, assignment, position);
+    *from = assignment->offsets.frontier;
     control->caught_up = false;
-    control_event(runtime, KLANE_EVENT_ASSIGNED, KLANE_OK, assignment, begin, 0, NULL);
+    control_event(runtime, KLANE_EVENT_ASSIGNED, KLANE_OK, assignment, position->begin, *from,
+                  NULL);
     return assignment;
 }
 
@@ -231,7 +283,7 @@ static void intake_uncommitted(struct klane_intake *intake, struct klane_assignm
 
     control_event(runtime, KLANE_EVENT_COMMIT_FAILED, err, assignment, assignment->committing, 0,
                   message);
-    core_uncommitted(&runtime->control.core, assignment);
+    core_uncommitted(&runtime->control.core, assignment, err == KLANE_ERR_TOO_LARGE);
 }
 
 static void intake_committed(struct klane_intake *intake, klane_err_t err)

@@ -3,6 +3,7 @@
 #include "engine/options.h"
 
 #include "base/given.h"
+#include "core/progress_map.h"
 
 #include <sched.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #define WORKERS_MAX 1000U
 #define RECORDS_MIN 16U
 #define RECORDS_MAX (1U << 24)
+#define MAP_MIN 64U
 #define STACK_MIN (64U * 1024)
 
 static uint32_t processors(void)
@@ -37,6 +39,7 @@ void klane_options_init(struct klane_options *options, size_t options_size)
         .drain_ms = 2000,
         .stop_ms = 10000,
         .name = "klane",
+        .map_size = 4096,
     };
 
     given_init(options, options_size, &defaults, sizeof(defaults));
@@ -86,6 +89,7 @@ static klane_err_t check_bounds(const struct klane_options *options, char *errst
         {"commit_records", options->commit_records, 1, UINT32_MAX},
         {"drain_ms", options->drain_ms, 0, 3600000},
         {"stop_ms", options->stop_ms, 1, 3600000},
+        {"map_size", options->map_size, options->map_size == 0 ? 0 : MAP_MIN, PROGRESS_MAP_MAX},
     };
 
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)

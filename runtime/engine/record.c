@@ -92,8 +92,8 @@ klane_err_t klane_header_at(const struct klane_record *record, size_t index, con
 {
     const struct klane_slot *slot = record->slot;
 
-    if (slot == NULL || !headers_at(slot_headers(slot), slot->record.headers_size, index, name,
-                                    value, size))
+    if (slot == NULL ||
+        !headers_at(slot_headers(slot), slot->record.headers_size, index, name, value, size))
         return KLANE_ERR_NOT_FOUND;
     return KLANE_OK;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEY_VERSION_MAX (UINT32_MAX - 1)
 #define TOPIC_NAME_MAX 249 /* Kafka's limit, kept by every source */
 
 static void topic_free(struct topic *topic)
@@ -148,6 +149,22 @@ static struct topic *topic_get(struct routes *routes, struct klane_runtime *runt
     return topic;
 }
 
+/* Of a topic without a key function the version is 0. */
+static struct progress_scheme scheme_of(const struct klane_topic *rules)
+{
+    static const enum progress_order orders[] = {
+        [KLANE_ORDER_KEY] = PROGRESS_BY_KEY,
+        [KLANE_ORDER_PARTITION] = PROGRESS_BY_PARTITION,
+        [KLANE_ORDER_NONE] = PROGRESS_WITHOUT,
+    };
+
+    return (struct progress_scheme){
+        .order = orders[rules->order],
+        .null_keys_in_order = rules->null_keys == KLANE_NULL_KEYS_ORDERED,
+        .key_version = rules->key == NULL ? 0 : rules->key_version + 1,
+    };
+}
+
 klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
                          const struct klane_topic *rules)
 {
@@ -161,6 +178,8 @@ klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
     /* A key function that is never asked is a mistake of the program's. */
     if (rules->key != NULL && rules->order != KLANE_ORDER_KEY)
         return KLANE_ERR_INVALID;
+    if (rules->key_version > (rules->key == NULL ? 0 : KEY_VERSION_MAX))
+        return KLANE_ERR_INVALID;
     topic = topic_get(routes, runtime, rules->name);
     if (topic == NULL)
         return KLANE_ERR_NOMEM;
@@ -169,6 +188,7 @@ klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
     topic->stated = true;
     topic->rules = *rules;
     topic->rules.name = topic->core.name;
+    topic->core.scheme = scheme_of(rules);
     return KLANE_OK;
 }
 

@@ -30,13 +30,13 @@ struct topic {
     struct core_topic core; /* its name; first, so that a partition leads here */
     struct klane_runtime *runtime;
     struct klane_topic rules;
-    uint32_t index;      /* in routes.topics; of a topic that a pattern brought: the pattern's */
-    regex_t *pattern;    /* NULL: the name is the name */
+    uint32_t index;   /* in routes.topics; of a topic that a pattern brought: the pattern's */
+    regex_t *pattern; /* NULL: the name is the name */
     struct topic *brought; /* control's: the topics that the pattern brought, by this link */
-    bool met; /* control's: the source showed it, or said that there is none yet */
-    bool stated;      /* by klane_topic(), not only by a route */
-    int32_t fallback; /* route for all other keys; -1: none yet */
-    uint16_t *keyed;  /* routes by key: exact ones, then prefixes, sorted */
+    bool met;              /* control's: the source showed it, or said that there is none yet */
+    bool stated;           /* by klane_topic(), not only by a route */
+    int32_t fallback;      /* route for all other keys; -1: none yet */
+    uint16_t *keyed;       /* routes by key: exact ones, then prefixes, sorted */
     uint32_t exact_count;
     uint32_t prefix_count;
     uint32_t *prefix_sizes; /* distinct, longest first */

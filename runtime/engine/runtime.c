@@ -68,6 +68,7 @@ static bool core_set_up(struct klane_runtime *runtime)
         .commit_interval_ms = options->commit_interval_ms,
         .commit_records = options->commit_records,
         .parks = runtime->source->ops->sweep != NULL,
+        .map_limit = options->map_size,
         .drain_ms = options->drain_ms,
         .settle_ms = SETTLE_PER_DRAIN * options->drain_ms,
     };

@@ -117,6 +117,8 @@ void stats_answer(struct klane_runtime *runtime, struct question *question)
             .end = assignment->end,
             .unfinished = assignment->slots,
             .held = assignment->partition->held,
+            .ceiling = assignment->progress.ceiling,
+            .parked = assignment->parking.parked.count,
         };
     /* The question may be gone as soon as it is answered. */
     sem_post(&question->answered);

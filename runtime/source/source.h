@@ -35,11 +35,25 @@ struct source_topic {
     bool without_headers; /* they may be left out: control does not look at them */
 };
 
-/* The first unfinished offset of an assignment, to be committed. */
+/* The first unfinished offset of an assignment, to be committed, and what is to be kept with
+ * it. */
 struct source_commit {
     struct klane_assignment *assignment;
     void *own; /* the source's, as given to assigned() */
     int64_t offset;
+    const char *metadata; /* ASCII; NULL: none */
+    size_t metadata_size;
+};
+
+/* Where an assignment begins. */
+struct source_position {
+    int64_t begin;
+    bool
+        is_committed; /* the group has committed begin, with this metadata; if not, control commits
+                          it as it is, so that the group begins there again whatever comes */
+    const char *metadata; /* NULL: none */
+    size_t metadata_size;
+    int64_t end; /* one past the log's last offset; -1: not known */
 };
 
 /* What control offers a source; called from poll() only. */
@@ -48,12 +62,12 @@ struct klane_intake_ops {
      * takes it. */
     const struct source_topic *(*topic)(struct klane_intake *intake, const char *name);
 
-    /* A partition came; its records follow from begin on. topic and partition name it; own is
-     * handed back with every call about it. is_committed: begin is what the group has committed;
-     * if not, control commits it as it is, so that the group begins there again whatever comes.
-     * NULL: no memory, or control stops; the source tries again later. */
+    /* A partition came; its records follow from *from on, which is position->begin or higher, if
+     * control knows what of it is finished. topic and partition name it; own is handed back with
+     * every call about it. NULL: no memory, or control stops; the source tries again later. */
     struct klane_assignment *(*assigned)(struct klane_intake *intake, const char *topic,
-                                         int32_t partition, int64_t begin, bool is_committed,
+                                         int32_t partition,
+                                         const struct source_position *position, int64_t *from,
                                          void *own);
 
     /* Offers the next record. False: not taken, for want of memory; offer it again later and offer
@@ -81,7 +95,8 @@ struct klane_intake_ops {
     /* The partition is gone: no commit for it can succeed. The assignment is invalid on return. */
     void (*lost)(struct klane_intake *intake, struct klane_assignment *assignment);
 
-    /* Of the commit that is out, this assignment's part was refused: said before committed(). */
+    /* Of the commit that is out, this assignment's part was refused: said before committed().
+     * KLANE_ERR_TOO_LARGE: its metadata was. */
     void (*uncommitted)(struct klane_intake *intake, struct klane_assignment *assignment,
                         klane_err_t err, const char *message);
 
@@ -149,7 +164,7 @@ struct klane_source_ops {
     size_t (*poll_sweeps)(struct klane_source *source, size_t records_max);
 
     /* Commit these. One at a time: not before the last was answered by committed(). Entries whose
-     * assignment was lost meanwhile are left out. The list is copied. */
+     * assignment was lost meanwhile are left out. The list is copied, with its metadata. */
     void (*commit)(struct klane_source *source, const struct source_commit *commits,
                    size_t count);
 

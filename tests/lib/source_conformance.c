@@ -238,6 +238,7 @@ static void the_main_flow_goes_on_beside_passes(void **state)
 {
     struct fixture *fixture = *state;
     struct klane_assignment *assignments[2];
+    int64_t ends[2] = {500, 500};
     struct reader *reader;
 
     fixture_topic(fixture, 2);
@@ -250,8 +251,10 @@ static void the_main_flow_goes_on_beside_passes(void **state)
         reader_sweep(reader, assignments[i], 100 * i, 500);
     }
     for (int i = 0; assignments[0]->sweeps || assignments[1]->sweeps; i++) {
-        if (i < 20)
-            fixture_append_many(fixture, i % 2, 500 + i / 2 * 10, 10);
+        if (i < 20) {
+            fixture_append_many(fixture, i % 2, ends[i % 2], 10);
+            ends[i % 2] += 10;
+        }
         if (reader_poll_sweeps(reader, 50) == 0)
             reader_sleep(reader);
         reader_poll(reader, 10);
@@ -259,8 +262,8 @@ static void the_main_flow_goes_on_beside_passes(void **state)
 
     for (int32_t i = 0; i < 2; i++) {
         assert_int_equal(assignments[i]->swept, 500 - 100 * i);
-        reader_read_to(reader, assignments[i], assignments[i]->end);
-        fixture_assert_records(assignments[i], 0, assignments[i]->end);
+        reader_read_to(reader, assignments[i], ends[i]);
+        fixture_assert_records(assignments[i], 0, ends[i]);
     }
 }
 

@@ -45,7 +45,8 @@ static void one_commit_covers_several_partitions(void **state)
         struct klane_assignment *assignment = reader_assigned(reader, TOPIC, i, NULL);
 
         reader_read_to(reader, assignment, 10);
-        commits[i] = (struct source_commit){assignment, assignment->own, i + 1};
+        commits[i] = (struct source_commit){
+            .assignment = assignment, .own = assignment->own, .offset = i + 1};
     }
     reader->commits_out++;
     reader->source->ops->commit(reader->source, commits, 8);
@@ -129,6 +130,105 @@ static void a_restart_begins_at_the_committed_offset(void **state)
 }
 
 /* ---- taking away, giving back ---- */
+
+/* The reader's next source. */
+static struct reader *restart(struct fixture *fixture)
+{
+    reader_deinit(&fixture->reader);
+    fixture->reader.source = NULL;
+    return fixture_read(fixture);
+}
+
+static void metadata_come_back_after_a_restart(void **state)
+{
+    static const char *const texts[] = {"k1 some text", NULL, "k1 other text"};
+    struct fixture *fixture = *state;
+    struct reader *reader;
+
+    fixture_topic(fixture, 1);
+    fixture_append_many(fixture, 0, 0, 10);
+    reader = fixture_read(fixture);
+    /* At one offset after the other, and at one that was committed before. */
+    for (int i = 0; i < 3; i++) {
+        int64_t offset = i == 0 ? 3 : 4;
+        struct klane_assignment *assignment = reader_assigned(reader, TOPIC, 0, NULL);
+
+        reader_read_to(reader, assignment, 10);
+        assert_int_equal(reader_commit_with(reader, assignment, offset, texts[i]), KLANE_OK);
+        reader = restart(fixture);
+        assignment = reader_assigned(reader, TOPIC, 0, NULL);
+        assert_int_equal(assignment->begin, offset);
+        assert_string_equal(assignment->metadata, texts[i] == NULL ? "" : texts[i]);
+    }
+}
+
+static void large_metadata_come_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignment;
+    struct reader *reader;
+    char text[4097];
+
+    for (size_t i = 0; i < 4096; i++)
+        text[i] = (char)(' ' + i % 95);
+    text[4096] = '\0';
+    fixture_topic(fixture, 1);
+    fixture_append_many(fixture, 0, 0, 10);
+    reader = fixture_read(fixture);
+    assignment = reader_assigned(reader, TOPIC, 0, NULL);
+    reader_read_to(reader, assignment, 10);
+    assert_int_equal(reader_commit_with(reader, assignment, 3, text), KLANE_OK);
+
+    reader = restart(fixture);
+    assert_string_equal(reader_assigned(reader, TOPIC, 0, NULL)->metadata, text);
+}
+
+static void metadata_come_back_with_a_revoked_partition(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *first, *second;
+    struct reader *reader;
+
+    fixture_topic(fixture, 1);
+    fixture_append_many(fixture, 0, 0, 10);
+    reader = fixture_read(fixture);
+    first = reader_assigned(reader, TOPIC, 0, NULL);
+    reader_read_to(reader, first, 10);
+    fixture->ops->revoke(fixture->log, TOPIC, 0, false);
+    reader_poll_until(reader, first->revoked);
+    assert_int_equal(reader_commit_with(reader, first, 5, "k1 left behind"), KLANE_OK);
+    reader_give_up(reader, first);
+    fixture->ops->assign(fixture->log, TOPIC, 0);
+
+    second = reader_assigned(reader, TOPIC, 0, first);
+    assert_int_equal(second->begin, 5);
+    assert_string_equal(second->metadata, "k1 left behind");
+}
+
+static void reading_goes_on_where_control_says(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignment;
+    struct reader *reader;
+
+    fixture_topic(fixture, 1);
+    fixture_append_many(fixture, 0, 0, 300);
+    reader = fixture_read(fixture);
+    assignment = reader_assigned(reader, TOPIC, 0, NULL);
+    reader_read_to(reader, assignment, 300);
+    assert_int_equal(reader_commit_with(reader, assignment, 100, "k1"), KLANE_OK);
+    reader_deinit(reader);
+
+    fixture->reader.source = NULL;
+    reader = fixture_read(fixture);
+    reader->skip = 150;
+    assignment = reader_assigned(reader, TOPIC, 0, NULL);
+    reader_read_to(reader, assignment, 300);
+    assert_true(assignment->is_committed);
+    assert_int_equal(assignment->begin, 100);
+    assert_true(assignment->log_end == -1 || assignment->log_end == 300);
+    fixture_assert_records(assignment, 250, 300);
+}
 
 static void a_revoked_partition_comes_back_at_its_committed_offset(void **state)
 {
@@ -304,6 +404,10 @@ const struct conformance_test conformance_group_tests[] = {
     CONFORMANCE_TEST(a_failed_commit_changes_nothing_and_can_be_repeated,
                      CONFORMANCE_CAN_FAIL_COMMITS),
     CONFORMANCE_TEST(a_restart_begins_at_the_committed_offset, CONFORMANCE_CAN_RESTART),
+    CONFORMANCE_TEST(metadata_come_back_after_a_restart, CONFORMANCE_CAN_RESTART),
+    CONFORMANCE_TEST(large_metadata_come_back, CONFORMANCE_CAN_RESTART),
+    CONFORMANCE_TEST(metadata_come_back_with_a_revoked_partition, CONFORMANCE_CAN_REVOKE),
+    CONFORMANCE_TEST(reading_goes_on_where_control_says, CONFORMANCE_CAN_RESTART),
     CONFORMANCE_TEST(a_revoked_partition_comes_back_at_its_committed_offset,
                      CONFORMANCE_CAN_REVOKE),
     CONFORMANCE_TEST(a_partition_given_back_early_is_given_up_first, CONFORMANCE_CAN_REVOKE),

@@ -71,15 +71,18 @@ static void *copy(const void *bytes, size_t size)
 }
 
 static struct klane_assignment *on_assigned(struct klane_intake *intake, const char *topic,
-                                            int32_t partition, int64_t begin, bool is_committed,
-                                            void *own)
+                                            int32_t partition,
+                                            const struct source_position *position,
+                                            int64_t *from, void *own)
 {
     struct reader *reader = reader_of(intake);
     struct klane_assignment *assignment = reader_find(reader, topic, partition);
 
     call_rules(reader, NULL);
     rule(reader, assignment == NULL || assignment->over,
-         "a partition is assigned once at a time", assignment, begin);
+         "a partition is assigned once at a time", assignment, position->begin);
+    rule(reader, position->is_committed || position->metadata == NULL,
+         "metadata come with what is committed", assignment, position->begin);
     if (reader->refuse_assignments > 0) {
         reader->refuse_assignments--;
         reader->refused_assignments++;
@@ -90,9 +93,15 @@ static struct klane_assignment *on_assigned(struct klane_intake *intake, const c
     assignment->topic = copy(topic, strlen(topic) + 1);
     assignment->partition = partition;
     assignment->own = own;
-    assignment->begin = begin;
-    assignment->is_committed = is_committed;
-    assignment->next = begin;
+    assignment->begin = position->begin;
+    assignment->is_committed = position->is_committed;
+    assignment->metadata = calloc(1, position->metadata_size + 1);
+    assert_non_null(assignment->metadata);
+    if (position->metadata_size > 0)
+        memcpy(assignment->metadata, position->metadata, position->metadata_size);
+    assignment->log_end = position->end;
+    assignment->from = position->begin + reader->skip;
+    *from = assignment->next = assignment->from;
     assignment->refused = -1;
     assignment->end = -1;
     assignment->older = reader->newest;
@@ -126,7 +135,7 @@ static bool on_record(struct klane_intake *intake, struct klane_assignment *assi
     call_rules(reader, assignment);
     rule(reader, !assignment->silent, "no record comes once it is held or to be given up",
          assignment, offset);
-    rule(reader, offset >= assignment->begin, "no record is below the begin", assignment,
+    rule(reader, offset >= assignment->from, "no record is below where they begin", assignment,
          offset);
     rule(reader, offset >= assignment->next, "offsets rise", assignment, offset);
     rule(reader, assignment->refused < 0 || offset == assignment->refused,
@@ -359,6 +368,7 @@ static void newest_forget(struct reader *reader)
     }
     free(assignment->records);
     free(assignment->topic);
+    free(assignment->metadata);
     free(assignment);
 }
 
@@ -470,22 +480,43 @@ void reader_read_to(struct reader *reader, struct klane_assignment *assignment, 
     assert_int_equal(assignment->end, end);
 }
 
-void reader_commit_begin(struct reader *reader, struct klane_assignment *assignment,
-                         int64_t offset)
+static void commit_begin(struct reader *reader, struct klane_assignment *assignment,
+                         int64_t offset, const char *metadata)
 {
+    char *text = metadata == NULL ? NULL : copy(metadata, strlen(metadata));
     struct source_commit commit = {
-        .assignment = assignment, .own = assignment->own, .offset = offset};
+        .assignment = assignment,
+        .own = assignment->own,
+        .offset = offset,
+        .metadata = text,
+        .metadata_size = metadata == NULL ? 0 : strlen(metadata),
+    };
 
     reader->commits_out++;
     reader->source->ops->commit(reader->source, &commit, 1);
     /* The list was copied: it may be gone. */
     memset(&commit, 0xff, sizeof(commit));
+    free(text);
+}
+
+void reader_commit_begin(struct reader *reader, struct klane_assignment *assignment,
+                         int64_t offset)
+{
+    commit_begin(reader, assignment, offset, NULL);
 }
 
 klane_err_t reader_commit(struct reader *reader, struct klane_assignment *assignment,
                           int64_t offset)
 {
     reader_commit_begin(reader, assignment, offset);
+    reader_poll_until(reader, reader->commits_out == 0);
+    return reader->commit_err;
+}
+
+klane_err_t reader_commit_with(struct reader *reader, struct klane_assignment *assignment,
+                               int64_t offset, const char *metadata)
+{
+    commit_begin(reader, assignment, offset, metadata);
     reader_poll_until(reader, reader->commits_out == 0);
     return reader->commit_err;
 }

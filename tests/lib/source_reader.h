@@ -29,6 +29,9 @@ struct klane_assignment {
     void *own;
     int64_t begin;
     bool is_committed; /* begin is what was committed */
+    char *metadata;  /* with it; "": none */
+    int64_t log_end; /* as told with it, -1: not */
+    int64_t from;    /* where records begin */
     int64_t next;    /* no lower offset may come */
     int64_t refused; /* the offset that has to come next, -1: any */
     int64_t end;     /* as last heard, -1: never */
@@ -57,6 +60,7 @@ struct reader {
     char broken[256]; /* the first rule that was broken */
     size_t taken;     /* in the poll that goes on */
     size_t records_max;
+    int64_t skip; /* so many offsets behind its begin an assignment goes on */
     size_t refuse_records;     /* so many are not taken */
     size_t refuse_assignments; /* so many get no memory */
     size_t refused_assignments;
@@ -132,6 +136,10 @@ void reader_commit_begin(struct reader *reader, struct klane_assignment *assignm
 /* Commit and wait for the answer. */
 klane_err_t reader_commit(struct reader *reader, struct klane_assignment *assignment,
                           int64_t offset);
+
+/* The same with metadata, which end with NUL. */
+klane_err_t reader_commit_with(struct reader *reader, struct klane_assignment *assignment,
+                               int64_t offset, const char *metadata);
 
 void reader_give_up(struct reader *reader, struct klane_assignment *assignment);
 

@@ -12,6 +12,7 @@
 struct seen_record {
     int64_t offset;
     int64_t delivered_idle_ms; /* the idle clock of who took it in last */
+    uint32_t delivered_epoch;
     uint32_t lane;
     uint32_t lane_previous; /* index of the record before it in its lane */
     bool finished;
@@ -21,6 +22,7 @@ struct seen_partition {
     struct seen_record *records;
     uint32_t count;
     uint32_t capacity;
+    uint64_t *acknowledged; /* a bit for each: finished, as it is committed */
     int64_t first_from; /* of the first assignment; -1: none yet */
     int64_t committed;  /* as the log has it; -1: nothing */
     int64_t end;        /* of the log, as it is known by now */
@@ -30,7 +32,12 @@ enum epoch_state { EPOCH_NONE, EPOCH_ACTIVE, EPOCH_REVOKED, EPOCH_GONE };
 
 struct seen_epoch {
     uint64_t *finished; /* a bit for each record of the partition */
+    uint64_t *known;    /* finished before, as it was told when it began */
+    uint64_t *heard;    /* finished, as its control knows */
+    uint64_t *sent;     /* finished, as its commit that is out says */
+    uint64_t *given;    /* finished, as was committed when it began */
     int64_t from;
+    int64_t idle_ms;   /* the idle clock when it began */
     int64_t committed; /* by itself; "from" until then */
     uint32_t prefix; /* index: everything from "from" up to here is finished in this epoch */
     uint16_t partition;
@@ -81,6 +88,7 @@ struct checker {
     struct seen_epoch *epochs;
     struct seen_process *processes;
     uint32_t *lane_last; /* of the log: index of each lane's last record */
+    uint32_t *lane_open; /* number of the event at which it had something unfinished, and 1 */
     uint32_t partitions_count;
     uint32_t epochs_count;
     uint32_t processes_count;
@@ -114,6 +122,22 @@ static void *zeroed(struct checker *checker, size_t count, size_t size)
     return memory;
 }
 
+/* Of a set of records. */
+static size_t words_of(const struct seen_partition *partition)
+{
+    return partition->capacity / 64 + 1;
+}
+
+static bool has_bit(const uint64_t *set, uint32_t index)
+{
+    return set[index / 64] >> index % 64 & 1;
+}
+
+static void set_bit(uint64_t *set, uint32_t index)
+{
+    set[index / 64] |= UINT64_C(1) << index % 64;
+}
+
 static void measure(struct checker *checker)
 {
     for (size_t i = 0; i < history_count(checker->history); i++) {
@@ -138,6 +162,7 @@ static void prepare(struct checker *checker)
     checker->epochs = zeroed(checker, checker->epochs_count, sizeof(*checker->epochs));
     checker->processes = zeroed(checker, checker->processes_count, sizeof(*checker->processes));
     checker->lane_last = zeroed(checker, checker->lanes_count, sizeof(*checker->lane_last));
+    checker->lane_open = zeroed(checker, checker->lanes_count, sizeof(*checker->lane_open));
     if (checker->failed)
         return;
     for (size_t i = 0; i < history_count(checker->history); i++)
@@ -149,6 +174,8 @@ static void prepare(struct checker *checker)
         partition->first_from = partition->committed = -1;
         partition->records =
             zeroed(checker, partition->capacity, sizeof(*partition->records));
+        partition->acknowledged =
+            zeroed(checker, words_of(partition), sizeof(*partition->acknowledged));
     }
     for (uint32_t i = 0; i < checker->lanes_count; i++)
         checker->lane_last[i] = NONE;
@@ -164,8 +191,10 @@ static void prepare(struct checker *checker)
 
 static void forget(struct checker *checker)
 {
-    for (uint32_t i = 0; checker->partitions != NULL && i < checker->partitions_count; i++)
+    for (uint32_t i = 0; checker->partitions != NULL && i < checker->partitions_count; i++) {
         free(checker->partitions[i].records);
+        free(checker->partitions[i].acknowledged);
+    }
     for (uint32_t i = 0; checker->epochs != NULL && i < checker->epochs_count; i++)
         free(checker->epochs[i].finished);
     for (uint32_t i = 0; checker->processes != NULL && i < checker->processes_count; i++) {
@@ -176,6 +205,7 @@ static void forget(struct checker *checker)
     free(checker->epochs);
     free(checker->processes);
     free(checker->lane_last);
+    free(checker->lane_open);
 }
 
 /* ---- the log ----------------------------------------------------------------------------- */
@@ -247,6 +277,28 @@ static struct seen_epoch *epoch_of(struct checker *checker, const struct history
     return NULL;
 }
 
+/* Of one block, which begins with finished. */
+static void begin_sets(struct checker *checker, struct seen_epoch *epoch,
+                       const struct seen_partition *partition, int64_t ceiling)
+{
+    size_t words = words_of(partition);
+
+    epoch->finished = zeroed(checker, 5 * words, sizeof(*epoch->finished));
+    if (epoch->finished == NULL)
+        return;
+    epoch->known = epoch->finished + words;
+    epoch->heard = epoch->known + words;
+    epoch->sent = epoch->heard + words;
+    epoch->given = epoch->sent + words;
+    for (uint32_t i = epoch->prefix;
+         i < partition->count && partition->records[i].offset < ceiling; i++) {
+        if (partition->records[i].finished)
+            set_bit(epoch->known, i);
+        if (has_bit(partition->acknowledged, i))
+            set_bit(epoch->given, i);
+    }
+}
+
 static void on_assign(struct checker *checker, const struct history_event *event)
 {
     struct seen_epoch *epoch = &checker->epochs[event->epoch];
@@ -269,15 +321,11 @@ static void on_assign(struct checker *checker, const struct history_event *event
     epoch->process = event->process;
     epoch->partition = event->partition;
     epoch->from = epoch->committed = event->offset;
+    epoch->idle_ms = checker->processes[event->process].idle_ms;
     epoch->prefix = index_from(partition, event->offset);
-    epoch->finished = zeroed(checker, partition->capacity / 64 + 1, sizeof(*epoch->finished));
+    begin_sets(checker, epoch, partition, event->ceiling);
     if (partition->first_from < 0)
         partition->first_from = event->offset;
-}
-
-static bool is_finished(const struct seen_epoch *epoch, uint32_t index)
-{
-    return epoch->finished[index / 64] >> index % 64 & 1;
 }
 
 /* How far the epoch has finished everything, as an index. */
@@ -285,17 +333,23 @@ static uint32_t prefix_of(struct checker *checker, struct seen_epoch *epoch)
 {
     uint32_t count = checker->partitions[epoch->partition].count;
 
-    while (epoch->prefix < count && is_finished(epoch, epoch->prefix))
+    while (epoch->prefix < count && (has_bit(epoch->finished, epoch->prefix) ||
+                                     has_bit(epoch->known, epoch->prefix)))
         epoch->prefix++;
     return epoch->prefix;
 }
 
-/* Whether exactly that is committed which the epoch has finished without a gap. */
-static bool is_tight(struct checker *checker, struct seen_epoch *epoch)
+/* Whether all is committed without a gap that the epoch has finished, or was given as finished. */
+static bool is_tight(struct checker *checker, const struct seen_epoch *epoch)
 {
     const struct seen_partition *partition = &checker->partitions[epoch->partition];
+    uint32_t index = index_from(partition, epoch->from);
 
-    return index_from(partition, epoch->committed) == prefix_of(checker, epoch);
+    while (index < partition->count &&
+           (has_bit(epoch->finished, index) ||
+            (checker->rules->exact_maps && has_bit(epoch->given, index))))
+        index++;
+    return index_from(partition, epoch->committed) >= index;
 }
 
 static void on_leave(struct checker *checker, const struct history_event *event)
@@ -328,11 +382,13 @@ static void on_deliver(struct checker *checker, const struct history_event *even
 
     if (!alive(checker, event) || epoch_of(checker, event) == NULL)
         return;
-    if (index == NONE)
+    if (index == NONE) {
         fail(checker, 0, "a record was taken in that the log does not have");
-    else
+    } else {
         partition->records[index].delivered_idle_ms =
             checker->processes[event->process].idle_ms;
+        partition->records[index].delivered_epoch = event->epoch;
+    }
 }
 
 static void check_order(struct checker *checker, const struct history_event *event,
@@ -346,7 +402,7 @@ static void check_order(struct checker *checker, const struct history_event *eve
         fail(checker, 2, "it starts while offset %" PRId64 " of its lane runs",
              partition->records[lane->last].offset);
     } else if (lane->last != NONE && lane->last_epoch == event->epoch) {
-        if (lane->last == index && lane->last_finished)
+        if ((lane->last == index || has_bit(epoch->finished, index)) && lane->last_finished)
             return; /* a repeat, which is C6's */
         if (!lane->last_finished &&
             (lane->last != index || event->attempt != lane->last_attempt + 1))
@@ -356,7 +412,8 @@ static void check_order(struct checker *checker, const struct history_event *eve
             fail(checker, 2, "it is not the next of its lane after offset %" PRId64,
                  partition->records[lane->last].offset);
     } else if (record->lane_previous != NONE &&
-               partition->records[record->lane_previous].offset >= epoch->from) {
+               partition->records[record->lane_previous].offset >= epoch->from &&
+               !has_bit(epoch->known, record->lane_previous)) {
         fail(checker, 2, "the first of its lane in this epoch would be offset %" PRId64,
              partition->records[record->lane_previous].offset);
     }
@@ -367,7 +424,11 @@ static void check_in_time(struct checker *checker, const struct history_event *e
 {
     const struct seen_process *process = &checker->processes[event->process];
     const struct seen_lane *lane = &process->lanes[record->lane];
-    int64_t since_ms = record->delivered_idle_ms, waited_ms;
+    /* What lies below the ceiling was not taken in, but there from the begin. */
+    int64_t since_ms = record->delivered_epoch == event->epoch
+                           ? record->delivered_idle_ms
+                           : checker->epochs[event->epoch].idle_ms;
+    int64_t waited_ms;
 
     if (record->lane != 0 && lane->last != NONE && lane->idle_ms > since_ms)
         since_ms = lane->idle_ms;
@@ -437,8 +498,11 @@ static void on_start(struct checker *checker, const struct history_event *event)
     }
     record = &partition->records[index];
     lane = &process->lanes[record->lane];
-    if (event->offset < epoch->from || is_finished(epoch, index))
+    if (event->offset < epoch->from ||
+        (has_bit(epoch->finished, index) && !checker->rules->clashes))
         fail(checker, 6, "it was finished before, or lies before its epoch");
+    if (checker->rules->exact_maps && has_bit(epoch->given, index))
+        fail(checker, 6, "it is repeated, though it was committed as finished");
     if (record->finished && !checker->rules->repeats)
         fail(checker, 6, "it is repeated, without a fault that could be the reason");
     if (record->lane != 0)
@@ -495,7 +559,7 @@ static void on_end(struct checker *checker, const struct history_event *event)
         struct seen_epoch *epoch = &checker->epochs[event->epoch];
 
         record->finished = true;
-        epoch->finished[attempt->record / 64] |= UINT64_C(1) << attempt->record % 64;
+        set_bit(epoch->finished, attempt->record);
         lane->last_finished = true;
     }
     if (!attempt->returned)
@@ -504,6 +568,37 @@ static void on_end(struct checker *checker, const struct history_event *event)
 }
 
 /* ---- commits ----------------------------------------------------------------------------- */
+
+static void on_heard(struct checker *checker, const struct history_event *event)
+{
+    struct seen_epoch *epoch = epoch_of(checker, event);
+    uint32_t index = index_of(&checker->partitions[event->partition], event->offset);
+
+    if (epoch == NULL)
+        return;
+    if (index == NONE || !has_bit(epoch->finished, index))
+        fail(checker, 6, "it is heard of as finished, which it is not");
+    else
+        set_bit(epoch->heard, index);
+}
+
+/* What the commit says: of each lane what was finished without a gap. */
+static void note_sent(struct checker *checker, struct seen_epoch *epoch, int64_t ceiling)
+{
+    const struct seen_partition *partition = &checker->partitions[epoch->partition];
+    uint32_t number = (uint32_t)checker->at + 1;
+
+    memset(epoch->sent, 0, words_of(partition) * sizeof(*epoch->sent));
+    for (uint32_t i = index_from(partition, epoch->from);
+         i < partition->count && partition->records[i].offset < ceiling; i++) {
+        uint32_t lane = partition->records[i].lane;
+
+        if (!has_bit(epoch->heard, i) && !has_bit(epoch->given, i))
+            checker->lane_open[lane] = lane == 0 ? 0 : number;
+        else if (checker->lane_open[lane] != number)
+            set_bit(epoch->sent, i);
+    }
+}
 
 static void on_sent(struct checker *checker, const struct history_event *event)
 {
@@ -528,6 +623,7 @@ static void on_sent(struct checker *checker, const struct history_event *event)
     /* Where the epoch began may be committed as it is, whatever the log holds by then. */
     if (event->offset > epoch->from && event->offset > partition->end)
         fail(checker, 3, "a commit past the end of the log");
+    note_sent(checker, epoch, event->ceiling);
 }
 
 static void on_committed(struct checker *checker, const struct history_event *event)
@@ -540,6 +636,8 @@ static void on_committed(struct checker *checker, const struct history_event *ev
     if (event->offset < partition->committed)
         fail(checker, 4, "the committed offset falls from %" PRId64, partition->committed);
     partition->committed = epoch->committed = event->offset;
+    memcpy(partition->acknowledged, epoch->sent,
+           words_of(partition) * sizeof(*partition->acknowledged));
 }
 
 static void on_answered(struct checker *checker, const struct history_event *event)
@@ -648,6 +746,7 @@ static const on_event_fn on_event[HISTORY_TYPES] = {
     [HISTORY_GIVEN_UP] = on_leave,      [HISTORY_LOST] = on_leave,
     [HISTORY_DELIVER] = on_deliver,     [HISTORY_START] = on_start,
     [HISTORY_RETURN] = on_return,       [HISTORY_END] = on_end,
+    [HISTORY_HEARD] = on_heard,
     [HISTORY_SENT] = on_sent,           [HISTORY_COMMITTED] = on_committed,
     [HISTORY_ANSWERED] = on_answered,   [HISTORY_CRASH] = on_crash,
     [HISTORY_STOP] = on_stop,           [HISTORY_STOPPED] = on_stopped,

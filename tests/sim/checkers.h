@@ -9,7 +9,9 @@
  *   C4   committed offsets never fall; a process has one commit out
  *   C5   a process commits only what it owns
  *   C6   a record that was finished runs again only in a later epoch that began at or below it;
- *        not at all, if the run had no fault that repeats records
+ *        not at all, if the run had no fault that repeats records; nor, if it lies below the
+ *        ceiling of what that epoch was given, and was finished with all before it in its lane
+ *        when that was sent
  *   C8   after revoke, loss or crash nothing of the epoch starts; what ends was running
  *   C9   nothing is left of what shall be gone
  *   C10  a record that can run starts, while workers are idle, within a time
@@ -26,6 +28,8 @@
 struct check_rules {
     bool drained;            /* C1: the run went on until everything was finished */
     bool repeats;            /* C6: crashes, losses or drains that failed may repeat records */
+    bool exact_maps;         /* C6: a progress map speaks for each lane */
+    bool clashes;            /* C6: keys of one fingerprint may repeat records in an epoch */
     int64_t start_within_ms; /* C10 */
     int64_t stop_slack_ms;   /* C11: by which a stop may miss its deadline */
 };

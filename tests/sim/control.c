@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define CHUNK_BYTES UINT64_C(262144)
+#define WALL_MS INT64_C(1000000) /* at the beginning of the simulated time */
 
 static struct history_event event_of(const struct process *process, enum history_type type,
                                      uint16_t partition)
@@ -120,6 +121,35 @@ static bool collect(struct world *world, struct process *process)
     return true;
 }
 
+/* It counts as finished from here on. */
+static void heard(struct world *world, const struct process *process,
+                  const struct klane_slot *slot)
+{
+    const struct klane_assignment *assignment = slot->record.assignment;
+    struct history_event event;
+
+    if (!assignment_counts(assignment) ||
+        (slot->back.outcome != SLOT_DONE && slot->back.outcome != SLOT_SKIPPED))
+        return;
+    event = event_of(process, HISTORY_HEARD, (uint16_t)assignment->partition->number);
+    event.epoch = assignment->epoch;
+    event.offset = slot->record.offset;
+    world_add(world, event);
+}
+
+/* With this slot all at the begin of its lane leave it that have come back. */
+static void hear(struct world *world, const struct process *process,
+                 const struct klane_slot *slot)
+{
+    const struct klane_slot *each = slot->control.lane->first;
+
+    for (; each != NULL; each = each->control.next) {
+        if (each != slot && each->control.state != SLOT_FINISHED)
+            return;
+        heard(world, process, each);
+    }
+}
+
 static bool settle_one(struct world *world, struct process *process)
 {
     struct report report;
@@ -131,6 +161,7 @@ static bool settle_one(struct world *world, struct process *process)
         tokens_free(&process->tokens, report.slot->back.token - 1);
         report.slot->back.token = 0;
     }
+    hear(world, process, report.slot);
     core_came_back(&process->core, report.slot, report.delay_ms, world->now_ms);
     return true;
 }
@@ -336,6 +367,22 @@ static bool tick(struct world *world, struct process *process)
     return core_next_due_ms(&process->core) != due_ms || process->core.ready.lanes != lanes;
 }
 
+/* What fits into a map is in it. */
+static void check_ceiling(struct world *world, const struct process *process,
+                          const struct klane_assignment *assignment)
+{
+    const struct core *core = &process->core;
+
+    if (core->commit.writer.limit < MAP_MAX || core->config.limit_bytes > 0 ||
+        assignment_state(assignment) >= ASSIGNMENT_SETTLING ||
+        core->lanes.table.count + core->lanes.alone + core->parked.count > 300)
+        return;
+    if (assignment->map.mark.ceiling != assignment->offsets.frontier)
+        world_fail(world, "a progress map speaks only of what is below %lld, of %lld",
+                   (long long)assignment->map.mark.ceiling,
+                   (long long)assignment->offsets.frontier);
+}
+
 static bool commit(struct world *world, struct process *process)
 {
     int64_t due_ms = core_next_due_ms(&process->core);
@@ -349,17 +396,27 @@ static bool commit(struct world *world, struct process *process)
     for (struct klane_assignment *each = first; each != NULL; each = each->committing_next) {
         struct history_event event = event_of(process, HISTORY_SENT,
                                               (uint16_t)each->partition->number);
+        struct commit_entry *entry = &sent->entries[count];
 
         event.epoch = each->epoch;
         event.offset = each->committing;
+        event.ceiling = each->map.size > 0 ? each->map.mark.ceiling : 0;
+        check_ceiling(world, process, each);
         event.value = process->commits;
         world_add(world, event);
         if (count == PARTITIONS_MAX) {
             world_fail(world, "a commit with more partitions than there are");
             break;
         }
-        sent->entries[count++] =
-            (struct commit_entry){event.partition, each->epoch, each->committing};
+        entry->partition = event.partition;
+        entry->epoch = each->epoch;
+        entry->offset = each->committing;
+        entry->ceiling = event.ceiling;
+        entry->key_version = process->topic.scheme.key_version;
+        entry->map_size = each->map.size;
+        if (each->map.size > 0)
+            memcpy(entry->map, each->map.text, each->map.size);
+        count++;
     }
     sent->count = count;
     sent->number = process->commits;
@@ -402,6 +459,7 @@ bool control_step(struct world *world, struct process *process, uint32_t action)
 void process_begin(struct world *world, struct process *process)
 {
     struct history_event event = {.type = HISTORY_WORKERS, .process = process->number};
+    struct core_config config = world->plan.core;
     uint8_t number = process->number;
     int64_t commits = process->commits;
 
@@ -413,6 +471,7 @@ void process_begin(struct world *world, struct process *process)
     process->records_most = process->lane_records_most = 0;
     process->bytes_most = 0;
     process->block_size_count = 0;
+    config.seed += random_below(world, 4);
     note_block(process, sizeof(struct lane));
     if (world->plan.core.parks)
         note_block(process, sizeof(struct parked));
@@ -420,11 +479,31 @@ void process_begin(struct world *world, struct process *process)
     process->inbox = malloc(world->plan.core.records_max * sizeof(*process->inbox));
     if (process->reports == NULL || process->inbox == NULL ||
         !tokens_init(&process->tokens, world->plan.tokens) ||
-        !core_init(&process->core, &world->plan.core))
+        !core_init(&process->core, &config))
         abort();
+    process->topic.name = "simulated";
+    process->topic.scheme.key_version =
+        world->plan.scheme_changes && random_below(world, 4) == 0;
     process->state = PROCESS_RUNS;
     event.value = world->plan.workers;
     world_add(world, event);
+}
+
+/* What was committed is taken up, if it was written by the same rules. */
+static void take_up(struct world *world, struct process *process, struct stay *stay,
+                    const struct log_partition *log)
+{
+    enum progress_refusal refusal = core_restore(&process->core, stay->assignment, log->map,
+                                                 log->map_size, log_end(log));
+    enum progress_refusal expected = PROGRESS_READ;
+
+    if (log->map_size == 0)
+        expected = PROGRESS_ABSENT;
+    else if (log->key_version != process->topic.scheme.key_version)
+        expected = PROGRESS_OTHER_SCHEME;
+    if (refusal != expected &&
+        (refusal != PROGRESS_NO_MEMORY || process->core.config.limit_bytes == 0))
+        world_fail(world, "a progress map is refused: %d", (int)refusal);
 }
 
 void process_assign(struct world *world, struct process *process, uint16_t partition)
@@ -434,19 +513,23 @@ void process_assign(struct world *world, struct process *process, uint16_t parti
     struct history_event event;
 
     *stay = (struct stay){
-        .assignment = core_assign(&process->core, &world->topic, partition, ++world->epoch,
+        .assignment = core_assign(&process->core, &process->topic, partition, ++world->epoch,
                                   log->committed, stay),
         .epoch = world->epoch,
-        .position = log_index(log, log->committed),
         .told_ms = -1,
     };
     if (stay->assignment == NULL)
         abort();
+    core_wall(&process->core, WALL_MS);
     if (!log->is_committed)
         core_begin_is_new(&process->core, stay->assignment);
+    else if (process->core.config.parks && process->core.config.map_limit > 0)
+        take_up(world, process, stay, log);
+    stay->position = log_index(log, stay->assignment->offsets.frontier);
     log->owner_epoch = stay->epoch;
     event = event_of(process, HISTORY_ASSIGN, partition);
     event.offset = log->committed;
+    event.ceiling = stay->assignment->offsets.frontier;
     world_add(world, event);
 }
 

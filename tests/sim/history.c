@@ -118,6 +118,7 @@ static const char *const type_names[] = {
     [HISTORY_GIVEN_UP] = "given-up", [HISTORY_LOST] = "lost",
     [HISTORY_DELIVER] = "take-in", [HISTORY_START] = "start",
     [HISTORY_RETURN] = "return",   [HISTORY_END] = "end",
+    [HISTORY_HEARD] = "heard",
     [HISTORY_SENT] = "commit",     [HISTORY_COMMITTED] = "committed",
     [HISTORY_ANSWERED] = "answered", [HISTORY_CRASH] = "CRASH",
     [HISTORY_STOP] = "stop",       [HISTORY_STOPPED] = "stopped",
@@ -150,8 +151,11 @@ void history_print_event(FILE *file, const struct history *history, size_t index
         fprintf(file, " e%" PRIu32, event->epoch);
     if (type == HISTORY_APPEND || type == HISTORY_LOG_END || type == HISTORY_ASSIGN ||
         type == HISTORY_DELIVER ||
-        is_about_a_record(type) || type == HISTORY_SENT || type == HISTORY_COMMITTED)
+        type == HISTORY_HEARD || is_about_a_record(type) || type == HISTORY_SENT ||
+        type == HISTORY_COMMITTED)
         fprintf(file, " @%" PRId64, event->offset);
+    if (event->ceiling > 0)
+        fprintf(file, " ceiling @%" PRId64, event->ceiling);
     if (type == HISTORY_APPEND)
         fprintf(file, " lane %" PRIu32, event->lane);
     if (is_about_a_record(type))

@@ -21,7 +21,8 @@ enum history_type {
     HISTORY_APPEND,    /* partition offset lane: the log has got a record, offsets rise */
     HISTORY_LOG_END,   /* partition offset: nothing more comes below it, a hole is before it */
     HISTORY_WORKERS,   /* process value [threads that run handlers]: it has begun */
-    HISTORY_ASSIGN,    /* process partition epoch offset: the partition came, beginning there */
+    HISTORY_ASSIGN,    /* process partition epoch offset ceiling: the partition came; records go on
+                          at the ceiling, of those between only the unfinished run */
     HISTORY_REVOKE,    /* process partition epoch: it is to be given up, nothing starts any more */
     HISTORY_GIVEN_UP,  /* process partition epoch result [1: with a base below the first] */
     HISTORY_LOST,      /* process partition epoch: the process was told that it is gone */
@@ -29,8 +30,9 @@ enum history_type {
     HISTORY_START,     /* process partition epoch offset attempt: a handler starts */
     HISTORY_RETURN,    /* the same: the handler returned without an outcome */
     HISTORY_END,       /* the same, result, value [ms until it may start again, if it is to] */
-    HISTORY_SENT,      /* process partition epoch offset value [number of the commit] */
-    HISTORY_COMMITTED, /* process partition epoch offset: the log has stored it */
+    HISTORY_HEARD,     /* process partition epoch offset: control has heard that it is finished */
+    HISTORY_SENT,      /* process partition epoch offset ceiling value [number of the commit] */
+    HISTORY_COMMITTED, /* process partition epoch offset ceiling: the log has stored it */
     HISTORY_ANSWERED,  /* process value [number of the commit] */
     HISTORY_CRASH,     /* process: everything it had in memory is gone */
     HISTORY_STOP,      /* process value [deadline_ms]: it was asked to stop */
@@ -46,6 +48,7 @@ enum history_result { HISTORY_DONE, HISTORY_SKIPPED, HISTORY_RETRY };
 struct history_event {
     int64_t time_ms;
     int64_t offset;
+    int64_t ceiling; /* how far up a progress map speaks; 0: there is none */
     int64_t value;
     const char *name; /* of a bound, of what is left, or a note */
     uint32_t epoch;

@@ -5,6 +5,8 @@
 
 #include "base/assert.h"
 
+#include <string.h>
+
 #define ANSWER_MS 5
 #define LATE_MS 3000
 #define UNTOLD_MS 50
@@ -61,11 +63,15 @@ static void store(struct world *world, struct process *process)
         }
         log->committed = entry->offset;
         log->is_committed = true;
+        log->map_size = entry->map_size;
+        log->key_version = entry->key_version;
+        memcpy(log->map, entry->map, entry->map_size);
         world_add(world, (struct history_event){.type = HISTORY_COMMITTED,
                                                 .process = process->number,
                                                 .partition = entry->partition,
                                                 .epoch = entry->epoch,
-                                                .offset = entry->offset});
+                                                .offset = entry->offset,
+                                                .ceiling = entry->ceiling});
     }
 }
 

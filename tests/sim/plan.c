@@ -82,6 +82,9 @@ static void choose_mishaps(struct plan *plan, uint64_t *random)
     for (int i = 0; i < FAULTS; i++)
         plan->may[i] = !plan->quiet && below(random, 2);
     plan->core.parks = below(random, 2);
+    plan->core.map_limit = ONE_OF(random, 0, 60, 64, 100, 300, 4096, 4096, 4096);
+    plan->core.fingerprints_alike = below(random, 4) == 0 ? ~UINT64_C(15) : 0;
+    plan->scheme_changes = below(random, 8) == 0;
     plan->faults_min = plan->quiet ? 0 : 20 + below(random, 20);
     /* A quiet run still has handlers that ask for their records again: that repeats nothing. */
     if (!plan->quiet)

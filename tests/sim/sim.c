@@ -120,7 +120,9 @@ static bool run_seed(struct totals *totals)
 
     alarm(SEED_SECONDS);
     rules.drained = world_run(&world, &history, seed);
-    rules.repeats = !world.plan.quiet;
+    rules.repeats = !world.plan.quiet || world.plan.core.fingerprints_alike != 0;
+    rules.clashes = world.plan.core.fingerprints_alike != 0;
+    rules.exact_maps = !world.plan.may[FAULT_NO_MEMORY] && world.plan.core.fingerprints_alike == 0;
     rules.start_within_ms =
         START_WITHIN_MS + TURN_MS * (int64_t)world.plan.core.records_max;
     /* What the history says of a run that got stuck is more than that it did. */

@@ -25,6 +25,13 @@
 #define RAN(number, at) START(number, at), DONE(number, at)
 #define SENT(number, at, count) {RECORD(SENT, number, at), .value = (count)}
 #define COMMITTED(number, at) {RECORD(COMMITTED, number, at)}
+#define HEARD(number, at) {RECORD(HEARD, number, at)}
+#define UP_TO(number, at, to) {RECORD(ASSIGN, number, at), .ceiling = (to)}
+#define SENT_MAP(number, at, to) {RECORD(SENT, number, at), .value = 1, .ceiling = (to)}
+#define STORED(number, at, to)                                                                 \
+    SENT_MAP(number, at, to), {RECORD(COMMITTED, number, at), .ceiling = (to)}
+#define EXACT                                                                                  \
+    ((struct check_rules){.repeats = true, .exact_maps = true, .start_within_ms = 100})
 #define ANSWERED(count) {.type = HISTORY_ANSWERED, .value = (count)}
 #define CRASH {.type = HISTORY_CRASH}
 #define STOP(until_ms) {.type = HISTORY_STOP, .value = (until_ms)}
@@ -163,6 +170,34 @@ static void c6_rejects_repeats_without_a_reason(void **state)
     expect(6, QUIET, LOG, ASSIGN(1, 10), RAN(1, 10), CRASH, ASSIGN(2, 10), START(2, 10));
 }
 
+static void c6_rejects_repeats_of_what_a_map_has_as_finished(void **state)
+{
+    (void)state;
+
+    expect(GOOD, EXACT, LOG, ASSIGN(1, 10), START(1, 10), RAN(1, 12), HEARD(1, 12),
+           STORED(1, 10, 14), CRASH, UP_TO(2, 10, 14), RAN(2, 10), RAN(2, 13));
+    expect(6, EXACT, LOG, ASSIGN(1, 10), START(1, 10), RAN(1, 12), HEARD(1, 12),
+           STORED(1, 10, 14), CRASH, UP_TO(2, 10, 14), START(2, 12));
+    /* It lies above what the map speaks of, or control had not heard of it. */
+    expect(GOOD, EXACT, LOG, ASSIGN(1, 10), START(1, 10), RAN(1, 12), HEARD(1, 12),
+           STORED(1, 10, 12), CRASH, UP_TO(2, 10, 12), START(2, 12));
+    expect(GOOD, EXACT, LOG, ASSIGN(1, 10), START(1, 10), RAN(1, 12), STORED(1, 10, 14),
+           HEARD(1, 12), CRASH, UP_TO(2, 10, 14), START(2, 12));
+    expect(6, EXACT, LOG, ASSIGN(1, 10), HEARD(1, 10));
+}
+
+static void what_an_epoch_was_told_is_finished_counts_as_such(void **state)
+{
+    (void)state;
+
+    expect(GOOD, EXACT, LOG, ASSIGN(1, 10), RAN(1, 10), START(1, 12), HEARD(1, 10),
+           STORED(1, 10, 14), CRASH, UP_TO(2, 10, 14), RAN(2, 13), RAN(2, 12), SENT(2, 14, 2));
+    expect(3, EXACT, LOG, ASSIGN(1, 10), RAN(1, 10), START(1, 12), STORED(1, 10, 14), CRASH,
+           UP_TO(2, 10, 14), RAN(2, 13), SENT(2, 14, 2));
+    expect(2, EXACT, LOG, ASSIGN(1, 10), START(1, 10), STORED(1, 10, 14), CRASH,
+           UP_TO(2, 10, 14), RAN(2, 13));
+}
+
 static void c8_rejects_what_the_fence_should_have_stopped(void **state)
 {
     (void)state;
@@ -297,6 +332,8 @@ int main(void)
         cmocka_unit_test(c4_rejects_commits_that_fall_or_overtake),
         cmocka_unit_test(c5_rejects_commits_of_others),
         cmocka_unit_test(c6_rejects_repeats_without_a_reason),
+        cmocka_unit_test(c6_rejects_repeats_of_what_a_map_has_as_finished),
+        cmocka_unit_test(what_an_epoch_was_told_is_finished_counts_as_such),
         cmocka_unit_test(c8_rejects_what_the_fence_should_have_stopped),
         cmocka_unit_test(c9_rejects_what_is_left),
         cmocka_unit_test(c10_rejects_records_that_wait_beside_idle_workers),

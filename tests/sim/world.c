@@ -305,7 +305,6 @@ bool world_run(struct world *world, struct history *history, uint64_t seed)
     memset(&world->finished, 0, sizeof(*world) - offsetof(struct world, finished));
     world->random = ~seed;
     world->history = history;
-    world->topic.name = "simulated";
     plan_make(&world->plan, seed);
     history_clear(history);
     log_make(world);

@@ -18,6 +18,7 @@
 #define RING_MAX 64
 #define TOKENS_MAX 256
 #define STALE_TOKENS 16
+#define MAP_MAX 4096 /* characters of a progress map */
 #define BLOCK_SIZES_MAX 100
 #define VALUE_NONE UINT32_MAX /* a tombstone */
 
@@ -62,6 +63,7 @@ struct plan {
     bool skewed;
     bool prompt; /* holds are heeded at once */
     bool quiet;  /* no mishap at all: nothing may be repeated */
+    bool scheme_changes; /* of a process, when it begins again */
     bool wait_for_commits; /* before the last stop */
     uint8_t reports; /* order of outcomes: 0 last in first out, 1 first in first out, 2 any */
     uint8_t retry_rate, skip_rate, later_rate, yield_rate, take_rate, stuck_rate;
@@ -82,6 +84,9 @@ struct log_partition {
     uint32_t count;
     uint32_t visible; /* appended so far */
     int64_t committed; /* where the group begins until something is */
+    char map[MAP_MAX]; /* committed with it */
+    uint32_t map_size;
+    uint32_t key_version; /* of the process that wrote it */
     bool is_committed;
     uint32_t owner_epoch; /* 0: nobody's */
 };
@@ -141,6 +146,10 @@ struct commit_entry {
     uint16_t partition;
     uint32_t epoch;
     int64_t offset;
+    int64_t ceiling;
+    char map[MAP_MAX];
+    uint32_t map_size;
+    uint32_t key_version;
 };
 
 /* The commit that is out. */
@@ -164,6 +173,7 @@ struct process {
     int64_t stop_deadline_ms;
     uint64_t fenced_before_stop;
     bool stop_trouble;
+    struct core_topic topic;
     struct core core;
     struct tokens tokens;
     struct stay stays[PARTITIONS_MAX];
@@ -192,7 +202,6 @@ struct process {
 
 struct world {
     struct plan plan;
-    struct core_topic topic;
     uint64_t random;
     int64_t now_ms;
     struct history *history;

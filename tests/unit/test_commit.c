@@ -182,7 +182,7 @@ static void refused_part_is_sent_again_and_the_rest_is_committed(void **state)
     advance(fixture, 0, 5);
     advance(fixture, 1, 6);
     commit_send(&fixture->commit, 1000);
-    commit_refuse(&fixture->commit, refused);
+    commit_refuse(&fixture->commit, refused, false);
     commit_answer(&fixture->commit, true, 1010);
 
     assert_int_equal(refused->committed, 0);

@@ -217,6 +217,44 @@ static void record_without_room_for_its_lane_leaks_no_slot(void **state)
     core_kit_deinit(&kit);
 }
 
+static void a_progress_map_without_memory_is_committed_later(void **state)
+{
+    struct core_config config = core_kit_config();
+    struct klane_assignment *assignment;
+    struct core_kit kit;
+
+    (void)state;
+    config.parks = true;
+    config.map_limit = 4096;
+    core_kit_init(&kit, config);
+    assignment = core_kit_assign(&kit, 0, 0);
+    core_kit_take_in(&kit, assignment, 0, "a");
+    core_kit_run(&kit, 0);
+    core_kit_wait(&kit, 1000);
+    allocations_left = 0;
+    assert_int_equal(core_kit_commit_send(&kit, assignment), -1);
+    allocations_left = -1;
+
+    /* Not at once again. */
+    assert_int_equal(core_kit_commit_send(&kit, assignment), -1);
+    core_kit_wait(&kit, 1000);
+    assert_int_equal(core_kit_commit_send(&kit, assignment), 1);
+    assert_true(assignment->map.size > 0);
+    core_kit_commit_answer(&kit, true);
+
+    /* At the end it goes without. */
+    core_kit_take_in(&kit, assignment, 1, "a");
+    core_kit_run(&kit, 1);
+    allocations_left = 0;
+    core_kit_revoke(&kit, assignment);
+    allocations_left = -1;
+    assert_int_equal(core_kit_commit_send(&kit, assignment), 2);
+    assert_int_equal(assignment->map.size, 0);
+    core_kit_commit_answer(&kit, true);
+    core_kit_settle(&kit, assignment);
+    core_kit_deinit(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest core_memory_tests[] = {
@@ -226,6 +264,7 @@ int main(void)
         cmocka_unit_test(table_that_cannot_grow_still_finds_every_lane),
         cmocka_unit_test(limit_of_bytes_refuses_records_until_others_are_finished),
         cmocka_unit_test(record_without_room_for_its_lane_leaks_no_slot),
+        cmocka_unit_test(a_progress_map_without_memory_is_committed_later),
     };
 
     return check_run(core_memory_tests);

@@ -126,7 +126,7 @@ static int64_t log_committed(void *context, const char *topic, int32_t partition
 /* A group of this log has one member: it cannot be told to take a partition away. */
 static const struct conformance_log_ops log_ops = {
     .name = "sqlite",
-    .can = CONFORMANCE_CAN_RESTART | CONFORMANCE_CAN_HOLES,
+    .can = CONFORMANCE_CAN_RESTART | CONFORMANCE_CAN_HOLES | CONFORMANCE_CAN_SWEEP,
     .open = log_open,
     .close = log_close,
     .topic = log_topic,
@@ -226,6 +226,33 @@ static void groups_commit_independently(void **state)
     assert_int_equal(klane_sqlite_committed(fixture->log->appender, "two", "orders", 0, &offset),
                      KLANE_OK);
     assert_int_equal(offset, -1);
+}
+
+static void a_log_of_the_first_version_gets_metadata_and_keeps_what_it_holds(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignment;
+    struct klane_sqlite *opened;
+    struct reader *reader;
+
+    fill(fixture, 1, 10);
+    reader = read_as(fixture, "one");
+    assert_int_equal(reader_commit(reader, reader_assigned(reader, "orders", 0, NULL), 7),
+                     KLANE_OK);
+    stop_reading(fixture);
+    assert_true(execute(fixture->log, "ALTER TABLE klane_offsets DROP COLUMN metadata;"
+                                      "PRAGMA user_version = 1"));
+    assert_int_equal(klane_sqlite_open(fixture->log->path, 100, &opened, NULL, 0), KLANE_OK);
+    klane_sqlite_close(opened);
+
+    assignment = reader_assigned(read_as(fixture, "one"), "orders", 0, NULL);
+    assert_int_equal(assignment->begin, 7);
+    assert_true(assignment->is_committed);
+    assert_string_equal(assignment->metadata, "");
+    assert_int_equal(reader_commit_with(reader, assignment, 7, "k1 of now"), KLANE_OK);
+    stop_reading(fixture);
+    assignment = reader_assigned(read_as(fixture, "one"), "orders", 0, NULL);
+    assert_string_equal(assignment->metadata, "k1 of now");
 }
 
 static void a_committed_offset_is_never_lowered(void **state)
@@ -569,6 +596,7 @@ int main(int argc, char **argv)
 
     const struct CMUnitTest tests[] = {
         TEST(groups_commit_independently),
+        TEST(a_log_of_the_first_version_gets_metadata_and_keeps_what_it_holds),
         TEST(a_committed_offset_is_never_lowered),
         TEST(a_committed_offset_past_the_end_is_reported_and_replaced),
         TEST(a_committed_offset_before_the_first_record_is_reported),

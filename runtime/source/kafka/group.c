@@ -139,9 +139,14 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
 {
     struct klane_intake *intake = source->intake;
     const struct source_topic *rules = intake->ops->topic(intake, partition->topic->name);
-    struct klane_assignment *assignment =
-        intake->ops->assigned(intake, partition->topic->name, partition->number, partition->begin,
-                              partition->is_committed, partition);
+    const struct source_position position = {
+        .begin = partition->begin,
+        .is_committed = partition->is_committed,
+        .end = -1,
+    };
+    int64_t from;
+    struct klane_assignment *assignment = intake->ops->assigned(
+        intake, partition->topic->name, partition->number, &position, &from, partition);
 
     if (assignment == NULL)
         return false;

@@ -11,6 +11,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* ---- partitions to assign ---------------------------------------------------------------- */
 
@@ -82,24 +84,30 @@ static void fail_without_begin(struct memory_source *memory,
 static bool partition_assign(struct memory_source *memory, struct memory_partition *partition)
 {
     struct klane_intake *intake = memory->reader.intake;
-    int64_t begin = begin_of(partition);
-    /* Relaxed: this thread writes it. */
-    bool is_committed = atomic_load_explicit(&partition->committed, memory_order_relaxed) >= 0;
+    const struct source_position position = {
+        .begin = begin_of(partition),
+        /* Relaxed: this thread writes it. */
+        .is_committed = atomic_load_explicit(&partition->committed, memory_order_relaxed) >= 0,
+        .metadata = partition->reader.metadata,
+        .metadata_size = partition->reader.metadata_size,
+        .end = chunks_end(&partition->chunks),
+    };
     struct klane_assignment *assignment;
+    int64_t from;
 
-    if (!is_committed && partition->reader.begin == KLANE_BEGIN_ERROR) {
+    if (!position.is_committed && partition->reader.begin == KLANE_BEGIN_ERROR) {
         fail_without_begin(memory, partition);
         return false;
     }
-    assignment = intake->ops->assigned(intake, partition->topic->name, partition->number, begin,
-                                       is_committed, partition);
+    assignment = intake->ops->assigned(intake, partition->topic->name, partition->number,
+                                       &position, &from, partition);
     if (assignment == NULL)
         return false;
     partition->reader.assignment = assignment;
     partition->reader.state = MEMORY_OURS;
     partition->reader.held = false;
     partition->reader.end_told = -1;
-    chunks_seek(&partition->chunks, &partition->reader.cursor, begin);
+    chunks_seek(&partition->chunks, &partition->reader.cursor, from);
     reader_mail_take(partition);
     if (partition->reader.has_mail)
         reader_settle(memory, partition);
@@ -176,17 +184,39 @@ static klane_err_t commit_fails(struct memory_source *memory)
     return (klane_err_t)(was & ((1 << MEMORY_FAIL_SHIFT) - 1));
 }
 
-static void partition_commit(struct memory_source *memory, struct memory_partition *partition,
-                             int64_t offset)
+/* False: no memory; what was there stays. */
+static bool keep_metadata(struct memory_partition *partition, const struct source_commit *commit)
 {
-    KLANE_ASSERT(offset <= partition->reader.cursor.offset);
+    char *metadata = partition->reader.metadata;
+
+    if (commit->metadata_size > partition->reader.metadata_capacity) {
+        metadata = realloc(metadata, commit->metadata_size);
+        if (metadata == NULL)
+            return false;
+        partition->reader.metadata = metadata;
+        partition->reader.metadata_capacity = commit->metadata_size;
+    }
+    if (commit->metadata_size > 0)
+        memcpy(metadata, commit->metadata, commit->metadata_size);
+    partition->reader.metadata_size = commit->metadata_size;
+    return true;
+}
+
+static klane_err_t partition_commit(struct memory_source *memory,
+                                    struct memory_partition *partition,
+                                    const struct source_commit *commit)
+{
+    KLANE_ASSERT(commit->offset <= partition->reader.cursor.offset);
     /* Relaxed: this thread writes it. */
-    if (offset <= atomic_load_explicit(&partition->committed, memory_order_relaxed))
-        return;
+    if (commit->offset < atomic_load_explicit(&partition->committed, memory_order_relaxed))
+        return KLANE_OK;
+    if (!keep_metadata(partition, commit))
+        return KLANE_ERR_NOMEM;
     /* E4 release: pairs with klane_memory_committed(). */
-    atomic_store_explicit(&partition->committed, offset, memory_order_release);
+    atomic_store_explicit(&partition->committed, commit->offset, memory_order_release);
     chunks_release(&partition->chunks, &memory->pool, &partition->reader.cursor,
-                   partition->reader.sweeps ? &partition->reader.sweep : NULL, offset);
+                   partition->reader.sweeps ? &partition->reader.sweep : NULL, commit->offset);
+    return KLANE_OK;
 }
 
 void group_commit(struct klane_source *source, const struct source_commit *commits, size_t count)
@@ -201,7 +231,7 @@ void group_commit(struct klane_source *source, const struct source_commit *commi
         struct memory_partition *partition = commits[i].own;
 
         if (partition->reader.assignment == commits[i].assignment)
-            partition_commit(memory, partition, commits[i].offset);
+            err = partition_commit(memory, partition, &commits[i]);
     }
     memory->reader.commit_err = err;
     memory->reader.commit_due = true;

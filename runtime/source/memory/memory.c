@@ -117,8 +117,10 @@ static struct memory_topic *topic_create(const char *name, int32_t partitions)
 
 static void topic_destroy(struct memory_topic *topic)
 {
-    for (int32_t i = 0; i < topic->partition_count; i++)
+    for (int32_t i = 0; i < topic->partition_count; i++) {
         chunk_list_deinit(&topic->partitions[i].chunks);
+        free(topic->partitions[i].reader.metadata);
+    }
     free(topic->partitions);
     free(topic);
 }

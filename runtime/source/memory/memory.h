@@ -79,6 +79,9 @@ struct memory_partition {
         uint64_t wanted_at_begin;  /* of the assignment: a later change takes it away */
         int64_t end_told;          /* -1: none in this assignment */
         int64_t begin_time_ms;
+        char *metadata; /* committed with the offset */
+        size_t metadata_size;
+        size_t metadata_capacity;
         uint8_t begin; /* enum klane_begin */
         uint8_t state; /* enum memory_state */
         bool read;     /* some source_topic names it */

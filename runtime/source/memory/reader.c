@@ -3,7 +3,7 @@
  *
  * Upholds: records of an assignment are offered in order from its begin; nothing is offered
  * once it is held, revoked, lost or closed. Owner: the control thread. It takes no lock, makes
- * no call that waits, and frees no memory before destroy().
+ * no call that waits, and frees no record before destroy().
  *
  * Edges: E1 and E5 of source/memory/memory.h. */
 #include "source/memory/reader.h"

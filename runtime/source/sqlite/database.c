@@ -54,11 +54,15 @@ static const char schema_sql[] =
     " group_id INTEGER NOT NULL REFERENCES klane_groups (id),"
     " partition_id INTEGER NOT NULL REFERENCES klane_partitions (id),"
     " committed INTEGER NOT NULL,"
+    " metadata TEXT,"
     " PRIMARY KEY (group_id, partition_id)) WITHOUT ROWID;"
     "PRAGMA application_id = 0x6b6c616e;"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 2;";
 
-_Static_assert(DATABASE_APPLICATION_ID == 0x6b6c616e && DATABASE_VERSION == 1,
+static const char upgrade_sql[] = "ALTER TABLE klane_offsets ADD COLUMN metadata TEXT;"
+                                  "PRAGMA user_version = 2;";
+
+_Static_assert(DATABASE_APPLICATION_ID == 0x6b6c616e && DATABASE_VERSION == 2,
                "schema_sql writes what identify() looks for");
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -351,8 +355,8 @@ static klane_err_t use_write_ahead_log(struct database *database, uint32_t busy_
     return execute(database, journal_sql);
 }
 
-/* Whether this is a log of ours; *is_new: it holds nothing at all yet. */
-static klane_err_t identify(struct database *database, bool *is_new)
+/* Whether this is a log of ours; *found: its version, or 0 if it holds nothing at all yet. */
+static klane_err_t identify(struct database *database, int64_t *found)
 {
     int64_t application = 0;
     int64_t version = 0;
@@ -365,8 +369,8 @@ static klane_err_t identify(struct database *database, bool *is_new)
         err = number_of(database, "SELECT count(*) FROM sqlite_schema", &tables);
     if (err != KLANE_OK)
         return err;
-    *is_new = application == 0 && version == 0 && tables == 0;
-    if (*is_new)
+    *found = version;
+    if (application == 0 && version == 0 && tables == 0)
         return KLANE_OK;
     if (application != DATABASE_APPLICATION_ID)
         return database_fail(database, KLANE_ERR_CORRUPT,
@@ -391,25 +395,24 @@ static klane_err_t end_transaction(struct database *database, klane_err_t err)
 }
 
 /* In one transaction, for another process may be making the log at this moment. */
-static klane_err_t identify_at_once(struct database *database, bool *is_new)
+static klane_err_t identify_at_once(struct database *database, int64_t *version)
 {
     klane_err_t err = execute(database, "BEGIN");
 
-    return err == KLANE_OK ? end_transaction(database, identify(database, is_new)) : err;
+    return err == KLANE_OK ? end_transaction(database, identify(database, version)) : err;
 }
 
 /* Another process may be making the same log: whoever comes second finds it made. */
 static klane_err_t make_tables(struct database *database)
 {
-    bool is_new = false;
+    int64_t version = 0;
     klane_err_t err = execute(database, "BEGIN IMMEDIATE");
 
     if (err != KLANE_OK)
         return err;
-    err = identify(database, &is_new);
-    if (err == KLANE_OK && is_new) {
-        err = execute(database, schema_sql);
-    }
+    err = identify(database, &version);
+    if (err == KLANE_OK && version < DATABASE_VERSION)
+        err = execute(database, version == 0 ? schema_sql : upgrade_sql);
     return end_transaction(database, err);
 }
 
@@ -434,7 +437,7 @@ static klane_err_t connect_to(struct database *database, uint32_t busy_ms)
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
                 SQLITE_OPEN_EXRESCODE;
     int result = sqlite3_open_v2(database->path, &database->handle, flags, NULL);
-    bool is_new = false;
+    int64_t version = 0;
     klane_err_t err;
 
     if (database->handle == NULL)
@@ -448,10 +451,10 @@ static klane_err_t connect_to(struct database *database, uint32_t busy_ms)
         return database_fail(database, KLANE_ERR_READ_ONLY, "the file is read-only");
     err = harden(database);
     if (err == KLANE_OK)
-        err = identify_at_once(database, &is_new);
+        err = identify_at_once(database, &version);
     if (err == KLANE_OK)
         err = use_write_ahead_log(database, busy_ms);
-    if (err == KLANE_OK && is_new)
+    if (err == KLANE_OK && version < DATABASE_VERSION)
         err = make_tables(database);
     if (err == KLANE_OK && !database_is_in_place(database))
         err = database_fail(database, KLANE_ERR_IO, "the file was replaced while it was opened");

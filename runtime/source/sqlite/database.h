@@ -9,7 +9,9 @@
  *   klane_records     the records; id = partition's id << 40 | offset, so that one partition is
  *                     one range of the table, read in sequence and appended to at its right edge
  *   klane_groups      a group's name
- *   klane_offsets     what a group has committed in a partition */
+ *   klane_offsets     what a group has committed in a partition, with its metadata
+ *
+ * Version 1 had no metadata; a log of that version gets them when it is opened. */
 #ifndef KLANE_SOURCE_SQLITE_DATABASE_H
 #define KLANE_SOURCE_SQLITE_DATABASE_H
 
@@ -20,7 +22,7 @@
 
 enum {
     DATABASE_APPLICATION_ID = 0x6b6c616e, /* "klan" */
-    DATABASE_VERSION = 1,
+    DATABASE_VERSION = 2,
     DATABASE_OFFSET_BITS = 40,
     DATABASE_PARTITION_IDS_MAX = 1 << (63 - DATABASE_OFFSET_BITS),
     DATABASE_PARTITIONS_MAX = 4096, /* of one topic */

@@ -26,8 +26,9 @@ static const char *const statement_texts[READER_STATEMENTS] = {
     [READER_FIND_TOPIC] = "SELECT id, partitions FROM klane_topics WHERE name = ?",
     [READER_FIND_PARTITIONS] = "SELECT id, number, next FROM klane_partitions WHERE topic = ?"
                                " ORDER BY number",
-    [READER_FIND_COMMITTED] = "SELECT committed FROM klane_offsets WHERE partition_id = ?"
-                              " AND group_id = (SELECT id FROM klane_groups WHERE name = ?)",
+    [READER_FIND_COMMITTED] =
+        "SELECT committed, metadata FROM klane_offsets WHERE partition_id = ?"
+        " AND group_id = (SELECT id FROM klane_groups WHERE name = ?)",
     [READER_FIRST] = "SELECT id FROM klane_records WHERE id >= ? AND id < ? ORDER BY id LIMIT 1",
     [READER_FIRST_SINCE] = "SELECT id FROM klane_records WHERE id >= ? AND id < ?"
                            " AND timestamp >= ? ORDER BY id LIMIT 1",
@@ -36,10 +37,12 @@ static const char *const statement_texts[READER_STATEMENTS] = {
                      " WHERE id >= ? AND id < ? ORDER BY id",
     [READER_ADD_GROUP] = "INSERT OR IGNORE INTO klane_groups (name) VALUES (?)",
     [READER_FIND_GROUP] = "SELECT id FROM klane_groups WHERE name = ?",
-    [READER_SET_COMMITTED] = "INSERT INTO klane_offsets (group_id, partition_id, committed)"
-                             " VALUES (?1, ?2, ?3) ON CONFLICT (group_id, partition_id)"
-                             " DO UPDATE SET committed = excluded.committed"
-                             " WHERE excluded.committed > committed OR ?4",
+    [READER_SET_COMMITTED] =
+        "INSERT INTO klane_offsets (group_id, partition_id, committed, metadata)"
+        " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (group_id, partition_id)"
+        " DO UPDATE SET committed = excluded.committed,"
+        " metadata = excluded.metadata"
+        " WHERE excluded.committed >= committed OR ?5",
     [READER_DATA_VERSION] = "PRAGMA data_version",
     [READER_ENDS] = "SELECT id, next FROM klane_partitions WHERE id >= ? AND id <= ? ORDER BY id",
 };
@@ -110,9 +113,28 @@ static klane_err_t first_offset(struct sqlite_reader *reader,
     return err == KLANE_ERR_NOT_FOUND ? KLANE_OK : err;
 }
 
+/* The metadata in the row at hand, if it has any. */
+static klane_err_t copy_metadata(struct sqlite_reader *reader, sqlite3_stmt *row,
+                                 struct source_position *position)
+{
+    const unsigned char *text = sqlite3_column_text(row, 1);
+    size_t size = (size_t)sqlite3_column_bytes(row, 1);
+    char *copy;
+
+    if (text == NULL || size == 0)
+        return KLANE_OK;
+    copy = malloc(size);
+    if (copy == NULL)
+        return no_memory(reader);
+    memcpy(copy, text, size);
+    position->metadata = copy;
+    position->metadata_size = size;
+    return KLANE_OK;
+}
+
 /* -1: none. */
 static klane_err_t find_committed(struct sqlite_reader *reader,
-                                  const struct sqlite_partition *partition, int64_t *committed)
+                                  struct sqlite_partition *partition, int64_t *committed)
 {
     sqlite3_stmt *find = reader->statements[READER_FIND_COMMITTED];
     klane_err_t err;
@@ -121,6 +143,8 @@ static klane_err_t find_committed(struct sqlite_reader *reader,
     sqlite3_bind_text(find, 2, reader->group, -1, SQLITE_STATIC);
     err = database_row(&reader->database, find);
     *committed = err == KLANE_OK ? sqlite3_column_int64(find, 0) : -1;
+    if (err == KLANE_OK)
+        err = copy_metadata(reader, find, &partition->found.position);
     sqlite3_reset(find);
     return err == KLANE_ERR_NOT_FOUND ? KLANE_OK : err;
 }
@@ -131,6 +155,7 @@ static klane_err_t find_begin(struct sqlite_reader *reader, struct sqlite_partit
                               bool was_missing, int64_t next)
 {
     const struct source_topic *topic = partition->found.topic;
+    struct source_position *position = &partition->found.position;
     enum klane_begin begin = was_missing ? KLANE_BEGIN_EARLIEST : topic->begin;
     int64_t committed = -1;
     int64_t start = 0;
@@ -141,9 +166,10 @@ static klane_err_t find_begin(struct sqlite_reader *reader, struct sqlite_partit
     if (err != KLANE_OK)
         return err;
     partition->found.committed = -1;
-    partition->found.is_committed = committed >= start && committed <= next;
-    if (partition->found.is_committed) {
-        partition->found.begin = committed;
+    position->end = next;
+    position->is_committed = committed >= start && committed <= next;
+    if (position->is_committed) {
+        position->begin = committed;
         return KLANE_OK;
     }
     if (committed >= 0) {
@@ -153,10 +179,9 @@ static klane_err_t find_begin(struct sqlite_reader *reader, struct sqlite_partit
         partition->helper.committed_is_void = true;
     }
     partition->found.has_no_begin = begin == KLANE_BEGIN_ERROR;
-    partition->found.begin = begin == KLANE_BEGIN_LATEST ? next : start;
+    position->begin = begin == KLANE_BEGIN_LATEST ? next : start;
     if (begin == KLANE_BEGIN_TIME && topic->begin_time_ms >= 0)
-        return first_offset(reader, partition, next, topic->begin_time_ms,
-                            &partition->found.begin);
+        return first_offset(reader, partition, next, topic->begin_time_ms, &position->begin);
     return KLANE_OK;
 }
 
@@ -210,12 +235,22 @@ static klane_err_t found_partition(struct sqlite_reader *reader, const struct so
     return find_begin(reader, partition, was_missing, next);
 }
 
+void sqlite_metadata_free(struct sqlite_partition *partition)
+{
+    struct source_position *position = &partition->found.position;
+
+    free((char *)(uintptr_t)position->metadata);
+    position->metadata = NULL;
+    position->metadata_size = 0;
+}
+
 void sqlite_partitions_free(struct sqlite_partitions *partitions)
 {
     struct sqlite_partition *partition;
 
     while ((partition = STAILQ_FIRST(partitions)) != NULL) {
         STAILQ_REMOVE_HEAD(partitions, control.all);
+        sqlite_metadata_free(partition);
         free(partition);
     }
 }
@@ -419,12 +454,10 @@ static klane_err_t read_run(struct sqlite_reader *reader, struct sqlite_run *run
     sqlite3_stmt *next_of = reader->statements[READER_NEXT_OF];
     klane_err_t err;
 
-    if (run->seek >= 0)
-        partition->helper.position = run->seek;
     run->used = 0;
     run->offered = 0;
     run->end = -1;
-    run->next = partition->helper.position;
+    run->next = run->seek >= 0 ? run->seek : partition->helper.position;
     sqlite3_bind_int64(next_of, 1, partition->found.id);
     err = database_row(&reader->database, next_of);
     if (err == KLANE_OK) {
@@ -441,7 +474,8 @@ static klane_err_t read_run(struct sqlite_reader *reader, struct sqlite_run *run
         err = database_fail(&reader->database, KLANE_ERR_CORRUPT, "the partition has gone");
     }
     sqlite3_reset(next_of);
-    partition->helper.position = run->next;
+    if (run->request.type == READER_READ)
+        partition->helper.position = run->next;
     return err;
 }
 
@@ -467,15 +501,25 @@ static klane_err_t find_group(struct sqlite_reader *reader, int64_t *id)
 }
 
 static klane_err_t set_committed(struct sqlite_reader *reader, int64_t group,
+                                 const struct sqlite_commit *commit,
                                  const struct sqlite_commit_entry *entry)
 {
     sqlite3_stmt *set = reader->statements[READER_SET_COMMITTED];
+    klane_err_t err;
 
     sqlite3_bind_int64(set, 1, group);
     sqlite3_bind_int64(set, 2, entry->partition->found.id);
     sqlite3_bind_int64(set, 3, entry->offset);
-    sqlite3_bind_int(set, 4, entry->partition->helper.committed_is_void);
-    return database_run(&reader->database, set);
+    if (entry->metadata_size > 0)
+        sqlite3_bind_text(set, 4, commit->metadata + entry->metadata, (int)entry->metadata_size,
+                          SQLITE_STATIC);
+    else
+        sqlite3_bind_null(set, 4);
+    sqlite3_bind_int(set, 5, entry->partition->helper.committed_is_void);
+    err = database_run(&reader->database, set);
+    /* The text may move. */
+    sqlite3_bind_null(set, 4);
+    return err;
 }
 
 static klane_err_t commit(struct sqlite_reader *reader, const struct sqlite_commit *request)
@@ -486,7 +530,7 @@ static klane_err_t commit(struct sqlite_reader *reader, const struct sqlite_comm
     if (err == KLANE_OK && group == 0)
         err = find_group(reader, &group);
     for (size_t i = 0; i < request->count && err == KLANE_OK; i++)
-        err = set_committed(reader, group, &request->entries[i]);
+        err = set_committed(reader, group, request, &request->entries[i]);
     if (err == KLANE_OK)
         err = database_run(&reader->database, reader->statements[READER_END]);
     if (err != KLANE_OK) {
@@ -573,6 +617,7 @@ static void reader_work(void *context, struct helper_request *base)
         request->err = find_topics(reader, (struct sqlite_find *)(void *)request);
         break;
     case READER_READ:
+    case READER_SWEEP:
         request->err = read_run(reader, (struct sqlite_run *)(void *)request);
         break;
     case READER_COMMIT:

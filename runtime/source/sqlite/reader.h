@@ -32,7 +32,14 @@ enum {
 
 #define READER_NEVER_MS INT64_MAX
 
-enum sqlite_request_type { READER_FIND, READER_READ, READER_COMMIT, READER_CLOSE, READER_WAKE };
+enum sqlite_request_type {
+    READER_FIND,
+    READER_READ,
+    READER_SWEEP,
+    READER_COMMIT,
+    READER_CLOSE,
+    READER_WAKE
+};
 
 struct sqlite_run;
 
@@ -41,10 +48,9 @@ struct sqlite_partition {
     struct {
         const struct source_topic *topic;
         int64_t id;
-        int64_t begin;     /* the first offset to read */
-        int64_t committed; /* that was out of range; -1: none was */
-        bool is_committed; /* begin is what was committed */
-        bool has_no_begin; /* the topic's rules say that it is an error */
+        struct source_position position; /* its metadata is freed by whoever has taken it */
+        int64_t committed;               /* that was out of range; -1: none was */
+        bool has_no_begin;               /* the topic's rules say that it is an error */
         int32_t number;
     } found;
 
@@ -64,6 +70,8 @@ struct sqlite_partition {
         STAILQ_ENTRY(sqlite_partition) all;
         STAILQ_ENTRY(sqlite_partition) ready;
         STAILQ_ENTRY(sqlite_partition) wanting;
+        TAILQ_ENTRY(sqlite_partition) sweeping;
+        int64_t swept;        /* of its pass: the next offset to bring */
         int64_t position;     /* of the next record to offer */
         int64_t seek;         /* where the next read begins; -1: where the last one ended */
         int64_t end_read;     /* where the last run met the log's end, if it did */
@@ -79,6 +87,7 @@ struct sqlite_partition {
         bool is_streaming; /* the last run was full: read ahead */
         bool is_ready;     /* in the list of those with something to offer */
         bool is_wanting;   /* in the list of those to be read */
+        bool is_sweeping;  /* in the list of those that have a pass */
     } control;
 };
 
@@ -114,7 +123,7 @@ struct sqlite_record {
 
 #define READER_NONE UINT32_MAX
 
-/* Reads a run of records of one partition. */
+/* Reads a run of records of one partition: the next of it, or, for a pass, those from seek on. */
 struct sqlite_run {
     struct sqlite_request request;
     STAILQ_ENTRY(sqlite_run) link;
@@ -125,7 +134,7 @@ struct sqlite_run {
     unsigned char *bytes; /* kept from one use to the next */
     size_t capacity;
     size_t used;
-    size_t offered; /* control's */
+    size_t offered; /* of bytes; control's */
     int64_t next;   /* the position behind the run */
     int64_t end;    /* one past the log's last offset, if the run reached it; else -1 */
 };
@@ -133,6 +142,8 @@ struct sqlite_run {
 struct sqlite_commit_entry {
     struct sqlite_partition *partition;
     int64_t offset;
+    size_t metadata; /* where it begins in the commit's */
+    size_t metadata_size;
 };
 
 /* Commits all entries or none. */
@@ -141,6 +152,8 @@ struct sqlite_commit {
     struct sqlite_commit_entry *entries;
     size_t count;
     size_t capacity;
+    char *metadata; /* of all entries, one behind the other */
+    size_t metadata_capacity;
 };
 
 enum sqlite_reader_statement {
@@ -196,6 +209,9 @@ void sqlite_reader_deinit(struct sqlite_reader *reader);
 
 /* Control: the record at run->offered, which then moves on. False: the run is empty. */
 bool sqlite_run_next(struct sqlite_run *run, struct source_record *record);
+
+/* The partition's metadata is not needed any more. */
+void sqlite_metadata_free(struct sqlite_partition *partition);
 
 /* Frees every partition of the list, which is empty then. */
 void sqlite_partitions_free(struct sqlite_partitions *partitions);

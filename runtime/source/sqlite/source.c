@@ -8,8 +8,7 @@
  * Edge R1: see source/sqlite/reader.h. */
 #include "base/assert.h"
 #include "base/clock.h"
-#include "source/sqlite/notify.h"
-#include "source/sqlite/reader.h"
+#include "source/sqlite/sqlite.h"
 
 #include <klane/sqlite.h>
 
@@ -25,52 +24,6 @@ enum {
     BACKOFF_FIRST_MS = 10,
     BACKOFF_MAX_MS = 1000
 };
-
-struct sqlite_source {
-    struct klane_source base;
-    struct sqlite_reader reader; /* the helper's, but for what it says itself */
-    struct helper *helper;       /* NULL: not started */
-    struct klane_intake *intake;
-    struct notify_reader notify;
-
-    struct sqlite_partitions partitions;
-    STAILQ_HEAD(, sqlite_partition) ready;
-    STAILQ_HEAD(, sqlite_partition) wanting;
-    STAILQ_HEAD(, sqlite_run) idle_runs;
-    struct sqlite_run *runs;
-    uint32_t partition_count;
-
-    struct sqlite_find find;
-    struct sqlite_commit commit;
-    struct sqlite_request close;
-
-    int64_t wake_ms;        /* when there is something to do by time */
-    int64_t find_ms;        /* when to find topics again */
-    int64_t assign_ms;      /* when to assign again what was refused */
-    klane_err_t commit_err; /* of a commit that could not be sent */
-    bool commit_is_refused; /* and is to be answered with commit_err */
-    bool has_failed;        /* nothing is offered any more */
-    bool is_closing;        /* and nothing is read any more */
-};
-
-static struct sqlite_source *source_of(struct klane_source *base)
-{
-    return (struct sqlite_source *)(void *)base;
-}
-
-/* poll() is wanted again at this time. */
-static void wake_at(struct sqlite_source *source, int64_t ms)
-{
-    if (ms < source->wake_ms)
-        source->wake_ms = ms;
-}
-
-static void send(struct sqlite_source *source, struct sqlite_request *request)
-{
-    request->err = KLANE_OK;
-    request->text[0] = '\0';
-    helper_send(source->helper, &request->base);
-}
 
 /* ---- runs -------------------------------------------------------------------------------- */
 
@@ -160,7 +113,7 @@ static void read_partition(struct sqlite_source *source, struct sqlite_partition
     run->seek = partition->control.seek;
     partition->control.seek = -1;
     partition->control.runs_held++;
-    send(source, &run->request);
+    sqlite_send(source, &run->request);
 }
 
 /* Sends reads for those who have room for more, one each in turn. */
@@ -196,7 +149,7 @@ static void read_failed(struct sqlite_source *source, struct sqlite_partition *p
     partition->control.retry_ms = clock_now_ms() + backoff_ms;
     partition->control.backoff_ms =
         2 * backoff_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : 2 * backoff_ms;
-    wake_at(source, partition->control.retry_ms);
+    sqlite_wake_at(source, partition->control.retry_ms);
     source->intake->ops->error(source->intake, run->request.err, partition->found.topic->name,
                                partition->found.number, run->request.text);
 }
@@ -267,7 +220,7 @@ static void topics_came(struct sqlite_source *source)
     }
     if (is_again) {
         source->find_ms = clock_now_ms() + FIND_AGAIN_MS;
-        wake_at(source, source->find_ms);
+        sqlite_wake_at(source, source->find_ms);
     }
 }
 
@@ -297,6 +250,9 @@ static bool request_came(struct sqlite_source *source, struct sqlite_request *re
         break;
     case READER_READ:
         run_came(source, (struct sqlite_run *)(void *)request);
+        break;
+    case READER_SWEEP:
+        sqlite_sweep_came(source);
         break;
     case READER_COMMIT:
         source->intake->ops->committed(source->intake, request->err);
@@ -338,6 +294,7 @@ static bool assign(struct sqlite_source *source, struct sqlite_partition *partit
 {
     struct klane_intake *intake = source->intake;
     const char *topic = partition->found.topic->name;
+    int64_t from;
 
     if (partition->found.has_no_begin) {
         fail_without_begin(source, partition);
@@ -345,15 +302,15 @@ static bool assign(struct sqlite_source *source, struct sqlite_partition *partit
     }
     if (partition->found.committed >= 0 && !partition->control.is_out_of_range_told)
         intake->ops->out_of_range(intake, topic, partition->found.number,
-                                  partition->found.committed, partition->found.begin);
+                                  partition->found.committed, partition->found.position.begin);
     partition->control.is_out_of_range_told = true;
-    partition->control.assignment =
-        intake->ops->assigned(intake, topic, partition->found.number, partition->found.begin,
-                              partition->found.is_committed, partition);
+    partition->control.assignment = intake->ops->assigned(
+        intake, topic, partition->found.number, &partition->found.position, &from, partition);
     if (partition->control.assignment == NULL)
         return false;
-    partition->control.position = partition->found.begin;
-    partition->control.seek = partition->found.begin;
+    sqlite_metadata_free(partition);
+    partition->control.position = from;
+    partition->control.seek = from;
     partition->control.end_reported = -1;
     partition->control.backoff_ms = BACKOFF_FIRST_MS;
     want(source, partition);
@@ -372,7 +329,7 @@ static void assign_found(struct sqlite_source *source)
             continue;
         if (!assign(source, partition)) {
             source->assign_ms = clock_now_ms() + ASSIGN_AGAIN_MS;
-            wake_at(source, source->assign_ms);
+            sqlite_wake_at(source, source->assign_ms);
             break;
         }
     }
@@ -389,10 +346,10 @@ static void work_by_time(struct sqlite_source *source)
     source->wake_ms = READER_NEVER_MS;
     if (now >= source->find_ms) {
         source->find_ms = READER_NEVER_MS;
-        send(source, &source->find.request);
+        sqlite_send(source, &source->find.request);
     }
-    wake_at(source, source->find_ms);
-    wake_at(source, source->assign_ms);
+    sqlite_wake_at(source, source->find_ms);
+    sqlite_wake_at(source, source->assign_ms);
     STAILQ_FOREACH(partition, &source->partitions, control.all)
     {
         if (partition->control.retry_ms == 0)
@@ -401,7 +358,7 @@ static void work_by_time(struct sqlite_source *source)
             partition->control.retry_ms = 0;
             want(source, partition);
         } else {
-            wake_at(source, partition->control.retry_ms);
+            sqlite_wake_at(source, partition->control.retry_ms);
         }
     }
 }
@@ -468,7 +425,7 @@ static size_t offer(struct sqlite_source *source, size_t records_max)
 
 static size_t source_poll(struct klane_source *base, size_t records_max)
 {
-    struct sqlite_source *source = source_of(base);
+    struct sqlite_source *source = sqlite_of(base);
     struct helper_request *next;
     size_t taken;
 
@@ -502,7 +459,7 @@ static int source_descriptor(const struct klane_source *base)
 
 static void source_hold(struct klane_source *base, void *own, bool held)
 {
-    struct sqlite_source *source = source_of(base);
+    struct sqlite_source *source = sqlite_of(base);
     struct sqlite_partition *partition = own;
 
     partition->control.is_held = held;
@@ -510,51 +467,77 @@ static void source_hold(struct klane_source *base, void *own, bool held)
         return;
     make_ready(source, partition);
     want(source, partition);
-    wake_at(source, 0);
+    sqlite_wake_at(source, 0);
     helper_nudge(source->helper);
+}
+
+/* Room for these. False: no memory. */
+static bool commit_reserve(struct sqlite_commit *commit, const struct source_commit *commits,
+                           size_t count)
+{
+    size_t metadata_size = 0;
+
+    for (size_t i = 0; i < count; i++)
+        metadata_size += commits[i].metadata_size;
+    if (count > commit->capacity) {
+        struct sqlite_commit_entry *entries = realloc(commit->entries, count * sizeof *entries);
+
+        if (entries == NULL)
+            return false;
+        commit->entries = entries;
+        commit->capacity = count;
+    }
+    if (metadata_size > commit->metadata_capacity) {
+        char *metadata = realloc(commit->metadata, metadata_size);
+
+        if (metadata == NULL)
+            return false;
+        commit->metadata = metadata;
+        commit->metadata_capacity = metadata_size;
+    }
+    return true;
 }
 
 static void source_commit(struct klane_source *base, const struct source_commit *commits,
                           size_t count)
 {
-    struct sqlite_source *source = source_of(base);
+    struct sqlite_source *source = sqlite_of(base);
     struct sqlite_commit *commit = &source->commit;
+    size_t used = 0;
 
-    if (count > commit->capacity) {
-        struct sqlite_commit_entry *entries = realloc(commit->entries, count * sizeof *entries);
-
-        if (entries == NULL) {
-            source->commit_err = KLANE_ERR_NOMEM;
-            source->commit_is_refused = true;
-            wake_at(source, 0);
-            return;
-        }
-        commit->entries = entries;
-        commit->capacity = count;
+    if (!commit_reserve(commit, commits, count)) {
+        source->commit_err = KLANE_ERR_NOMEM;
+        source->commit_is_refused = true;
+        sqlite_wake_at(source, 0);
+        return;
     }
     for (size_t i = 0; i < count; i++) {
-        commit->entries[i].partition = commits[i].own;
-        commit->entries[i].offset = commits[i].offset;
+        commit->entries[i] = (struct sqlite_commit_entry){commits[i].own, commits[i].offset, used,
+                                                          commits[i].metadata_size};
+        if (commits[i].metadata_size > 0)
+            memcpy(commit->metadata + used, commits[i].metadata, commits[i].metadata_size);
+        used += commits[i].metadata_size;
     }
     commit->count = count;
-    send(source, &commit->request);
+    sqlite_send(source, &commit->request);
 }
 
 static void source_given_up(struct klane_source *base, void *own)
 {
     struct sqlite_partition *partition = own;
 
-    drop_runs(source_of(base), partition);
+    drop_runs(sqlite_of(base), partition);
+    sqlite_sweep_end(sqlite_of(base), partition);
     partition->control.assignment = NULL;
     partition->control.is_given_up = true;
 }
 
 static void source_close(struct klane_source *base)
 {
-    struct sqlite_source *source = source_of(base);
+    struct sqlite_source *source = sqlite_of(base);
 
     source->is_closing = true;
-    send(source, &source->close);
+    sqlite_send(source, &source->close);
 }
 
 static klane_err_t start_failed(klane_err_t err, char *errstr, size_t errstr_size)
@@ -568,7 +551,7 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
                                 const struct source_topic *topics, size_t count, char *errstr,
                                 size_t errstr_size)
 {
-    struct sqlite_source *source = source_of(base);
+    struct sqlite_source *source = sqlite_of(base);
     klane_err_t err;
 
     if (source->helper != NULL)
@@ -589,13 +572,13 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
     source->notify.device = source->reader.database.device;
     source->notify.inode = source->reader.database.inode;
     notify_add(&source->notify);
-    send(source, &source->find.request);
+    sqlite_send(source, &source->find.request);
     return KLANE_OK;
 }
 
 static void source_destroy(struct klane_source *base)
 {
-    struct sqlite_source *source = source_of(base);
+    struct sqlite_source *source = sqlite_of(base);
 
     notify_remove(&source->notify);
     if (source->helper != NULL)
@@ -605,7 +588,9 @@ static void source_destroy(struct klane_source *base)
     for (size_t i = 0; source->runs != NULL && i < RUNS; i++)
         free(source->runs[i].bytes);
     free(source->runs);
+    sqlite_sweep_deinit(source);
     free(source->commit.entries);
+    free(source->commit.metadata);
     free(source->find.is_found);
     free(source->find.is_missing);
     sqlite_reader_deinit(&source->reader);
@@ -625,6 +610,8 @@ static const struct klane_source_ops sqlite_source_ops = {
     .descriptor = source_descriptor,
     .due_ms = source_due_ms,
     .hold = source_hold,
+    .sweep = sqlite_sweep_begin,
+    .poll_sweeps = sqlite_sweep_poll,
     .commit = source_commit,
     .given_up = source_given_up,
     .close = source_close,
@@ -639,6 +626,7 @@ static klane_err_t init(struct sqlite_source *source)
     STAILQ_INIT(&source->ready);
     STAILQ_INIT(&source->wanting);
     STAILQ_INIT(&source->idle_runs);
+    sqlite_sweep_init(source);
     source->find.request.type = READER_FIND;
     source->commit.request.type = READER_COMMIT;
     source->close.type = READER_CLOSE;
