@@ -91,7 +91,7 @@ static bool on_assign(struct inspector *inspector, size_t at, const struct histo
             other->life != event->process)
             other->is_shared = true;
     }
-    inspector->stays[event->epoch] = (struct stay){.next = event->offset,
+    inspector->stays[event->epoch] = (struct stay){.next = event->ceiling,
                                                    .vain_ms = NEVER,
                                                    .partition = event->partition,
                                                    .life = event->process,

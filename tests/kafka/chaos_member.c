@@ -45,6 +45,7 @@ static struct member {
     /* Control's. */
     uint32_t epoch[CHAOS_PARTITIONS]; /* the last */
     int64_t base[CHAOS_PARTITIONS];   /* as acknowledged, or where it began */
+    int64_t next[CHAOS_PARTITIONS];   /* of the main flow */
     int64_t commits;                  /* number of the last */
     int64_t sent[CHAOS_PARTITIONS];   /* the last offsets */
     bool has_fallen;                  /* CHAOS_FALLING */
@@ -110,6 +111,12 @@ rd_kafka_resp_err_t __wrap_rd_kafka_commit_queue(rd_kafka_t *rk,
                                                  const rd_kafka_topic_partition_list_t *offsets,
                                                  rd_kafka_queue_t *queue, commit_cb cb,
                                                  void *opaque);
+rd_kafka_resp_err_t __real_rd_kafka_committed(rd_kafka_t *rk,
+                                              rd_kafka_topic_partition_list_t *partitions,
+                                              int timeout_ms);
+rd_kafka_resp_err_t __wrap_rd_kafka_committed(rd_kafka_t *rk,
+                                              rd_kafka_topic_partition_list_t *partitions,
+                                              int timeout_ms);
 rd_kafka_event_t *__real_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
 rd_kafka_event_t *__wrap_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
 
@@ -137,7 +144,42 @@ static void answered(rd_kafka_resp_err_t err)
                                              : CHAOS_REFUSED});
 }
 
-/* The commit's name goes along as metadata, so that the group's log says whose it was. */
+/* The commit's name, in front of the metadata. */
+static void name_entry(rd_kafka_topic_partition_t *entry)
+{
+    size_t size = entry->metadata_size;
+    char *named = malloc(size + 32);
+    int length = snprintf(named, 32, "%u/%" PRId64 " ", self.number, self.commits);
+
+    if (size > 0)
+        memcpy(named + length, entry->metadata, size);
+    free(entry->metadata);
+    entry->metadata = named;
+    entry->metadata_size = (size_t)length + size;
+}
+
+/* And off again. */
+rd_kafka_resp_err_t __wrap_rd_kafka_committed(rd_kafka_t *rk,
+                                              rd_kafka_topic_partition_list_t *partitions,
+                                              int timeout_ms)
+{
+    rd_kafka_resp_err_t err = __real_rd_kafka_committed(rk, partitions, timeout_ms);
+
+    for (int i = 0; i < partitions->cnt; i++) {
+        rd_kafka_topic_partition_t *entry = &partitions->elems[i];
+        char *metadata = entry->metadata;
+        char *space =
+            entry->metadata_size == 0 ? NULL : memchr(metadata, ' ', entry->metadata_size);
+
+        if (space == NULL)
+            continue;
+        entry->metadata_size -= (size_t)(space + 1 - metadata);
+        memmove(metadata, space + 1, entry->metadata_size);
+    }
+    return err;
+}
+
+/* The commit's name goes along in the metadata, so that the group's log says whose it was. */
 rd_kafka_resp_err_t __wrap_rd_kafka_commit_queue(rd_kafka_t *rk,
                                                  const rd_kafka_topic_partition_list_t *offsets,
                                                  rd_kafka_queue_t *queue, commit_cb cb,
@@ -151,7 +193,6 @@ rd_kafka_resp_err_t __wrap_rd_kafka_commit_queue(rd_kafka_t *rk,
     atomic_fetch_add_explicit(&self.shared->commits, 1, memory_order_relaxed);
     for (int i = 0; i < named->cnt; i++) {
         rd_kafka_topic_partition_t *each = &named->elems[i];
-        char *name = malloc(32);
 
         each->offset = bent(each->partition, each->offset);
         add((struct history_event){.type = HISTORY_SENT,
@@ -161,9 +202,7 @@ rd_kafka_resp_err_t __wrap_rd_kafka_commit_queue(rd_kafka_t *rk,
                                    .value = self.commits});
         if (self.life->defect == CHAOS_FORGED && each->offset > 0)
             each->offset += 3;
-        each->metadata = name;
-        each->metadata_size =
-            (size_t)snprintf(name, 32, "%u/%" PRId64, self.number, self.commits);
+        name_entry(each);
     }
     err = __real_rd_kafka_commit_queue(rk, named, queue, cb, opaque);
     rd_kafka_topic_partition_list_destroy(named);
@@ -205,7 +244,12 @@ static void on_assigned(const struct klane_event *event)
     self.was_assigned = true;
     self.epoch[event->partition] = epoch;
     self.base[event->partition] = event->offset;
-    add_partition(HISTORY_ASSIGN, event->partition, epoch, event->offset);
+    self.next[event->partition] = event->value;
+    add((struct history_event){.type = HISTORY_ASSIGN,
+                               .partition = (uint16_t)event->partition,
+                               .epoch = epoch,
+                               .offset = event->offset,
+                               .ceiling = event->value});
     /* Relaxed: a count. */
     atomic_fetch_add_explicit(&self.shared->assigned, 1, memory_order_relaxed);
 }
@@ -273,12 +317,16 @@ static void on_log(enum klane_log_level level, const char *line, void *context)
     fprintf(stderr, "%8" PRId64 "ms P%u: %s\n", chaos_now_ms(self.shared), self.number, line);
 }
 
-/* The record's own key: this only sees what is taken in. */
+/* The record's own key: this only sees what is taken in. A pass brings records from below. */
 static bool key_of(const struct klane_record *record, void *context, const void **key,
                    size_t *key_size)
 {
     (void)context;
-    add_partition(HISTORY_DELIVER, record->partition, epoch_of(record->epoch), record->offset);
+    if (record->offset >= self.next[record->partition]) {
+        add_partition(HISTORY_DELIVER, record->partition, epoch_of(record->epoch),
+                      record->offset);
+        self.next[record->partition] = record->offset + 1;
+    }
     *key = record->key;
     *key_size = record->key_size;
     return record->key != NULL;

@@ -95,6 +95,19 @@ static uint64_t take_number(struct bytes *bytes, size_t size)
     return number;
 }
 
+/* Seven bits in each byte, the lowest first; the last has its highest bit clear. */
+static size_t take_size(struct bytes *bytes)
+{
+    size_t size = 0;
+    uint64_t byte = 0x80;
+
+    for (unsigned shift = 0; (byte & 0x80) != 0 && shift < 35; shift += 7) {
+        byte = take_number(bytes, 1);
+        size |= (size_t)(byte & 0x7f) << shift;
+    }
+    return size;
+}
+
 static void take_text(struct bytes *bytes, size_t length, char *text, size_t size)
 {
     assert_true(bytes->left >= length && length < size);
@@ -112,13 +125,13 @@ static void take_commit(struct truth *truth, const char *key, int32_t partition,
     uint64_t version = take_number(bytes, 2);
     long long number;
     unsigned life;
-    char name[64];
+    char name[8192];
     size_t length;
 
     commit.offset = (int64_t)take_number(bytes, 8);
     take_number(bytes, 4);
-    /* From version 4 on the length is one byte, with 1 for an empty text. */
-    length = version < 4 ? (size_t)take_number(bytes, 2) : (size_t)take_number(bytes, 1) - 1;
+    /* From version 4 on the length is of variable size, with 1 for an empty text. */
+    length = version < 4 ? (size_t)take_number(bytes, 2) : take_size(bytes) - 1;
     take_text(bytes, length, name, sizeof(name));
     if (sscanf(name, "%u/%lld", &life, &number) != 2)
         fail_msg("a commit of %s that no member has sent: offset %lld, metadata %s", key,

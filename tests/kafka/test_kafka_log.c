@@ -216,6 +216,19 @@ static void a_committed_offset_beyond_the_end_begins_anew(void **state)
     kafka_test_wait_committed(test, 0, 30);
 }
 
+static enum klane_outcome wait_for_gate(struct kit *kit, const struct klane_record *record)
+{
+    bool is_open = false;
+
+    while (!is_open && !klane_cancelled(record)) {
+        pthread_mutex_lock(&kit->lock);
+        is_open = kit->gate_open;
+        pthread_mutex_unlock(&kit->lock);
+        usleep(1000);
+    }
+    return is_open ? KLANE_DONE : KLANE_RETRY;
+}
+
 /* Both assignors: an eager assignment is set anew as a whole. */
 static void retention_passes(struct kafka_test *test, const char *assignor)
 {
@@ -223,15 +236,16 @@ static void retention_passes(struct kafka_test *test, const char *assignor)
 
     kafka_kit_set(conf, "partition.assignment.strategy", assignor);
     kafka_test_topic(test, 2, NULL);
-    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 100, 1);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 100, 100);
     kafka_test_kit(test, conf);
-    test->kit.options.lane_records_max = 10;
-    test->kit.gate = "k0";
+    /* Different keys, all of which wait: memory is full of them. */
+    test->kit.options.records_max = 64;
+    test->kit.act = wait_for_gate;
     kafka_test_start(test, NULL);
-    kit_wait_event(&test->kit, KLANE_EVENT_HELD, 1);
+    kit_wait_started(&test->kit, 4);
 
-    /* It has some dozens in hand; what comes now is behind them, and soon gone. */
-    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 50000, 1);
+    /* librdkafka has some thousands in hand; what comes behind them is soon gone. */
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 50000, 100);
     kafka_kit_records_delete(test->topic, 0, 50050);
     kafka_kit_fill(kafka_kit_producer(), test->topic, 1, 20, 5);
     kit_open(&test->kit);
@@ -251,6 +265,136 @@ static void retention_that_passes_the_position_is_told_and_survived_cooperativel
 static void retention_that_passes_the_position_is_told_and_survived_eagerly(void **state)
 {
     retention_passes(*state, "range");
+}
+
+/* What was not yet read of a parked lane is gone: it goes on with what is left. */
+static void retention_that_passes_a_parked_lane_is_told_and_survived(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_event event;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 2000, 2);
+    kafka_test_kit(test, NULL);
+    test->kit.options.lane_records_max = 50;
+    test->kit.gate = "k0";
+    kafka_test_start(test, NULL);
+    kit_wait_done(&test->kit, 1000);
+    kafka_kit_records_delete(test->topic, 0, 1500);
+    kit_open(&test->kit);
+    kafka_test_wait_committed(test, 0, 2000);
+
+    event = kit_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_OUT_OF_RANGE), 1);
+    assert_int_equal(event.offset, 100);
+    assert_int_equal(event.value, 1500);
+    /* Of the stuck key those in memory and those that are left. */
+    kit_wait_ended(&test->kit, 1000 + 50 + 250);
+    assert_int_equal(test->kit.note_count, 1000 + 50 + 250);
+    kit_assert_order(&test->kit);
+}
+
+/* ---- progress maps ----------------------------------------------------------------------- */
+
+/* Two keys, one of which is stuck; stops when all of the other is finished and committed. */
+static void leave_a_key_unfinished(struct kafka_test *test, uint32_t map_size)
+{
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 2000, 2);
+    kafka_test_kit(test, NULL);
+    test->kit.options.map_size = map_size;
+    test->kit.gate = "k0";
+    test->kit.options.drain_ms = 100;
+    kafka_test_start(test, NULL);
+    kit_wait_done(&test->kit, 1000);
+    klane_stop(test->kit.runtime);
+    klane_wait(test->kit.runtime, 20000);
+    kafka_test_end(test);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 0);
+}
+
+static void a_restart_runs_only_what_is_unfinished(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_event event;
+
+    kafka_test_topic(test, 1, NULL);
+    leave_a_key_unfinished(test, 4096);
+    kafka_test_run(test);
+    kafka_test_wait_committed(test, 0, 2000);
+
+    event = kit_event(&test->kit, KLANE_EVENT_ASSIGNED);
+    assert_int_equal(event.offset, 0);
+    assert_int_equal(event.value, 2000);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_PROGRESS_REFUSED), 0);
+    kit_wait_ended(&test->kit, 1000);
+    assert_int_equal(test->kit.note_count, 1000);
+    for (size_t i = 0; i < 1000; i++)
+        assert_string_equal(test->kit.notes[i].key, "k0");
+    kit_assert_order(&test->kit);
+}
+
+static void without_a_map_all_above_the_base_runs_again(void **state)
+{
+    struct kafka_test *test = *state;
+
+    kafka_test_topic(test, 1, NULL);
+    leave_a_key_unfinished(test, 0);
+    kafka_test_run(test);
+    kafka_test_wait_committed(test, 0, 2000);
+
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_PROGRESS_REFUSED), 1);
+    kit_wait_ended(&test->kit, 2000);
+    assert_int_equal(test->kit.note_count, 2000);
+}
+
+static enum klane_outcome retry_all_but_the_first(struct kit *kit,
+                                                  const struct klane_record *record)
+{
+    bool is_open;
+
+    pthread_mutex_lock(&kit->lock);
+    is_open = kit->gate_open;
+    pthread_mutex_unlock(&kit->lock);
+    return is_open || record->offset == 0 ? KLANE_DONE : klane_retry(record, 500, NULL);
+}
+
+static void a_map_that_the_broker_refuses_is_made_smaller(void **state)
+{
+    struct kafka_test *test = *state;
+    struct kit *kit = &test->kit;
+
+    kafka_test_topic(test, 1, NULL);
+    /* Each key has one record, and one is done: more are not than fit into what brokers take. */
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 1000, 1000);
+    kafka_test_kit(test, NULL);
+    kit->options.map_size = 8192;
+    kit->options.commit_interval_ms = 50;
+    kit->act = retry_all_but_the_first;
+    kafka_test_start(test, NULL);
+    kit_wait_event(kit, KLANE_EVENT_COMMIT_FAILED, 1);
+    assert_int_equal(kit_event(kit, KLANE_EVENT_COMMIT_FAILED).err, KLANE_ERR_TOO_LARGE);
+    kit_wait_event(kit, KLANE_EVENT_COMMITTED, 2);
+    kit_open(kit);
+    kafka_test_wait_committed(test, 0, 1000);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_COMMIT_FAILED), 1);
+}
+
+/* The topic is made anew: what the map says of offsets is of no use. */
+static void a_map_of_a_longer_log_begins_anew(void **state)
+{
+    struct kafka_test *test = *state;
+
+    kafka_test_topic(test, 1, NULL);
+    leave_a_key_unfinished(test, 4096);
+    kafka_kit_topic_delete(test->topic);
+    kafka_kit_topic(test->topic, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 100, 5);
+    kafka_test_run(test);
+    kafka_test_wait_committed(test, 0, 100);
+
+    kit_wait_ended(&test->kit, 100);
+    assert_int_equal(test->kit.note_count, 100);
+    kit_assert_order(&test->kit);
 }
 
 /* ---- holes ------------------------------------------------------------------------------- */
@@ -358,6 +502,11 @@ int main(void)
         kafka_test_case(a_committed_offset_beyond_the_end_begins_anew),
         kafka_test_case(retention_that_passes_the_position_is_told_and_survived_cooperatively),
         kafka_test_case(retention_that_passes_the_position_is_told_and_survived_eagerly),
+        kafka_test_case(retention_that_passes_a_parked_lane_is_told_and_survived),
+        kafka_test_case(a_restart_runs_only_what_is_unfinished),
+        kafka_test_case(without_a_map_all_above_the_base_runs_again),
+        kafka_test_case(a_map_that_the_broker_refuses_is_made_smaller),
+        kafka_test_case(a_map_of_a_longer_log_begins_anew),
         kafka_test_case(a_compacted_log_is_read_and_committed_to_its_end),
         kafka_test_case(aborted_records_are_holes_and_the_last_marker_is_committed_past),
         kafka_test_case(aborted_records_come_to_those_who_read_uncommitted),

@@ -95,7 +95,7 @@ static int64_t log_committed(void *opened, const char *topic, int32_t partition)
 
 static const struct conformance_log_ops log_ops = {
     .name = "kafka",
-    .can = CONFORMANCE_CAN_RESTART,
+    .can = CONFORMANCE_CAN_RESTART | CONFORMANCE_CAN_SWEEP,
     .open = log_open,
     .topic_name = log_topic_name,
     .close = log_close,

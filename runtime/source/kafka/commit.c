@@ -16,6 +16,7 @@
 #include "source/kafka/partitions.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void finish(struct kafka_source *source, klane_err_t err)
 {
@@ -39,6 +40,20 @@ static struct kafka_partition *current(const struct kafka_source *source, int en
                : NULL;
 }
 
+/* An entry of a commit. Without memory it goes without its metadata: more may be repeated. */
+static void add(rd_kafka_topic_partition_list_t *list, const char *topic, int32_t number,
+                int64_t offset, const void *metadata, size_t metadata_size)
+{
+    rd_kafka_topic_partition_t *entry = rd_kafka_topic_partition_list_add(list, topic, number);
+
+    entry->offset = offset;
+    /* librdkafka frees it with the list. */
+    if (metadata_size == 0 || (entry->metadata = malloc(metadata_size)) == NULL)
+        return;
+    memcpy(entry->metadata, metadata, metadata_size);
+    entry->metadata_size = metadata_size;
+}
+
 static void send_commit(struct kafka_source *source)
 {
     struct kafka_commit *commit = &source->commit;
@@ -51,8 +66,8 @@ static void send_commit(struct kafka_source *source)
         const rd_kafka_topic_partition_t *each = &commit->offsets->elems[i];
 
         if (current(source, i) != NULL)
-            rd_kafka_topic_partition_list_add(list, each->topic, each->partition)->offset =
-                each->offset;
+            add(list, each->topic, each->partition, each->offset, each->metadata,
+                each->metadata_size);
     }
     if (list->cnt > 0) {
         commit->due_ms = kafka_forming_commit(&source->forming, list, !can_be_late);
@@ -93,9 +108,8 @@ void kafka_commit_take(struct kafka_source *source, const struct source_commit *
         const struct kafka_partition *partition = commits[i].own;
 
         commit->stays[i] = partition->stay;
-        rd_kafka_topic_partition_list_add(commit->offsets, partition->topic->name,
-                                          partition->number)
-            ->offset = commits[i].offset;
+        add(commit->offsets, partition->topic->name, partition->number, commits[i].offset,
+            commits[i].metadata, commits[i].metadata_size);
     }
     send_commit(source);
 }
@@ -128,8 +142,10 @@ void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event)
         return;
     for (int i = 0; answers != NULL && i < answers->cnt; i++)
         refused += answers->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR;
-    /* librdkafka gives the last refusal as the error of all. */
-    if (refused > 0 && refused < answers->cnt) {
+    /* librdkafka gives the last refusal as the error of all. Of metadata that are too large each
+     * partition has its own. */
+    if (refused > 0 &&
+        (refused < answers->cnt || err == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)) {
         tell_refused(source, answers);
         err = RD_KAFKA_RESP_ERR_NO_ERROR;
     } else if (refused > 0) {

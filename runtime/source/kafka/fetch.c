@@ -22,18 +22,15 @@
 #include "source/kafka/fetch.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
-#include "base/headers.h"
 #include "source/kafka/error.h"
+#include "source/kafka/message.h"
+#include "source/kafka/nap.h"
 #include "source/kafka/partitions.h"
 #include "source/kafka/position.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* How often a leader may be asked something only to wake it. */
-#define WAKE_MS 2
 
 /* Partitions looked at for one that has more, in one go. */
 #define WAKE_LOOKS 16
@@ -210,67 +207,6 @@ static void unstash_all(struct kafka_source *source)
 
 /* ---- messages ---------------------------------------------------------------------------- */
 
-/* False: no memory. */
-static bool headers_reserve(struct kafka_source *source, size_t count)
-{
-    struct klane_header_in *grown;
-
-    if (count <= source->headers_capacity)
-        return true;
-    grown = realloc(source->headers, count * sizeof(*grown));
-    if (grown == NULL)
-        return false;
-    source->headers = grown;
-    source->headers_capacity = count;
-    return true;
-}
-
-static bool block_reserve(struct kafka_source *source, size_t size)
-{
-    unsigned char *grown;
-
-    if (size <= source->block_capacity)
-        return true;
-    grown = realloc(source->block, size);
-    if (grown == NULL)
-        return false;
-    source->block = grown;
-    source->block_capacity = size;
-    return true;
-}
-
-/* The headers in klane's form. Only to look for them costs librdkafka an allocation, also where
- * there are none. Errors: CORRUPT, NOMEM. */
-static klane_err_t take_headers(struct kafka_source *source, const rd_kafka_message_t *message,
-                                struct source_record *record)
-{
-    rd_kafka_headers_t *headers;
-    rd_kafka_resp_err_t err = rd_kafka_message_headers(message, &headers);
-    size_t count, size;
-
-    if (err == RD_KAFKA_RESP_ERR__NOENT)
-        return KLANE_OK;
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return KLANE_ERR_CORRUPT;
-    count = rd_kafka_header_cnt(headers);
-    if (!headers_reserve(source, count))
-        return KLANE_ERR_NOMEM;
-    for (size_t i = 0; i < count; i++)
-        rd_kafka_header_get_all(headers, i, &source->headers[i].name, &source->headers[i].value,
-                                &source->headers[i].size);
-    size = headers_size(source->headers, count);
-    if (size == 0)
-        return KLANE_OK;
-    if (size > UINT32_MAX)
-        return KLANE_ERR_CORRUPT;
-    if (!block_reserve(source, size))
-        return KLANE_ERR_NOMEM;
-    headers_write(source->headers, count, source->block);
-    record->headers = source->block;
-    record->headers_size = (uint32_t)size;
-    return KLANE_OK;
-}
-
 /* Records of one partition come in runs. NULL: control does not have it. */
 static struct kafka_partition *partition_of(struct kafka_source *source,
                                             const rd_kafka_message_t *message)
@@ -315,29 +251,12 @@ static void offer(struct kafka_source *source, struct kafka_partition *partition
 static void take_record(struct kafka_source *source, struct kafka_partition *partition,
                         const rd_kafka_message_t *message)
 {
-    rd_kafka_timestamp_type_t type;
-    struct source_record record = {
-        .key = message->key,
-        .value = message->payload,
-        .key_size = (uint32_t)message->key_len,
-        .value_size = (uint32_t)message->len,
-        .offset = message->offset,
-    };
-    klane_err_t err = KLANE_OK;
+    struct source_record record;
 
     /* librdkafka may repeat some around a rebalance. */
-    if (message->offset < partition->next)
-        return;
-    record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
-    if (partition->has_headers)
-        err = take_headers(source, message, &record);
-    if (err != KLANE_OK) {
-        kafka_fail(source, err, "%s [%" PRId32 "]: the headers of record %" PRId64 ": %s",
-                   partition->topic->name, partition->number, message->offset,
-                   klane_strerror(err));
-        return;
-    }
-    offer(source, partition, &record);
+    if (message->offset >= partition->next &&
+        kafka_message_record(source, partition, message, &record))
+        offer(source, partition, &record);
 }
 
 /* What librdkafka says of a partition between its records. */
@@ -352,14 +271,8 @@ static void take_error(struct kafka_source *source, struct kafka_partition *part
         tell_end(source, partition);
     } else if (kafka_err(message->err) == KLANE_ERR_OUT_OF_RANGE) {
         kafka_position_out_of_range(source, partition, rd_kafka_message_errstr(message));
-    } else if (kafka_err(message->err) == KLANE_ERR_CORRUPT) {
-        /* librdkafka goes on behind what it cannot read: nobody else would notice. */
-        kafka_fail(source, KLANE_ERR_CORRUPT,
-                   "%s [%" PRId32 "]: record %" PRId64 " or some behind it cannot be read: %s",
-                   partition->topic->name, partition->number, partition->next,
-                   rd_kafka_err2str(message->err));
     } else {
-        kafka_tell(source, message->err, partition, "it cannot be read for now");
+        kafka_message_error(source, partition, message, partition->next);
     }
 }
 
@@ -389,9 +302,6 @@ void kafka_fetch_work(struct kafka_source *source)
 
 /* ---- the nap of a full queue ------------------------------------------------------------- */
 
-/* Before 2.2 a broker's thread that finds the queue full naps for up to a second, whatever is
- * taken from the queue meanwhile. Any request to that broker wakes it. */
-
 static bool has_more(const struct kafka_source *source, const struct kafka_partition *partition)
 {
     int64_t low, high;
@@ -404,37 +314,11 @@ static bool has_more(const struct kafka_source *source, const struct kafka_parti
            high > partition->next;
 }
 
-/* The records that the queue may hold, by whichever of its two limits is lower. */
-static size_t queue_limit(const struct kafka_source *source)
-{
-    size_t record_bytes =
-        source->seen_records == 0 ? 0 : (size_t)(source->seen_bytes / source->seen_records);
-    size_t by_bytes = source->queue_bytes / (record_bytes + 1);
-
-    return by_bytes < source->queue_records ? by_bytes : source->queue_records;
-}
-
-/* It was full, as far as can be seen from here, and is down to half of that. */
-static bool may_nap(struct kafka_source *source)
-{
-    size_t limit, length;
-
-    if (source->version >= KAFKA_VERSION_BACKOFF || source->wake.is_out)
-        return false;
-    limit = queue_limit(source);
-    length = rd_kafka_queue_length(source->data.queue);
-    /* What was taken a moment ago counts: the queue is looked at between two bursts. */
-    if (length + source->taken >= limit)
-        source->has_been_full = true;
-    return source->has_been_full && length < limit / 2;
-}
-
 void kafka_fetch_wake(struct kafka_source *source)
 {
     struct kafka_partition *partition = source->wake_next;
 
-    source->is_to_wake = false;
-    if (!may_nap(source))
+    if (!kafka_nap_is_possible(source, &source->nap, source->taken))
         return;
     for (int i = 0; i < WAKE_LOOKS; i++) {
         if (partition == NULL)
@@ -448,28 +332,6 @@ void kafka_fetch_wake(struct kafka_source *source)
     }
     if (partition == NULL || !has_more(source, partition))
         return;
-    if (clock_now_ms() < source->woken_ms + WAKE_MS) {
+    if (!kafka_nap_end(source, &source->nap, partition))
         source->wake_next = partition;
-        source->is_to_wake = true;
-        return;
-    }
-    source->woken_ms = clock_now_ms();
-    source->has_been_full = false;
-    source->wake.is_out = true;
-    source->wake.partitions = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(source->wake.partitions, partition->topic->name,
-                                      partition->number);
-    helper_send(source->helper, &source->wake.base);
-}
-
-void kafka_fetch_woken(struct kafka_source *source)
-{
-    source->wake.is_out = false;
-    rd_kafka_topic_partition_list_destroy(source->wake.partitions);
-    source->wake.partitions = NULL;
-}
-
-int64_t kafka_fetch_wake_due_ms(const struct kafka_source *source)
-{
-    return source->is_to_wake ? source->woken_ms + WAKE_MS : KAFKA_NEVER_MS;
 }

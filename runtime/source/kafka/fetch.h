@@ -22,9 +22,4 @@ void kafka_fetch_drop(struct kafka_source *source, struct kafka_partition *parti
 /* See to it that brokers fetch on although the queue was full a while ago. */
 void kafka_fetch_wake(struct kafka_source *source);
 
-void kafka_fetch_woken(struct kafka_source *source);
-
-/* When kafka_fetch_wake() has to be called again. */
-int64_t kafka_fetch_wake_due_ms(const struct kafka_source *source);
-
 #endif

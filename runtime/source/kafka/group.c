@@ -17,6 +17,7 @@
 #include "source/kafka/forming.h"
 #include "source/kafka/partitions.h"
 #include "source/kafka/position.h"
+#include "source/kafka/sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,6 +143,8 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
     const struct source_position position = {
         .begin = partition->begin,
         .is_committed = partition->is_committed,
+        .metadata = partition->metadata,
+        .metadata_size = partition->metadata_size,
         .end = -1,
     };
     int64_t from;
@@ -151,9 +154,10 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
     if (assignment == NULL)
         return false;
     kafka_partition_move(source, partition, KAFKA_OURS);
+    kafka_partition_forget_metadata(partition);
     partition->assignment = assignment;
     partition->stay++;
-    partition->next = partition->begin;
+    partition->next = from;
     partition->end = -1;
     partition->is_held = false;
     partition->has_headers = !rules->without_headers;
@@ -185,12 +189,18 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
         struct kafka_partition *partition =
             kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
 
-        list->elems[i].offset = partition->begin;
         /* Before librdkafka reads: it would forward to the consumer queue. */
         if (partition->state == KAFKA_WAITING)
             kafka_fetch_forward(source, partition, false);
     }
     kafka_group_offer(source);
+    for (int i = 0; i < list->cnt; i++) {
+        const struct kafka_partition *partition =
+            kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
+
+        list->elems[i].offset =
+            partition->state == KAFKA_OURS ? partition->next : partition->begin;
+    }
     answer_assign(source, list);
     return true;
 }
@@ -199,8 +209,10 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
 
 static void leave(struct kafka_source *source, struct kafka_partition *partition)
 {
+    kafka_sweep_end(source, partition);
     kafka_fetch_forget(partition);
     kafka_fetch_drop(source, partition);
+    kafka_partition_forget_metadata(partition);
     kafka_partition_move(source, partition, KAFKA_AWAY);
     kafka_commit_review(source);
 }
@@ -225,6 +237,7 @@ void kafka_group_lose_all(struct kafka_source *source)
 static void revoke(struct kafka_source *source, struct kafka_partition *partition)
 {
     if (partition->state == KAFKA_OURS) {
+        kafka_sweep_end(source, partition);
         kafka_fetch_forward(source, partition, false);
         kafka_fetch_drop(source, partition);
         kafka_partition_move(source, partition, KAFKA_LEAVING);

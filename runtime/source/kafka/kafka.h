@@ -6,14 +6,18 @@
  *   group.c       rebalances: partitions come, are drained and go
  *   position.c    where a partition begins, and where it goes on when that is not in the log
  *   fetch.c       records: from the data queue, or from a partition's stash
+ *   message.c     a message of librdkafka as a record
+ *   sweep.c       passes: a second handle reads ranges again
+ *   nap.c         the nap of a full queue
  *   commit.c      one commit at a time
  *   forming.c     a commit waits while it could come too late
  *   lookup.c      the helper thread's part: calls that wait for a broker
+ *   queue.c       a queue that rings the doorbell
  *   partitions.c  topics and partitions by name
  *   ending.c      the end of a handle of librdkafka, which may hang
  *   error.c       librdkafka's errors as klane's
  *
- * Three queues of librdkafka lead here. The consumer queue has rebalances, errors and the
+ * Three queues of librdkafka lead here, and a fourth from the handle for passes. The consumer queue has rebalances, errors and the
  * program's callbacks; it is always served, so that max.poll.interval.ms never passes. The data
  * queue has the records: every partition's own queue is forwarded to it, or to nowhere while the
  * partition is held. The replies' queue has the answers of commits and look-ups. Each rings the
@@ -22,7 +26,7 @@
  * Everything here is the control thread's, but for what is marked otherwise.
  *
  * Edges:
- *   K1  rang, release in queue_rang() -> acquire in queue_has_rung(): what was put into the queue,
+ *   K1  rang, release in queue_rang() -> acquire in kafka_queue_has_rung(): what was put into the queue,
  *       before the queue is served.
  *   K2  is_strayed, then has_strays, release in queue_strayed() -> acquire in strays_return():
  *       which partition's queue has records that were not forwarded. */
@@ -89,9 +93,13 @@ struct kafka_partition {
     rd_kafka_queue_t *queue;             /* of librdkafka for this partition; NULL: never used */
     TAILQ_ENTRY(kafka_partition) owned;  /* in the list of those that are not AWAY */
     TAILQ_ENTRY(kafka_partition) stashing;
+    TAILQ_ENTRY(kafka_partition) sweeping; /* in the list of those that have a pass */
+    int64_t swept;                         /* of its pass: the next offset to bring */
     STAILQ_HEAD(, kafka_stashed) stash;
-    int64_t next;  /* one past the last record that came from librdkafka */
-    int64_t begin; /* FINDING: one of KAFKA_BEGIN_; WAITING */
+    int64_t next;   /* one past the last record that came from librdkafka */
+    int64_t begin;  /* FINDING: one of KAFKA_BEGIN_; WAITING */
+    char *metadata; /* committed with begin, until control has taken it; NULL: none */
+    size_t metadata_size;
     int64_t end;   /* to be told once the stash is empty; -1: nothing */
     uint32_t stay; /* counts assignments: an answer for an earlier one is known */
     int32_t number;
@@ -104,6 +112,9 @@ struct kafka_partition {
     bool is_out_of_range; /* nothing comes before its new place is found */
     bool is_cut;          /* its next offset may be in the log, but is of another record */
     bool is_to_restart;   /* and that is found: librdkafka has to begin again there */
+    bool is_sweeping;     /* it has a pass */
+    bool is_swept;        /* which librdkafka reads */
+    bool is_sweep_late;   /* where it would begin is not in the log any more */
 };
 
 /* What is known of a begin that is not known. */
@@ -150,13 +161,16 @@ enum kafka_request_type {
     KAFKA_COMMITTED, /* what the group has committed */
     KAFKA_LOOK_UP, /* offsets for what each entry's offset stands for: a time, or a logical one */
     KAFKA_RANGE,   /* the same for one partition, with its first and its next offset */
-    KAFKA_WAKE     /* any request to the partition's leader */
+    KAFKA_WAKE,    /* any request to the partition's leader */
+    KAFKA_SWEEPER  /* the handle for passes */
 };
 
 struct kafka_request {
     struct helper_request base;
     enum kafka_request_type type;
+    rd_kafka_t *rk; /* to be asked; SWEEPER: the answer; NULL: it could not be made */
     rd_kafka_topic_partition_list_t *partitions;
+    struct kafka_nap *nap;             /* WAKE: which it ends */
     bool is_vain;                      /* COMMITTED: of an assignment before */
     struct kafka_partition *partition; /* RANGE: as control knows it */
     int64_t low;
@@ -172,6 +186,17 @@ enum kafka_phase {
     KAFKA_CLOSING, /* control has asked for it */
     KAFKA_PARTING, /* librdkafka was told */
     KAFKA_ENDED    /* and has done so; control was told */
+};
+
+/* Of the threads that fill a queue; by the rules of nap.h. */
+struct kafka_nap {
+    rd_kafka_queue_t *queue;
+    uint32_t queue_records;
+    uint32_t queue_bytes;
+    struct kafka_request wake;
+    int64_t woken_ms;
+    bool is_to_wake;    /* as soon as it may */
+    bool has_been_full; /* since the last time: a nap is possible */
 };
 
 /* ---- the source --------------------------------------------------------------------------- */
@@ -191,6 +216,23 @@ struct kafka_commit {
     uint32_t *stays; /* of the partitions, for each of the offsets */
 };
 
+/* Passes. */
+struct kafka_sweep {
+    rd_kafka_conf_t *conf; /* of the handle; NULL: the helper makes it, or has made it */
+    struct klane_kafka_options limits;
+    struct kafka_request make;
+    rd_kafka_t *rk; /* NULL: no pass was needed so far */
+    struct kafka_queue queue;
+    struct kafka_partitions partitions; /* that have a pass */
+    struct kafka_nap nap;
+    size_t brought; /* in the poll under way */
+    bool has_more;  /* there was more in the queue than was wanted */
+};
+
+/* The least that librdkafka's queue may hold. */
+#define KAFKA_QUEUE_RECORDS_MIN 1000U
+#define KAFKA_QUEUE_BYTES_MIN (1U << 20)
+
 struct kafka_source {
     struct klane_source base;
 
@@ -198,8 +240,6 @@ struct kafka_source {
     rd_kafka_t *rk;
     int version;         /* of librdkafka, as it is loaded */
     int64_t max_poll_ms; /* max.poll.interval.ms */
-    uint32_t queue_records;
-    uint32_t queue_bytes;
     struct kafka_queue consumer;
     struct kafka_queue data;
     struct kafka_queue replies;
@@ -223,10 +263,8 @@ struct kafka_source {
     struct kafka_request committed;
     struct kafka_request look_up;
     struct kafka_request range;
-    struct kafka_request wake;
-    int64_t woken_ms;
-    bool is_to_wake;    /* as soon as it may */
-    bool has_been_full; /* since the last time: a nap is possible */
+    struct kafka_sweep sweep;
+    struct kafka_nap nap; /* of those that fill the data queue */
     uint64_t seen_records;
     uint64_t seen_bytes;               /* of their values: how large records are, on average */
     struct kafka_partition *wake_next; /* whose leader is asked about first */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The helper thread's part: calls of librdkafka that wait for a broker.
  *
- * Upholds: nothing of the source is touched but its handle of librdkafka and its doorbell, which
- * any thread may use, and the request at hand, which is the helper's until it goes back. */
+ * Upholds: nothing of the source is touched but its handles of librdkafka and its doorbell, which
+ * any thread may use, and the request at hand, which is the helper's until it goes back, with the
+ * configuration that it is about. */
 #include "source/kafka/lookup.h"
+
+#include "source/kafka/sweep.h"
 
 /* How long brokers may take; what fails is tried again. A wake-up has no answer to wait for. */
 #define LOOK_UP_MS 3000
@@ -91,7 +94,10 @@ static void lookup_work(void *context, struct helper_request *base)
         break;
     case KAFKA_WAKE:
         ask_all(request->partitions, RD_KAFKA_OFFSET_END);
-        rd_kafka_offsets_for_times(source->rk, request->partitions, WAKE_MS);
+        rd_kafka_offsets_for_times(request->rk, request->partitions, WAKE_MS);
+        break;
+    case KAFKA_SWEEPER:
+        kafka_sweep_make(source);
         break;
     }
 }

@@ -120,6 +120,27 @@ void kafka_partition_move(struct kafka_source *source, struct kafka_partition *p
     partition->state = (uint8_t)to;
 }
 
+bool kafka_partition_keep_metadata(struct kafka_partition *partition, const void *metadata,
+                                   size_t size)
+{
+    kafka_partition_forget_metadata(partition);
+    if (size == 0)
+        return true;
+    partition->metadata = malloc(size);
+    if (partition->metadata == NULL)
+        return false;
+    memcpy(partition->metadata, metadata, size);
+    partition->metadata_size = size;
+    return true;
+}
+
+void kafka_partition_forget_metadata(struct kafka_partition *partition)
+{
+    free(partition->metadata);
+    partition->metadata = NULL;
+    partition->metadata_size = 0;
+}
+
 void kafka_partitions_forget_queues(struct kafka_source *source)
 {
     for (size_t i = 0; i < source->topic_count; i++)
@@ -136,6 +157,7 @@ static void topic_free(struct kafka_source *source, struct kafka_topic *topic)
         if (partition == NULL)
             continue;
         kafka_fetch_drop(source, partition);
+        kafka_partition_forget_metadata(partition);
         free(partition);
     }
     free(topic->partitions);

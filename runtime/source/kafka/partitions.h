@@ -23,4 +23,9 @@ void kafka_partitions_free(struct kafka_source *source);
 void kafka_partition_move(struct kafka_source *source, struct kafka_partition *partition,
                           enum kafka_state to);
 
+/* What was committed with its begin. False: no memory. */
+bool kafka_partition_keep_metadata(struct kafka_partition *partition, const void *metadata,
+                                   size_t size);
+void kafka_partition_forget_metadata(struct kafka_partition *partition);
+
 #endif

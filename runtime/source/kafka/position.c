@@ -15,6 +15,7 @@
 #include "source/kafka/error.h"
 #include "source/kafka/fetch.h"
 #include "source/kafka/partitions.h"
+#include "source/kafka/sweep.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -62,6 +63,10 @@ static void committed_is(struct kafka_source *source, struct kafka_partition *pa
 {
     if (answer->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         kafka_tell(source, answer->err, partition, "the committed offset could not be read");
+        again(source);
+        return;
+    }
+    if (!kafka_partition_keep_metadata(partition, answer->metadata, answer->metadata_size)) {
         again(source);
         return;
     }
@@ -217,6 +222,7 @@ static void move_to(struct kafka_source *source, struct kafka_partition *partiti
     partition->end = -1;
     if (!is_lower)
         return;
+    kafka_sweep_end(source, partition);
     kafka_fetch_forward(source, partition, false);
     kafka_fetch_drop(source, partition);
     kafka_partition_move(source, partition, KAFKA_WAITING);

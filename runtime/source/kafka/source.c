@@ -2,9 +2,7 @@
 /* The source's operations, and the round of a poll.
  *
  * Upholds: nothing here waits for a broker, but destroy(), which may; the consumer queue is
- * served in time, whatever the handlers do, so the group never takes this process for dead.
- *
- * Edge K1: see source/kafka/kafka.h. */
+ * served in time, whatever the handlers do, so the group never takes this process for dead. */
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/given.h"
@@ -16,51 +14,16 @@
 #include "source/kafka/forming.h"
 #include "source/kafka/group.h"
 #include "source/kafka/lookup.h"
+#include "source/kafka/nap.h"
 #include "source/kafka/partitions.h"
 #include "source/kafka/position.h"
+#include "source/kafka/queue.h"
+#include "source/kafka/sweep.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- the queues -------------------------------------------------------------------------- */
-
-/* On any of librdkafka's threads, with the queue locked. */
-static void queue_rang(rd_kafka_t *rk, void *opaque)
-{
-    struct kafka_queue *queue = opaque;
-
-    (void)rk;
-    /* K1 release: pairs with queue_has_rung(). */
-    atomic_store_explicit(&queue->rang, true, memory_order_release);
-    doorbell_ring(&queue->source->doorbell);
-}
-
-static bool queue_has_rung(struct kafka_queue *queue)
-{
-    /* Relaxed: only whether the exchange is worth it. K1 acquire-release: pairs with
-     * queue_rang(). */
-    return atomic_load_explicit(&queue->rang, memory_order_relaxed) &&
-           atomic_exchange_explicit(&queue->rang, false, memory_order_acq_rel);
-}
-
-static void queue_init(struct kafka_source *source, struct kafka_queue *queue,
-                       rd_kafka_queue_t *of)
-{
-    queue->queue = of;
-    queue->source = source;
-    /* Only what comes into an empty queue rings, and there may be something in it already: the
-     * wish for a token is, from the start. Relaxed: no other thread knows it yet. */
-    atomic_init(&queue->rang, true);
-    rd_kafka_queue_cb_event_enable(of, queue_rang, queue);
-}
-
-static void queue_deinit(struct kafka_queue *queue)
-{
-    rd_kafka_queue_cb_event_enable(queue->queue, NULL, NULL);
-    rd_kafka_queue_destroy(queue->queue);
-}
 
 /* ---- errors ------------------------------------------------------------------------------ */
 
@@ -111,7 +74,7 @@ static void serve_consumer(struct kafka_source *source)
     int64_t now_ms = clock_now_ms();
     rd_kafka_message_t *message;
 
-    if (!queue_has_rung(&source->consumer) &&
+    if (!kafka_queue_has_rung(&source->consumer) &&
         now_ms < source->polled_ms + source->max_poll_ms / 3)
         return;
     source->polled_ms = now_ms;
@@ -143,7 +106,7 @@ static void serve_replies(struct kafka_source *source)
 {
     rd_kafka_event_t *event;
 
-    if (!queue_has_rung(&source->replies))
+    if (!kafka_queue_has_rung(&source->replies))
         return;
     /* The end of closing is no event, but ends the queue's turn all the same. */
     while (rd_kafka_queue_length(source->replies.queue) > 0)
@@ -168,8 +131,10 @@ static void serve_helper(struct kafka_source *source)
             kafka_position_looked_up(source);
         else if (came == &source->range)
             kafka_position_range_came(source);
+        else if (came == &source->sweep.make)
+            kafka_sweep_made(source);
         else
-            kafka_fetch_woken(source);
+            kafka_nap_ended(came->nap);
     }
 }
 
@@ -259,7 +224,8 @@ static int64_t source_due_ms(const struct klane_source *base)
         return KAFKA_NEVER_MS;
     if (source->phase != KAFKA_RUNS)
         return due_ms;
-    return min_ms(due_ms, min_ms(source->again_ms, kafka_fetch_wake_due_ms(source)));
+    due_ms = min_ms(due_ms, kafka_nap_due_ms(&source->sweep.nap));
+    return min_ms(due_ms, min_ms(source->again_ms, kafka_nap_due_ms(&source->nap)));
 }
 
 static int source_descriptor(const struct klane_source *base)
@@ -348,8 +314,8 @@ static void source_free(void *context)
         rd_kafka_topic_partition_list_destroy(source->look_up.partitions);
     if (source->range.partitions != NULL)
         rd_kafka_topic_partition_list_destroy(source->range.partitions);
-    if (source->wake.partitions != NULL)
-        rd_kafka_topic_partition_list_destroy(source->wake.partitions);
+    kafka_nap_deinit(&source->nap);
+    kafka_sweep_deinit(source);
     free(source->headers);
     free(source->block);
     kafka_forming_deinit(&source->forming);
@@ -363,11 +329,12 @@ static void source_destroy(struct klane_source *base)
 
     if (source->helper != NULL)
         helper_destroy(source->helper);
+    kafka_sweep_close(source);
     kafka_partitions_forget_queues(source);
     kafka_forming_take_back(&source->forming);
-    queue_deinit(&source->consumer);
-    queue_deinit(&source->data);
-    queue_deinit(&source->replies);
+    kafka_queue_deinit(&source->consumer);
+    kafka_queue_deinit(&source->data);
+    kafka_queue_deinit(&source->replies);
     /* Until its end the handle's threads tell which requests they have sent and answered. */
     kafka_end(source->rk, source_free, source);
 }
@@ -381,6 +348,8 @@ static const struct klane_source_ops kafka_source_ops = {
     .descriptor = source_descriptor,
     .due_ms = source_due_ms,
     .hold = source_hold,
+    .sweep = kafka_sweep_begin,
+    .poll_sweeps = kafka_sweep_poll,
     .commit = source_commit,
     .given_up = source_given_up,
     .close = source_close,
@@ -399,18 +368,17 @@ static klane_err_t options_take(struct klane_kafka_options *options,
                         "call klane_kafka_options_init() first, and set no option that this "
                         "version does not know",
                         errstr, errstr_size);
-    if (options->queue_records < 1000 || options->queue_records > 1000000)
+    if (options->queue_records < KAFKA_QUEUE_RECORDS_MIN || options->queue_records > 1000000)
         return complain(KLANE_ERR_INVALID, "queue_records must be from 1,000 to 1,000,000",
                         errstr, errstr_size);
-    if (options->queue_bytes < 1U << 20 || options->queue_bytes > 1U << 30)
+    if (options->queue_bytes < KAFKA_QUEUE_BYTES_MIN || options->queue_bytes > 1U << 30)
         return complain(KLANE_ERR_INVALID, "queue_bytes must be from 1 MiB to 1 GiB", errstr,
                         errstr_size);
     return KLANE_OK;
 }
 
 /* Everything that can fail but the handle itself. NULL: it failed. */
-static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
-                                       const struct klane_kafka_options *options, int version)
+static struct kafka_source *source_new(const rd_kafka_conf_t *conf, int version)
 {
     struct kafka_source *source = calloc(1, sizeof *source);
 
@@ -418,8 +386,6 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
         return NULL;
     source->base.ops = &kafka_source_ops;
     source->version = version;
-    source->queue_records = options->queue_records;
-    source->queue_bytes = options->queue_bytes;
     source->max_poll_ms = kafka_config_number(conf, "max.poll.interval.ms", 300000);
     source->again_ms = KAFKA_NEVER_MS;
     source->commit.due_ms = KAFKA_NEVER_MS;
@@ -427,7 +393,6 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf,
     source->committed.type = KAFKA_COMMITTED;
     source->look_up.type = KAFKA_LOOK_UP;
     source->range.type = KAFKA_RANGE;
-    source->wake.type = KAFKA_WAKE;
     TAILQ_INIT(&source->owned);
     TAILQ_INIT(&source->stashing);
     STAILQ_INIT(&source->rebalances);
@@ -509,9 +474,10 @@ static klane_err_t handle_new(struct kafka_source *source, rd_kafka_conf_t *conf
     if (source->rk == NULL)
         return KLANE_ERR_SYSTEM;
     rd_kafka_poll_set_consumer(source->rk);
-    queue_init(source, &source->consumer, rd_kafka_queue_get_consumer(source->rk));
-    queue_init(source, &source->data, rd_kafka_queue_new(source->rk));
-    queue_init(source, &source->replies, rd_kafka_queue_new(source->rk));
+    kafka_queue_init(source, &source->consumer, rd_kafka_queue_get_consumer(source->rk));
+    kafka_queue_init(source, &source->data, rd_kafka_queue_new(source->rk));
+    kafka_queue_init(source, &source->replies, rd_kafka_queue_new(source->rk));
+    kafka_nap_init(&source->nap, source->rk, source->data.queue, options);
     source->forming.rk = source->rk;
     source->forming.answers = source->replies.queue;
     return KLANE_OK;
@@ -537,10 +503,11 @@ klane_err_t klane_kafka_create(rd_kafka_conf_t *conf, const struct klane_kafka_o
         err = kafka_config_check(conf, &options, version, errstr, errstr_size);
     if (err != KLANE_OK)
         return err;
-    made = source_new(conf, &options, version);
+    made = source_new(conf, version);
     if (made == NULL)
         return complain(KLANE_ERR_NOMEM, "memory or descriptors are exhausted", errstr,
                         errstr_size);
+    kafka_sweep_init(made, conf, &options);
     err = try_handle(conf, &options, version, errstr, errstr_size);
     if (err == KLANE_OK)
         err = handle_new(made, conf, &options, errstr, errstr_size);

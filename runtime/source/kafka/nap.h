@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The nap of a full queue: before 2.2 a broker's thread that finds librdkafka's queue full sleeps
+ * for up to a second, whatever is taken from the queue meanwhile. Any request to that broker wakes
+ * it. */
+#ifndef KLANE_SOURCE_KAFKA_NAP_H
+#define KLANE_SOURCE_KAFKA_NAP_H
+
+#include "source/kafka/kafka.h"
+
+/* rk and queue: whose threads nap when it is full of so many records or bytes. */
+void kafka_nap_init(struct kafka_nap *nap, rd_kafka_t *rk, rd_kafka_queue_t *queue,
+                    const struct klane_kafka_options *limits);
+void kafka_nap_deinit(struct kafka_nap *nap);
+
+/* The queue was full, as far as can be seen from here, and is down to half of that. taken: from it
+ * a moment ago. */
+bool kafka_nap_is_possible(struct kafka_source *source, struct kafka_nap *nap, size_t taken);
+
+/* Wake the leader of this partition, which has more. False: later, when kafka_nap_due_ms()
+ * says. */
+bool kafka_nap_end(struct kafka_source *source, struct kafka_nap *nap,
+                   const struct kafka_partition *partition);
+
+int64_t kafka_nap_due_ms(const struct kafka_nap *nap);
+
+/* The request has come back. */
+void kafka_nap_ended(struct kafka_nap *nap);
+
+#endif
