@@ -17,17 +17,18 @@
  *   ending.c      the end of a handle of librdkafka, which may hang
  *   error.c       librdkafka's errors as klane's
  *
- * Three queues of librdkafka lead here, and a fourth from the handle for passes. The consumer queue has rebalances, errors and the
- * program's callbacks; it is always served, so that max.poll.interval.ms never passes. The data
- * queue has the records: every partition's own queue is forwarded to it, or to nowhere while the
- * partition is held. The replies' queue has the answers of commits and look-ups. Each rings the
- * doorbell when it is no longer empty; so does the helper.
+ * Three queues of librdkafka lead here, and a fourth from the handle for passes. The consumer
+ * queue has rebalances, errors and the program's callbacks; it is always served, so that
+ * max.poll.interval.ms never passes. The data queue has the records: every partition's own queue
+ * is forwarded to it, or to nowhere while the partition is held. The replies' queue has the
+ * answers of commits and look-ups. Each rings the doorbell when it is no longer empty; so does the
+ * helper.
  *
  * Everything here is the control thread's, but for what is marked otherwise.
  *
  * Edges:
- *   K1  rang, release in queue_rang() -> acquire in kafka_queue_has_rung(): what was put into the queue,
- *       before the queue is served.
+ *   K1  rang, release in queue_rang() -> acquire in kafka_queue_has_rung(): what was put into the
+ *       queue, before the queue is served.
  *   K2  is_strayed, then has_strays, release in queue_strayed() -> acquire in strays_return():
  *       which partition's queue has records that were not forwarded. */
 #ifndef KLANE_SOURCE_KAFKA_KAFKA_H
