@@ -17,6 +17,7 @@
  *   klane_finish, klane_token_cancelled          any             everything but klane_destroy
  *   klane_take                                   any             everything but klane_destroy
  *   klane_stats_get, klane_partition_stats       any             everything but klane_destroy
+ *   klane_progress_read, _fingerprint            any             everything
  *   klane_retry, klane_skip, klane_later,        the handler's   one thread for one record
  *     klane_header, klane_header_at,             own thread
  *     klane_cancelled
@@ -492,6 +493,41 @@ KLANE_API klane_err_t klane_partition_stats(struct klane_runtime *runtime, const
                                             int32_t partition,
                                             struct klane_partition_stats *stats,
                                             size_t stats_size);
+
+/* ---- what is committed ------------------------------------------------------------------- */
+
+/** A lane, or a record without one, that a progress map lists as unfinished. Never grows. */
+struct klane_progress_lane {
+    uint64_t fingerprint; /**< Of the lane's key; 0 for a record without a lane. */
+    int64_t head;         /**< Its first unfinished offset. */
+    int64_t due_ms;       /**< Before which its head does not run again, since 1970; 0: at once. */
+    uint32_t attempts;    /**< Of the head so far. */
+    bool is_record;       /**< A record without a lane: head names it. */
+};
+
+/** A progress map: all below ceiling is finished but what it lists. Grows only at its end. */
+struct klane_progress {
+    int64_t ceiling;
+    uint64_t seed;        /**< Of the fingerprints. */
+    enum klane_order order;
+    enum klane_null_keys null_keys;
+    uint32_t key_version; /**< Of the topic's key function, and 1; 0: there is none. */
+    uint32_t lane_count;
+};
+
+/**
+ * Read a progress map as it was committed with an offset: the metadata of a consumer group's
+ * offset in Kafka, or what klane_sqlite_progress() returns. size: bytes. The first lanes_max lanes
+ * go to lanes, which may be NULL. Thread: any. Blocks: never.
+ * Errors: INVALID, NOT_FOUND (no map: nothing, or somebody else's metadata), VERSION (a newer
+ * one), CORRUPT (torn, or not of this offset), NOMEM.
+ */
+KLANE_API klane_err_t klane_progress_read(const char *metadata, size_t size, int64_t committed,
+                                          struct klane_progress *progress, size_t progress_size,
+                                          struct klane_progress_lane *lanes, size_t lanes_max);
+
+/** By what a progress map with this seed knows a key. Thread: any. Blocks: never. */
+KLANE_API uint64_t klane_progress_fingerprint(uint64_t seed, const void *key, size_t key_size);
 
 #ifdef __cplusplus
 }

@@ -94,6 +94,15 @@ KLANE_API klane_err_t klane_sqlite_committed(struct klane_sqlite *log, const cha
                                              int64_t *offset);
 
 /**
+ * The same with what was committed along: metadata (room for size bytes) receives a text that ends
+ * with NUL, which klane_progress_read() reads, or an empty one. With a size of 65,537 every
+ * progress map fits. Blocks: on the disk. Errors: as klane_sqlite_committed(), and TOO_LARGE.
+ */
+KLANE_API klane_err_t klane_sqlite_progress(struct klane_sqlite *log, const char *group,
+                                            const char *topic, int32_t partition,
+                                            int64_t *offset, char *metadata, size_t size);
+
+/**
  * Make a source that reads, for a group, the topics for which the runtime has handlers. The file
  * is opened and checked here; it is made if it does not exist. A topic that does not exist yet is
  * waited for, with an event, and then read from its first record. Records that this process

@@ -341,7 +341,7 @@ enum progress_refusal progress_map_read(struct progress_map *map, const char *te
     if (get(&reader, CHECK_DIGITS) != check_of(text + BODY_AT, size - BODY_AT, base) ||
         reader.is_torn || !get_scheme(&reader, &map->scheme))
         return PROGRESS_TORN;
-    if (!scheme_equals(&map->scheme, scheme))
+    if (scheme != NULL && !scheme_equals(&map->scheme, scheme))
         return PROGRESS_OTHER_SCHEME;
     refusal = get_rest(&reader, map);
     if (refusal != PROGRESS_READ)

@@ -94,7 +94,8 @@ int progress_lane_by_head(const void *left, const void *right);
  * at the lower head. Returns the length; 0: not even the header fits. */
 size_t progress_map_write(struct progress_map *map, char *text, size_t limit);
 
-/* Read text (need not end with NUL) that was committed with base. It has to be of this scheme.
+/* Read text (need not end with NUL) that was committed with base. It has to be of this scheme;
+ * NULL: of any.
  * On PROGRESS_READ the lanes are the caller's, to be freed by progress_map_free(). */
 enum progress_refusal progress_map_read(struct progress_map *map, const char *text, size_t size,
                                         int64_t base, const struct progress_scheme *scheme);

@@ -272,6 +272,44 @@ static void minimal_prints_in_order_and_goes_on_where_it_was_stopped(void **stat
     assert_string_equal(printed(test), expected);
 }
 
+/* ---- progress ---------------------------------------------------------------------------- */
+
+static void print_progress(const struct test *test, char output[OUTPUT_SIZE])
+{
+    char command[1024];
+    size_t size;
+    FILE *pipe;
+
+    snprintf(command, sizeof command, "%s --kafka %s %s %s k0 2>&1", KLANE_EXAMPLE_PROGRESS,
+             kafka_kit_bootstrap(), test->group, test->from);
+    pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size = fread(output, 1, OUTPUT_SIZE - 1, pipe);
+    output[size] = '\0';
+    assert_int_equal(pclose(pipe), 0);
+}
+
+static void progress_tells_what_a_group_has_committed(void **state)
+{
+    struct test *test = *state;
+    static char output[OUTPUT_SIZE];
+
+    make_from(test, 2);
+    kafka_kit_fill(kafka_kit_producer(), test->from, 0, 20, 1);
+    print_progress(test, output);
+    assert_string_equal(output, "partition 0: nothing is committed\n"
+                                "partition 1: nothing is committed\n");
+    start(test, KLANE_EXAMPLE_MINIMAL, NULL);
+    wait_until(test, has_printed, 20);
+    assert_int_equal(end(test, SIGTERM), 0);
+    kafka_kit_commit(test->group, test->from, 1, 0);
+    print_progress(test, output);
+    assert_non_null(strstr(output, "partition 0: base 20, ceiling 20\n"));
+    assert_non_null(strstr(output, "reads on at 20, 0 below the log's end, and runs again the 0"));
+    assert_non_null(strstr(output, "key \"k0\" is not blocked below the ceiling\n"));
+    assert_non_null(strstr(output, "partition 1: base 0, without a progress map"));
+}
+
 /* ---- transform --------------------------------------------------------------------------- */
 
 static void transform_produces_each_record_once_in_its_keys_order(void **state)
@@ -358,6 +396,7 @@ int main(void)
 {
     static const struct CMUnitTest kafka_examples[] = {
         EXAMPLE_TEST(minimal_prints_in_order_and_goes_on_where_it_was_stopped),
+        EXAMPLE_TEST(progress_tells_what_a_group_has_committed),
         EXAMPLE_TEST(transform_produces_each_record_once_in_its_keys_order),
         EXAMPLE_TEST(transform_loses_nothing_when_it_is_stopped_and_killed_on_the_way),
         EXAMPLE_TEST(transform_stops_in_time_while_the_output_is_away),

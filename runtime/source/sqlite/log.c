@@ -35,7 +35,7 @@ static const char *const statement_texts[LOG_STATEMENTS] = {
     [LOG_SET_NEXT] = "UPDATE klane_partitions SET next = ? WHERE id = ?",
     [LOG_INSERT] = "INSERT INTO klane_records (id, timestamp, key, value, headers)"
                    " VALUES (?, ?, ?, ?, ?)",
-    [LOG_COMMITTED] = "SELECT committed FROM klane_offsets WHERE partition_id = ?"
+    [LOG_COMMITTED] = "SELECT committed, metadata FROM klane_offsets WHERE partition_id = ?"
                       " AND group_id = (SELECT id FROM klane_groups WHERE name = ?)",
 };
 
@@ -497,36 +497,75 @@ klane_err_t klane_sqlite_append(struct klane_sqlite *log,
 
 /* ---- looking ----------------------------------------------------------------------------- */
 
-klane_err_t klane_sqlite_committed(struct klane_sqlite *log, const char *group, const char *topic,
-                                   int32_t partition, int64_t *offset)
+/* The group's row for the partition, at which the statement stands; NOT_FOUND without a text:
+ * there is none. The caller resets it. */
+static klane_err_t find_committed(struct klane_sqlite *log, const char *group, const char *topic,
+                                  int32_t partition)
 {
-    klane_err_t err = enter(log);
+    sqlite3_stmt *committed = log->statements[LOG_COMMITTED];
     struct log_topic *found;
+    klane_err_t err;
 
-    if (err != KLANE_OK)
-        return err;
-    if (!database_name_is_valid(group) || !database_name_is_valid(topic) || offset == NULL)
-        return database_fail(&log->database, KLANE_ERR_INVALID,
-                             "group or topic is not a name, or offset is NULL");
+    if (!database_name_is_valid(group) || !database_name_is_valid(topic))
+        return database_fail(&log->database, KLANE_ERR_INVALID, "group or topic is not a name");
     err = find_topic(log, topic, &found);
     if (err != KLANE_OK)
         return err;
     if (partition < 0 || partition >= found->partition_count)
         return database_fail(&log->database, KLANE_ERR_NOT_FOUND,
                              "topic %s has no partition %" PRId32, topic, partition);
-
-    sqlite3_stmt *committed = log->statements[LOG_COMMITTED];
-
     sqlite3_bind_int64(committed, 1, found->partitions[partition].id);
     sqlite3_bind_text(committed, 2, group, -1, SQLITE_STATIC);
-    err = database_row(&log->database, committed);
+    return database_row(&log->database, committed);
+}
+
+static klane_err_t copy_text(struct klane_sqlite *log, sqlite3_stmt *row, int column, char *text,
+                             size_t size)
+{
+    const unsigned char *found = sqlite3_column_text(row, column);
+    size_t length = (size_t)sqlite3_column_bytes(row, column);
+
+    if (found == NULL)
+        length = 0;
+    if (length >= size)
+        return database_fail(&log->database, KLANE_ERR_TOO_LARGE,
+                             "what was committed along has %zu bytes", length);
+    if (length > 0)
+        memcpy(text, found, length);
+    text[length] = '\0';
+    return KLANE_OK;
+}
+
+klane_err_t klane_sqlite_progress(struct klane_sqlite *log, const char *group, const char *topic,
+                                  int32_t partition, int64_t *offset, char *metadata, size_t size)
+{
+    klane_err_t err = enter(log);
+    sqlite3_stmt *committed;
+
+    if (err != KLANE_OK)
+        return err;
+    if (offset == NULL || (metadata == NULL) != (size == 0))
+        return database_fail(&log->database, KLANE_ERR_INVALID, "offset or metadata is NULL");
+    log->database.text[0] = '\0';
+    err = find_committed(log, group, topic, partition);
+    committed = log->statements[LOG_COMMITTED];
+    *offset = -1;
+    if (size > 0)
+        metadata[0] = '\0';
     if (err == KLANE_OK) {
         *offset = sqlite3_column_int64(committed, 0);
-    } else if (err == KLANE_ERR_NOT_FOUND) {
-        *offset = -1;
+        if (size > 0)
+            err = copy_text(log, committed, 1, metadata, size);
+    } else if (err == KLANE_ERR_NOT_FOUND && log->database.text[0] == '\0') {
         err = KLANE_OK;
     }
     sqlite3_reset(committed);
     sqlite3_clear_bindings(committed);
     return err;
+}
+
+klane_err_t klane_sqlite_committed(struct klane_sqlite *log, const char *group, const char *topic,
+                                   int32_t partition, int64_t *offset)
+{
+    return klane_sqlite_progress(log, group, topic, partition, offset, NULL, 0);
 }
