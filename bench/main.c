@@ -29,6 +29,7 @@ static const struct family families[] = {
     {memory_cases, NULL, NULL},
 #ifdef BENCH_SQLITE
     {log_cases, NULL, NULL},
+    {restart_log_cases, NULL, NULL},
     {latency_cases, NULL, NULL},
 #endif
 #ifdef BENCH_KAFKA

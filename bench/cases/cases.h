@@ -12,6 +12,7 @@ extern const struct bench_case isolation_cases[];
 extern const struct bench_case memory_cases[];
 #ifdef BENCH_SQLITE
 extern const struct bench_case log_cases[];
+extern const struct bench_case restart_log_cases[];
 extern const struct bench_case latency_cases[];
 #endif
 #ifdef BENCH_KAFKA

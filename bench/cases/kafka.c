@@ -4,6 +4,7 @@
  * record. */
 #include "cases/cases.h"
 #include "cases/kafka.h"
+#include "cases/restart.h"
 #include "lib/sleepers.h"
 
 void kafka_poll(rd_kafka_t *consumer, bool (*pass)(const rd_kafka_message_t *, void *),
@@ -53,6 +54,11 @@ static const struct kafka_members_plan plan_poll_eager = {4, true, "range"};
         .arms = {{.name = "klane", .run = kafka_schedule_run, .plan = &plan_##sleep},            \
                  {.name = "threads", .run = sleepers_bare_run, .plan = &plan_##sleep}},          \
         .ratios = {{"ideal", "klane", "threads"}},                                               \
+    }
+
+#define RESTART_ARM(what)                                                                        \
+    {                                                                                            \
+        .name = #what, .run = kafka_restart_run, .plan = &restart_plan_##what                    \
     }
 
 const struct bench_case kafka_cases[] = {
@@ -121,6 +127,17 @@ const struct bench_case kafka_cases[] = {
                   .run = kafka_join_run,
                   .plan = &plan_poll_cooperative},
                  {.name = "poll-eager", .run = kafka_join_run, .plan = &plan_poll_eager}},
+    },
+    {
+        .name = "kafka-restart-1",
+        .what = "One key stuck, then kill -9: records that run again, by commit interval, and "
+                "without a progress map.",
+        .arms = {RESTART_ARM(1s), RESTART_ARM(100ms), RESTART_ARM(contiguous)},
+    },
+    {
+        .name = "kafka-restart-250",
+        .what = "The same with 250 of 1,000 keys stuck.",
+        .arms = {RESTART_ARM(250_1s), RESTART_ARM(250_100ms)},
     },
     {.name = NULL},
 };

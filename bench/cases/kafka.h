@@ -60,4 +60,7 @@ struct kafka_members_plan {
 void kafka_members_run(struct bench_run *run);
 void kafka_join_run(struct bench_run *run);
 
+/* cases/kafka_restart.c; the plan is a struct restart_plan. */
+void kafka_restart_run(struct bench_run *run);
+
 #endif

@@ -32,6 +32,7 @@ static const struct bench_metric metrics[] = {
     {"p999", "us", false, NULL},
     {"pause", "ms", false, NULL},
     {"repeats", "records", false, NULL},
+    {"first", "ms", false, NULL},
 };
 
 const struct bench_metric *bench_metric_find(const char *name)

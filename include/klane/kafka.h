@@ -26,6 +26,11 @@
  * the program has set an error_cb, errors of connections and of authentication go there and not
  * to KLANE_EVENT_SOURCE_ERROR.
  *
+ * When the log has to be read again, for the first lane that is parked or restored, a second handle
+ * of librdkafka is made of the same configuration, which only fetches. Callbacks for tokens, logs
+ * and throttling may then come with that handle too; statistics, errors and the events of
+ * rd_kafka_conf_set_events() do not come from it.
+ *
  * A rebalance waits for handlers: drain_ms, and three times as long for the last commit. Both
  * together have to stay below max.poll.interval.ms, or klane_start() refuses. Handlers may take
  * longer than that: klane keeps polling.
@@ -45,9 +50,12 @@ extern "C" {
 struct klane_kafka_options {
     uint32_t struct_size;
     uint32_t queue_records; /**< Records fetched ahead, all partitions together, 1,000 to
-                                 1,000,000; at 300 bytes each beside the record. Default 32,768. */
+                                 1,000,000; at 300 bytes each beside the record. What is read again
+                                 for parked lanes may be a quarter of that on top, and 1,000 at
+                                 least. Default 32,768. */
     uint32_t queue_bytes;   /**< Bytes of their values, 1 MiB to 1 GiB; one response of each
-                                 broker may come on top. Default 16 MiB. */
+                                 broker may come on top, and a quarter for parked lanes, 1 MiB at
+                                 least. Default 16 MiB. */
     bool allow_unsafe;      /**< Allow settings that load code, start programs, or switch off the
                             checking of certificates: plugin.library.paths, ssl.engine.location,
                             ssl.providers, sasl.kerberos.kinit.cmd, test.mock.num.brokers,
@@ -65,7 +73,7 @@ KLANE_API void klane_kafka_options_init(struct klane_kafka_options *options, siz
  * Make a source from a configuration, as rd_kafka_new() would make a consumer: on success conf is
  * klane's, on an error still the program's and as it was. group.id and bootstrap.servers have to
  * be set. options NULL: the defaults. Nothing is joined before klane_start(), but librdkafka's
- * threads start here: fork() before. Thread: any. Blocks: for some milliseconds, as a handle is
+ * threads start here, and those of the second handle later: fork() before. Thread: any. Blocks: for some milliseconds, as a handle is
  * tried on a copy of conf first.
  * errstr (may be NULL) says which setting is wrong; no value that may be secret appears in it.
  * Errors: INVALID, NOMEM, VERSION (of librdkafka), SYSTEM (there are no threads; conf is lost).

@@ -208,9 +208,13 @@ enum klane_event_type {
                                         it goes on. Lower than offset: as a new assignment. */
     KLANE_EVENT_SOURCE_ERROR = 13, /**< The source failed and tries again; message: why. */
     KLANE_EVENT_FATAL = 14,        /**< The runtime stops; message: why. */
-    KLANE_EVENT_PROGRESS_REFUSED = 15 /**< What was committed with offset does not say what is
-                                           finished above it: all of that runs again; message:
-                                           why. */
+    KLANE_EVENT_PROGRESS_REFUSED = 15, /**< What was committed with offset does not say what is
+                                            finished above it: all of that runs again; message:
+                                            why. */
+    KLANE_EVENT_HEAD_GONE = 16 /**< The record at offset was unfinished and not in memory, and is
+                                    not in the log any more; its key goes on with what is left.
+                                    value: the key's fingerprint, see klane_progress_fingerprint(),
+                                    or, without a lane, the offset. */
 };
 
 /** One event, read-only; its pointers live as long as the callback. Grows only at its end. */
@@ -269,6 +273,9 @@ struct klane_options {
                             may take less: then it is halved. Default 4,096, about 300 lanes that
                             are blocked in a partition; Kafka's offset.metadata.max.bytes has the
                             same default. */
+    uint32_t beyond_max; /**< Hold a partition while its progress map says nothing of so many
+                              offsets that were taken in: they would run again after a crash.
+                              Default: 0, any number. */
 };
 
 /** Set every default. options_size: sizeof(struct klane_options) as the caller knows it. */
@@ -367,7 +374,9 @@ struct klane_topic {
     enum klane_begin out_of_range; /**< Where it goes on when the next offset is not in the log:
                                         retention passed it, or the log was cut or made anew.
                                         Default: the earliest record, so that nothing that the log
-                                        holds is left out. */
+                                        holds is left out. Where retention has taken what was to be
+                                        read again for a parked lane, that goes on with what is
+                                        left, but for KLANE_BEGIN_ERROR. */
     bool without_headers; /**< The handlers want no headers: records come without. Saves time with
                                Kafka, where only looking for them costs an allocation for each
                                record. Default false. */
@@ -459,7 +468,8 @@ struct klane_stats {
     uint64_t slab_bytes;     /**< Gauge: memory for records, lanes and bookkeeping. */
     uint64_t control_loops;  /**< Rounds of the control thread. */
     uint64_t control_sleeps; /**< Times it slept. */
-    uint64_t parked; /**< Gauge: lanes of which only their place in the log is kept. */
+    uint64_t parked;     /**< Gauge: lanes of which only their place in the log is kept. */
+    uint64_t heads_gone; /**< Parked lanes whose head was not in the log any more. */
 };
 
 /**

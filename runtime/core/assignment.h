@@ -50,6 +50,7 @@ struct partition {
     uint32_t slots;      /* in memory, of all assignments */
     uint32_t over_quota; /* lanes that are over their quota */
     uint32_t full_at;    /* slots when it was held as the fullest; 0: it is not */
+    bool far;            /* it holds, as too much is finished above the ceiling */
     bool held;
 };
 
@@ -57,7 +58,8 @@ struct partition {
 enum assignment_notice {
     NOTICE_HELD = 1,     /* take nothing in */
     NOTICE_RELEASED = 2, /* go on */
-    NOTICE_SETTLED = 4   /* drained and committed as far as it will be: give it up */
+    NOTICE_SETTLED = 4,  /* drained and committed as far as it will be: give it up */
+    NOTICE_HEAD_GONE = 8 /* a record that was unfinished is not in the log any more: head_gone */
 };
 
 struct klane_assignment {
@@ -88,6 +90,11 @@ struct klane_assignment {
     bool dirty; /* in the core's list of what may have to be committed */
     struct klane_assignment *dirty_next;
     struct klane_assignment *committing_next;
+
+    struct {
+        int64_t offset; /* of the last one */
+        uint64_t fingerprint;
+    } head_gone;
 
     int64_t end;         /* of the log, as last heard; -1: not known */
     bool behind;         /* there is more in the log than was taken in */

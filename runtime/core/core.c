@@ -124,7 +124,7 @@ void hold_slot(struct core *core, struct klane_slot *slot)
 /* What the partition holds for has changed. */
 static void hold_check(struct core *core, struct partition *partition)
 {
-    bool held = partition->over_quota > 0 || partition->full_at > 0;
+    bool held = partition->over_quota > 0 || partition->full_at > 0 || partition->far;
 
     if (held == partition->held)
         return;
@@ -157,24 +157,67 @@ static void hold_fullest(struct core *core)
         return;
     KLANE_MARK("the fullest partition holds");
     fullest->full_at = fullest->slots;
+    core->fullest++;
     hold_check(core, fullest);
+}
+
+static void fullest_goes_on(struct core *core, struct partition *partition)
+{
+    partition->full_at = 0;
+    core->fullest--;
+    hold_check(core, partition);
 }
 
 void core_relieve(struct core *core, int64_t now_ms)
 {
-    hold_fullest(core);
-    if (!core->config.parks || core->stuck_look_ms != INT64_MAX)
+    if (!core->config.parks) {
+        hold_fullest(core);
         return;
-    parking_shorten_stuck(core);
+    }
+    if (core->stuck_look_ms != INT64_MAX)
+        return;
     core->stuck_look_ms = now_ms + STUCK_LOOK_MS;
+    core->stuck_looks = parking_shorten_stuck(core) ? 0 : core->stuck_looks + 1;
+    /* The first look only sees where the heads are. */
+    if (core->stuck_looks > 1)
+        hold_fullest(core);
+}
+
+void core_go_on(struct core *core)
+{
+    struct partition *each;
+
+    core->stuck_looks = 0;
+    for (each = core->partitions; each != NULL && core->fullest > 0; each = each->next)
+        if (each->full_at > 0)
+            fullest_goes_on(core, each);
+}
+
+/* A map was written: does it speak of enough? */
+static void reach_check(struct core *core, const struct klane_assignment *assignment)
+{
+    struct partition *partition = assignment->partition;
+    int64_t beyond = assignment->offsets.frontier - assignment->map.mark.ceiling;
+
+    if (core->config.beyond_max == 0 || assignment_state(assignment) != ASSIGNMENT_ACTIVE)
+        return;
+    if (beyond > core->config.beyond_max)
+        partition->far = true;
+    else if (beyond <= core->config.beyond_max / 2)
+        partition->far = false;
+    hold_check(core, partition);
+}
+
+void reach_forget(struct core *core, struct partition *partition)
+{
+    partition->far = false;
+    hold_check(core, partition);
 }
 
 void fullness_check(struct core *core, struct partition *partition)
 {
-    if (partition->slots > partition->full_at / 2)
-        return;
-    partition->full_at = 0;
-    hold_check(core, partition);
+    if (partition->slots <= partition->full_at / 2)
+        fullest_goes_on(core, partition);
 }
 
 /* A lane has got longer or shorter: does its partition hold? */
@@ -313,9 +356,14 @@ struct klane_slot *core_next_ready(struct core *core)
 
 struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms)
 {
+    struct klane_assignment *first, *each;
+
     if (commit_due_ms(&core->commit, core->settling > 0) > now_ms)
         return NULL;
-    return commit_send(&core->commit, now_ms);
+    first = commit_send(&core->commit, now_ms);
+    for (each = first; each != NULL; each = each->committing_next)
+        reach_check(core, each);
+    return first;
 }
 
 void core_uncommitted(struct core *core, struct klane_assignment *assignment, bool too_large)

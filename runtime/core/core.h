@@ -31,6 +31,7 @@ struct core_config {
     uint64_t limit_bytes; /* of the slabs; 0: none */
     bool parks;           /* the source can read a range again */
     uint32_t map_limit;   /* characters of a progress map; 0: none are written */
+    int64_t beyond_max;   /* offsets from the ceiling to the frontier; 0: any number */
 #ifdef KLANE_TESTING
     uint64_t fingerprints_alike; /* bits in which none differ, so that some clash */
 #endif
@@ -46,12 +47,14 @@ struct core_counts {
     uint64_t commits;
     uint64_t commits_failed;
     uint64_t holds;
+    uint64_t heads_gone;
 };
 
 struct core {
     struct core_config config; /* fixed, but for drain_ms in a hurry */
     int64_t settle_by_ms;      /* in a hurry, instead of settle_ms; INT64_MAX: there is none */
     int64_t stuck_look_ms;     /* when to look again for what is stuck; INT64_MAX: at once */
+    uint32_t stuck_looks;      /* in vain, one after the other */
     struct slab slab;
     struct lane_table lanes;
     struct table parked;       /* lanes, of all assignments */
@@ -68,6 +71,7 @@ struct core {
     uint32_t draining;                      /* of them DRAINING */
     uint32_t settling;                      /* of them SETTLING */
     uint32_t held;                          /* partitions that hold */
+    uint32_t fullest;                       /* of them, held as the fullest */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;
 };
@@ -150,10 +154,13 @@ void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
  * until settle_by_ms, however long before that a drain is complete. */
 void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int64_t now_ms);
 
-/* Memory is nearly full and nothing in it can run: the partition that has most of it holds, until
- * it has half of that, if there is another that still takes in; and of the lanes that have not got
- * on for a while the longest are parked by half. */
+/* Memory is nearly full and nothing in it can run: of the lanes that have not got on for a while
+ * the longest are parked by half. Where there is nothing to park, the partition that has most of
+ * it holds, until it has half of that, if there is another that still takes in. */
 void core_relieve(struct core *core, int64_t now_ms);
+
+/* Nothing in memory can run, and there is room: what was held as the fullest may go on. */
+void core_go_on(struct core *core);
 
 /* Time passed: retries that are due, deadlines of drains. */
 void core_tick(struct core *core, int64_t now_ms);
@@ -165,6 +172,9 @@ struct klane_slot *core_next_ready(struct core *core);
 
 /* The next notice, one bit; its assignment in *assignment. 0: none. */
 enum assignment_notice core_next_notice(struct core *core, struct klane_assignment **assignment);
+
+/* core_next_pass() has one. */
+bool core_pass_is_due(const struct core *core);
 
 /* The assignment for which a pass is to begin, at *from. NULL: none. */
 struct klane_assignment *core_next_pass(struct core *core, int64_t *from);

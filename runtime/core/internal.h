@@ -19,6 +19,9 @@ void quota_check(struct core *core, struct lane *lane, uint32_t count);
 /* A partition that was held as the fullest has fewer slots. */
 void fullness_check(struct core *core, struct partition *partition);
 
+/* The partition's assignment ends: what it held for because of its map is over. */
+void reach_forget(struct core *core, struct partition *partition);
+
 /* By which name the record's lane is known. */
 struct lane_name lane_name_of(struct partition *partition, const struct source_record *record,
                               const struct core_place *place);
@@ -66,8 +69,9 @@ bool parking_restore(struct core *core, struct klane_assignment *assignment,
 /* Time passed: heads that waited for it may take part in a pass. */
 void parking_tick(struct core *core, int64_t now_ms);
 
-/* Of the lanes whose head has not moved since the last call the longest are parked by half. */
-void parking_shorten_stuck(struct core *core);
+/* Of the lanes whose head has not moved since the last call the longest are parked by half. False:
+ * there was nothing to park. */
+bool parking_shorten_stuck(struct core *core);
 
 /* Nobody takes part in the assignment's pass any more. */
 void parking_end_pass(struct core *core, struct klane_assignment *assignment);

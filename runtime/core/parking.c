@@ -4,6 +4,9 @@
 #include "base/assert.h"
 #include "core/internal.h"
 
+/* The wall's clock may jump: so often it is looked at while a head waits for a time of it. */
+#define WALL_LOOK_MS 60000
+
 /* A pass begins when so much of the records' memory is free: a sixteenth. */
 #define ROOM_FOR_A_PASS 16U
 
@@ -55,6 +58,7 @@ static struct parked *add(struct core *core, struct klane_assignment *assignment
         .fit = {HEAP_NOWHERE},
         .timer = {HEAP_NOWHERE},
         .is_record = kind == LANE_OF_RECORD,
+        .is_unmet = true,
         .size_class = size_class,
     };
     table_add(&core->parked, &parked->node, hash_of(assignment, fingerprint));
@@ -64,8 +68,10 @@ static struct parked *add(struct core *core, struct klane_assignment *assignment
 
 static void set_next(struct parked *parked, int64_t next)
 {
-    if (next != parked->next)
+    if (next != parked->next) {
         parked->attempts = 0;
+        parked->is_unmet = false;
+    }
     parked->next = next;
     heap_set(&parked->assignment->parking.parked, &parked->by_next, next);
     if (heap_has(&parked->fit))
@@ -225,8 +231,8 @@ static void look_for_longest(struct table_node *node, void *context)
         *longest = lane_of_node(node)->count;
 }
 
-/* Half of the lane is parked. */
-static void shorten(struct core *core, struct lane *lane)
+/* Half of the lane is parked. False: workers have it all, or there is no memory. */
+static bool shorten(struct core *core, struct lane *lane)
 {
     struct klane_assignment *assignment = lane->last->record.assignment;
     uint64_t fingerprint = parking_fingerprint(assignment, lane->last);
@@ -235,19 +241,19 @@ static void shorten(struct core *core, struct lane *lane)
     struct klane_slot *first, *slot, *next;
 
     if (!assignment_may_start(assignment))
-        return;
+        return false;
     /* First, as it can fail. */
     if (is_new)
         parked = add(core, assignment, fingerprint, (enum lane_kind)lane->kind,
                      lane->last->record.offset);
     if (parked == NULL)
-        return;
+        return false;
     first = lane_shorten(lane, lane->count / 2);
     if (first == NULL) {
         KLANE_MARK("a long lane has been passed on");
         if (is_new)
             remove_entry(core, parked);
-        return;
+        return false;
     }
     KLANE_MARK("a stuck lane is shortened");
     if (parked->takes_part)
@@ -263,11 +269,13 @@ static void shorten(struct core *core, struct lane *lane)
     }
     parked->slots = lane->count;
     parked->fit_at = parked->slots / 2;
+    return true;
 }
 
 struct shortening {
     struct core *core;
     uint32_t least;
+    bool has_parked;
 };
 
 static void shorten_if_stuck(struct table_node *node, void *context)
@@ -275,19 +283,20 @@ static void shorten_if_stuck(struct table_node *node, void *context)
     struct shortening *shortening = context;
     struct lane *lane = lane_of_node(node);
 
-    if (is_stuck(lane) && lane->count >= shortening->least)
-        shorten(shortening->core, lane);
+    if (is_stuck(lane) && lane->count >= shortening->least && shorten(shortening->core, lane))
+        shortening->has_parked = true;
     lane->seen_head = lane->first->record.offset;
 }
 
-void parking_shorten_stuck(struct core *core)
+bool parking_shorten_stuck(struct core *core)
 {
-    struct shortening shortening = {core, 0};
+    struct shortening shortening = {.core = core};
     uint32_t longest = 0;
 
     table_each(&core->lanes.table, look_for_longest, &longest);
     shortening.least = longest < 4 ? 2 : longest / 2;
     table_each(&core->lanes.table, shorten_if_stuck, &shortening);
+    return shortening.has_parked;
 }
 
 /* ---- slots that leave -------------------------------------------------------------------- */
@@ -314,6 +323,7 @@ static void note_head(struct core *core, struct parked *parked, const struct hea
 {
     parked->attempts = note->attempts;
     parked->due_ms = note->due_ms;
+    parked->due_wall_ms = 0;
     if (heap_has(&parked->timer))
         heap_remove(&core->parked_timers, &parked->timer);
     if (note->due_ms == 0)
@@ -342,6 +352,7 @@ bool parking_unfinished(struct core *core, const struct klane_slot *slot,
     KLANE_ASSERT(!parked->takes_part);
     if (offset < parked->next) {
         set_next(parked, offset);
+        parked->is_unmet = true;
         note_head(core, parked, note);
     }
     if (offset >= parked->end)
@@ -354,14 +365,18 @@ bool parking_restore(struct core *core, struct klane_assignment *assignment,
 {
     enum lane_kind kind = lane->is_record ? LANE_OF_RECORD : LANE_OF_KEY;
     uint64_t fingerprint = lane->is_record ? (uint64_t)lane->head : lane->fingerprint;
-    int64_t due_ms = lane->due_ms == 0 ? 0 : lane->due_ms - core->commit.writer.wall_ms;
     struct parked *parked = add(core, assignment, fingerprint, kind, lane->head);
 
     if (parked == NULL)
         return false;
     if (!lane->is_record)
         parked->end = end;
-    note_head(core, parked, &(struct head_note){lane->attempts, due_ms < 0 ? 0 : due_ms});
+    /* A head that a map has from a parked lane may lie before its next record. */
+    parked->is_unmet = false;
+    note_head(core, parked, &(struct head_note){lane->attempts, 0});
+    parked->due_wall_ms = lane->due_ms;
+    if (lane->due_ms > 0)
+        heap_set(&core->parked_timers, &parked->timer, 0);
     fit_check(parked);
     return true;
 }
@@ -373,8 +388,15 @@ void parking_tick(struct core *core, int64_t now_ms)
     while (timers->count > 0 && timers->entries[0].value <= now_ms) {
         struct parked *parked = parked_of_timer(timers->entries[0].node);
 
+        int64_t left_ms = parked->due_wall_ms - (now_ms + core->commit.writer.wall_ms);
+
+        if (parked->due_wall_ms > 0 && left_ms > 0) {
+            heap_set(timers, &parked->timer,
+                     now_ms + (left_ms < WALL_LOOK_MS ? left_ms : WALL_LOOK_MS));
+            continue;
+        }
         heap_remove(timers, &parked->timer);
-        parked->due_ms = 0;
+        parked->due_ms = parked->due_wall_ms = 0;
         fit_check(parked);
     }
 }
@@ -424,7 +446,7 @@ static void begin_pass(struct parking *parking, uint32_t quota)
     }
 }
 
-struct klane_assignment *core_next_pass(struct core *core, int64_t *from)
+static struct klane_assignment *next_pass(const struct core *core)
 {
     struct klane_assignment *each;
 
@@ -432,12 +454,25 @@ struct klane_assignment *core_next_pass(struct core *core, int64_t *from)
         return NULL;
     for (each = core->assignments; each != NULL; each = each->next)
         if (each->parking.fit.count > 0 && !each->parking.pass.is_on &&
-            assignment_may_start(each)) {
-            begin_pass(&each->parking, core->config.lane_records_max);
-            *from = each->parking.pass.position;
+            assignment_may_start(each))
             return each;
-        }
     return NULL;
+}
+
+bool core_pass_is_due(const struct core *core)
+{
+    return next_pass(core) != NULL;
+}
+
+struct klane_assignment *core_next_pass(struct core *core, int64_t *from)
+{
+    struct klane_assignment *assignment = next_pass(core);
+
+    if (assignment == NULL)
+        return NULL;
+    begin_pass(&assignment->parking, core->config.lane_records_max);
+    *from = assignment->parking.pass.position;
+    return assignment;
 }
 
 static struct lane *lane_for(struct core *core, const struct klane_slot *slot,
@@ -468,6 +503,19 @@ static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind
         hold_slot(core, slot);
     offsets_feed(&assignment->offsets, slot);
     return true;
+}
+
+/* A pass has got past its head without meeting it. */
+static void head_is_gone(struct core *core, struct parked *parked)
+{
+    struct klane_assignment *assignment = parked->assignment;
+
+    KLANE_MARK("the head of a lane is not in the log any more");
+    parked->is_unmet = false;
+    assignment->head_gone.offset = parked->next;
+    assignment->head_gone.fingerprint = parked->fingerprint;
+    core->counts.heads_gone++;
+    notice_add(core, assignment, NOTICE_HEAD_GONE);
 }
 
 /* Nothing of it is left in the log below its end: what was kept follows, and the entry goes. */
@@ -543,11 +591,14 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
     if (parked == NULL || !parked->takes_part || record->offset < parked->next ||
         record->offset >= parked->end)
         return;
+    if (parked->is_unmet && record->offset > parked->next)
+        head_is_gone(core, parked);
     if (place->kind != LANE_OF_RECORD)
         lane = lane_find(&core->lanes, &name, &hash);
     if (!is_known(assignment, lane, record->offset) &&
         !feed_record(core, parked, lane, record, place)) {
         set_next(parked, record->offset);
+        parked->is_unmet = true;
         leave(core, parked);
         return;
     }
@@ -572,6 +623,8 @@ bool core_swept_to(struct core *core, struct klane_assignment *assignment, int64
     /* Who still takes part has its end behind it, or has got a later one meanwhile. */
     for (parked = TAILQ_FIRST(&pass->parts); parked != NULL; parked = next) {
         next = TAILQ_NEXT(parked, part);
+        if (parked->is_unmet && position > parked->next)
+            head_is_gone(core, parked);
         if (parked->end <= position)
             meet_end(core, parked);
     }

@@ -21,6 +21,9 @@
  *
  * A head that waits for a retry takes part in no pass before its time.
  *
+ * Where a pass does not meet the record from which a lane was parked, retention or compaction has
+ * taken it, or the log is another: it is told, and the lane goes on with what is left.
+ *
  * A record without a lane is known by its offset, and apart from lanes. Two keys with one
  * fingerprint are one entry: they are fed to lanes of their own, and what of them is in memory
  * already is known by its offset. So a clash costs repeats and waiting, nothing else. */
@@ -52,8 +55,10 @@ struct parked {
     TAILQ_ENTRY(parked) part;
     uint32_t attempts;      /* of the record at next so far, if that is known */
     int64_t due_ms;         /* before which it is not to run again; 0: at once */
+    int64_t due_wall_ms;    /* the same by the wall's clock, if a map has it from there; or 0 */
     struct heap_node timer; /* in the core's parked_timers, until due_ms */
     bool is_record;         /* of one record without a lane, named by its offset */
+    bool is_unmet;          /* a record of it is known to be at next: no pass has met it yet */
     uint8_t size_class;     /* of the slab */
 };
 

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a lane takes at least: its fingerprint and a digit. */
+/* What a lane takes at least, its fingerprint and a digit; and a record without one, as there are
+ * few that are so near. */
 #define LANE_DIGITS 12U
+#define RECORD_DIGITS 2U
 
 bool progress_writer_init(struct progress_writer *writer, uint32_t limit,
                           const struct heap *timers)
@@ -19,9 +21,8 @@ bool progress_writer_init(struct progress_writer *writer, uint32_t limit,
     *writer = (struct progress_writer){.limit = limit, .timers = timers};
     if (limit < PROGRESS_MAP_HEADER)
         return true;
-    /* Twice what fits, as a lane may be met twice, and is then one; and as much again, so that it
-     * is not sorted for each one too many. */
-    writer->capacity = 4 * (limit / LANE_DIGITS);
+    /* Twice the records that fit, so that they are not sorted for each one too many. */
+    writer->capacity = 2 * (limit / RECORD_DIGITS);
     writer->text = malloc(limit + 1);
     writer->lanes = calloc(writer->capacity, sizeof(*writer->lanes));
     if (writer->text != NULL && writer->lanes != NULL)
@@ -42,7 +43,6 @@ void progress_text_free(struct progress_text *text)
 {
     free(text->text);
     text->text = NULL;
-    text->size = 0;
 }
 
 /* ---- gathering --------------------------------------------------------------------------- */
@@ -100,17 +100,27 @@ static void gather_slot(struct gathering *gathering, const struct klane_slot *sl
     gather(gathering, &head);
 }
 
+/* More would not fit. Of lanes twice as many, as one may be met again as a parked one. */
+static uint32_t most_of(const struct gathering *gathering)
+{
+    enum progress_order order = gathering->assignment->partition->topic->scheme.order;
+    uint32_t limit = gathering->writer->limit;
+
+    return order == PROGRESS_WITHOUT ? limit / RECORD_DIGITS : 2 * (limit / LANE_DIGITS);
+}
+
 /* In the order of their offsets: what no longer fits ends it. */
 static void gather_ring(struct gathering *gathering)
 {
     const struct offsets *offsets = &gathering->assignment->offsets;
+    uint32_t most = most_of(gathering);
     uint32_t sequence = offsets->first;
     const struct klane_slot *slot;
 
     while ((slot = offsets_in_ring(offsets, &sequence)) != NULL) {
         if (lane_head(slot->control.lane, gathering->assignment) != slot)
             continue;
-        if (gathering->count == gathering->writer->capacity / 2) {
+        if (gathering->count == most) {
             gathering->bound = slot->record.offset;
             return;
         }
@@ -142,7 +152,9 @@ static void gather_parked(struct gathering *gathering)
             .is_record = parked->is_record,
         };
 
-        if (parked->due_ms > 0)
+        if (parked->due_wall_ms > 0)
+            lane.due_ms = parked->due_wall_ms;
+        else if (parked->due_ms > 0)
             lane.due_ms = wall(gathering->writer, parked->due_ms);
         gather(gathering, &lane);
     }
@@ -165,7 +177,7 @@ static bool keep(const struct progress_writer *writer, struct klane_assignment *
         return true;
     memcpy(text, writer->text, size);
     map->text = text;
-    map->size = (uint32_t)size;
+    map->mark.size = (uint32_t)size;
     /* Never 0, which is no map. */
     map->mark.hash = hash_bytes(text, size, 0) | 1;
     return true;
@@ -213,7 +225,7 @@ static void shorten_last(struct progress_writer *writer, struct klane_assignment
     struct progress_map map;
     size_t size = 0;
 
-    if (progress_map_read(&map, assignment->map.text, assignment->map.size, base,
+    if (progress_map_read(&map, assignment->map.text, assignment->map.mark.size, base,
                           &assignment->partition->topic->scheme) == PROGRESS_READ)
         size = progress_map_write(&map, writer->text, writer->limit);
     if (!keep(writer, assignment, size, size > 0 ? map.ceiling : base))
@@ -223,9 +235,10 @@ static void shorten_last(struct progress_writer *writer, struct klane_assignment
 
 void progress_shorten(struct progress_writer *writer, struct klane_assignment *assignment)
 {
-    if (writer->limit >= assignment->map.size)
-        writer->limit = assignment->map.size / 2;
-    if (assignment_state(assignment) >= ASSIGNMENT_SETTLING)
+    if (writer->limit >= assignment->committing_progress.size)
+        writer->limit = assignment->committing_progress.size / 2;
+    if (assignment_state(assignment) >= ASSIGNMENT_SETTLING &&
+        assignment->map.mark.size > writer->limit)
         shorten_last(writer, assignment);
 }
 
@@ -260,7 +273,8 @@ enum progress_refusal core_restore(struct core *core, struct klane_assignment *a
     if (refusal == PROGRESS_READ) {
         KLANE_MARK("a progress map is taken up");
         offsets_reach(&assignment->offsets, map.ceiling);
-        assignment->progress = (struct progress_mark){hash_bytes(text, size, 0) | 1, map.ceiling};
+        assignment->progress =
+            (struct progress_mark){hash_bytes(text, size, 0) | 1, map.ceiling, (uint32_t)size};
     } else {
         parking_forget(core, assignment);
         assignment->seed = seed;

@@ -20,12 +20,12 @@ struct klane_assignment;
 struct progress_mark {
     uint64_t hash; /* of the text; 0: there is none */
     int64_t ceiling;
+    uint32_t size; /* of the text */
 };
 
 /* A map as it is committed. */
 struct progress_text {
     char *text; /* NULL: none */
-    uint32_t size;
     struct progress_mark mark;
 };
 
@@ -50,8 +50,8 @@ bool progress_write(struct progress_writer *writer, struct klane_assignment *ass
 /* The same, at the end: without memory there is none. */
 void progress_write_last(struct progress_writer *writer, struct klane_assignment *assignment);
 
-/* The log does not take a map as large as the assignment's: the next ones are half as large, and
- * so is this one, if it is the last. */
+/* The log does not take a map as large as the one that is out: the next ones are half as large,
+ * and the assignment's last one is no larger. */
 void progress_shorten(struct progress_writer *writer, struct klane_assignment *assignment);
 
 void progress_text_free(struct progress_text *text);

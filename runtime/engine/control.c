@@ -132,7 +132,7 @@ static void send_commit(struct klane_runtime *runtime)
     }
     for (; each != NULL; each = each->committing_next)
         commits[count++] = (struct source_commit){each, each->own, each->committing,
-                                                  each->map.text, each->map.size};
+                                                  each->map.text, each->map.mark.size};
     control->commit_alarm_ms = control->now_ms + COMMIT_ALARM_MS;
     runtime->source->ops->commit(runtime->source, commits, count);
     free(commits);
@@ -161,6 +161,19 @@ static void settled(struct klane_runtime *runtime, struct klane_assignment *assi
     core_given_up(&control->core, assignment);
 }
 
+/* The last of several; the rest is in the statistics. */
+static void head_gone(struct klane_runtime *runtime, const struct klane_assignment *assignment)
+{
+    observe_log(&runtime->observe, KLANE_LOG_WARNING,
+                "%s [%" PRId32 "]: the unfinished record at %" PRId64
+                " is not in the log any more",
+                assignment->partition->topic->name, assignment->partition->number,
+                assignment->head_gone.offset);
+    control_event(runtime, KLANE_EVENT_HEAD_GONE, KLANE_OK, assignment,
+                  assignment->head_gone.offset, (int64_t)assignment->head_gone.fingerprint,
+                  "taken by retention or compaction, or the log is another");
+}
+
 static void act_on_notices(struct klane_runtime *runtime)
 {
     struct klane_assignment *assignment;
@@ -170,6 +183,10 @@ static void act_on_notices(struct klane_runtime *runtime)
     while ((notice = core_next_notice(&runtime->control.core, &assignment)) != 0) {
         if (notice == NOTICE_SETTLED) {
             settled(runtime, assignment);
+            continue;
+        }
+        if (notice == NOTICE_HEAD_GONE) {
+            head_gone(runtime, assignment);
             continue;
         }
         held = notice == NOTICE_HELD;
@@ -193,12 +210,17 @@ static bool is_starving(const struct klane_runtime *runtime)
 }
 
 /* When workers have nothing to do although memory is nearly full, what is in memory waits behind
- * handlers that take long: the partition that has most of it takes no more in, so that the others
- * still can. */
+ * handlers that take long: it has to make room for what does not. */
 static void relieve(struct klane_runtime *runtime)
 {
-    if (is_nearly_full(&runtime->control.core) && is_starving(runtime))
-        core_relieve(&runtime->control.core, runtime->control.now_ms);
+    struct core *core = &runtime->control.core;
+
+    if (!is_starving(runtime))
+        return;
+    if (is_nearly_full(core))
+        core_relieve(core, runtime->control.now_ms);
+    else
+        core_go_on(core);
 }
 
 static void watch_end(struct klane_runtime *runtime)
@@ -361,10 +383,12 @@ static void sleep_until_due(struct klane_runtime *runtime)
 
 /* ---- the loop ---------------------------------------------------------------------------- */
 
-/* What this round decided has more to it: notices to act on, or nothing left to wait for. */
+/* What this round decided has more to it: notices to act on, a pass to begin, or nothing left to
+ * wait for. */
 static bool is_unfinished(const struct control *control)
 {
     return control->core.notices_first != NULL ||
+           (!control->stopping && core_pass_is_due(&control->core)) ||
            (control->stopping && !control->closing && control->core.assigned == 0);
 }
 

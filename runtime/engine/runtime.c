@@ -69,6 +69,7 @@ static bool core_set_up(struct klane_runtime *runtime)
         .commit_records = options->commit_records,
         .parks = runtime->source->ops->sweep != NULL,
         .map_limit = options->map_size,
+        .beyond_max = options->beyond_max,
         .drain_ms = options->drain_ms,
         .settle_ms = SETTLE_PER_DRAIN * options->drain_ms,
     };

@@ -62,6 +62,7 @@ void stats_publish(struct klane_runtime *runtime)
         .control_loops = control->loops,
         .control_sleeps = control->sleeps,
         .parked = core->parked.count,
+        .heads_gone = core->counts.heads_gone,
     };
     uint64_t fields[STATS_FIELDS];
 

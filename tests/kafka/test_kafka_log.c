@@ -288,6 +288,8 @@ static void retention_that_passes_a_parked_lane_is_told_and_survived(void **stat
     assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_OUT_OF_RANGE), 1);
     assert_int_equal(event.offset, 100);
     assert_int_equal(event.value, 1500);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_HEAD_GONE), 1);
+    assert_int_equal(kit_event(&test->kit, KLANE_EVENT_HEAD_GONE).offset, 100);
     /* Of the stuck key those in memory and those that are left. */
     kit_wait_ended(&test->kit, 1000 + 50 + 250);
     assert_int_equal(test->kit.note_count, 1000 + 50 + 250);

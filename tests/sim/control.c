@@ -169,9 +169,12 @@ static bool settle_one(struct world *world, struct process *process)
 /* As the engine does: nothing can run, and memory is nearly full. */
 static void relieve(const struct world *world, struct process *process)
 {
-    if (process->ring_count == 0 &&
-        core_room(&process->core) < process->core.config.records_max / 8 + 1)
+    if (process->ring_count > 0)
+        return;
+    if (core_room(&process->core) < process->core.config.records_max / 8 + 1)
         core_relieve(&process->core, world->now_ms);
+    else
+        core_go_on(&process->core);
 }
 
 static bool dispatch(struct world *world, struct process *process)
@@ -206,6 +209,11 @@ static bool hear_notice(struct world *world, struct process *process)
     stay = &process->stays[partition];
     if (stay->assignment != assignment) {
         world_fail(world, "a notice of an assignment that is gone");
+        return true;
+    }
+    if (notice == NOTICE_HEAD_GONE) {
+        world_fail(world, "p%u @%lld is said to be gone from the log", partition,
+                   (long long)assignment->head_gone.offset);
         return true;
     }
     if (notice == NOTICE_HELD || notice == NOTICE_RELEASED) {
@@ -400,7 +408,7 @@ static bool commit(struct world *world, struct process *process)
 
         event.epoch = each->epoch;
         event.offset = each->committing;
-        event.ceiling = each->map.size > 0 ? each->map.mark.ceiling : 0;
+        event.ceiling = each->map.mark.size > 0 ? each->map.mark.ceiling : 0;
         check_ceiling(world, process, each);
         event.value = process->commits;
         world_add(world, event);
@@ -413,9 +421,9 @@ static bool commit(struct world *world, struct process *process)
         entry->offset = each->committing;
         entry->ceiling = event.ceiling;
         entry->key_version = process->topic.scheme.key_version;
-        entry->map_size = each->map.size;
-        if (each->map.size > 0)
-            memcpy(entry->map, each->map.text, each->map.size);
+        entry->map_size = each->map.mark.size;
+        if (each->map.mark.size > 0)
+            memcpy(entry->map, each->map.text, each->map.mark.size);
         count++;
     }
     sent->count = count;
@@ -592,7 +600,7 @@ static void look_at_the_rest(struct world *world, const struct process *process)
     left(world, process, "tokens", tokens_out(&process->tokens));
     for (const struct partition *each = core->partitions; each; each = each->next)
         left(world, process, "holds, or slots of a partition",
-             each->held + each->over_quota + each->full_at + each->slots);
+             each->held + each->over_quota + each->full_at + each->far + each->slots);
     bound(world, process, "bytes kept", core->slab.bytes, kept * CHUNK_BYTES);
     bound(world, process, "records in memory", process->records_most, core->config.records_max);
     /* Only what a source has in hand when it hears of the hold may still come. */

@@ -239,7 +239,7 @@ static void a_progress_map_without_memory_is_committed_later(void **state)
     assert_int_equal(core_kit_commit_send(&kit, assignment), -1);
     core_kit_wait(&kit, 1000);
     assert_int_equal(core_kit_commit_send(&kit, assignment), 1);
-    assert_true(assignment->map.size > 0);
+    assert_true(assignment->map.mark.size > 0);
     core_kit_commit_answer(&kit, true);
 
     /* At the end it goes without. */
@@ -249,7 +249,7 @@ static void a_progress_map_without_memory_is_committed_later(void **state)
     core_kit_revoke(&kit, assignment);
     allocations_left = -1;
     assert_int_equal(core_kit_commit_send(&kit, assignment), 2);
-    assert_int_equal(assignment->map.size, 0);
+    assert_int_equal(assignment->map.mark.size, 0);
     core_kit_commit_answer(&kit, true);
     core_kit_settle(&kit, assignment);
     core_kit_deinit(&kit);

@@ -456,6 +456,44 @@ static void the_end_of_the_log_is_reached_only_without_parked_lanes(void **state
 
 #define parking_case(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
+static void a_head_that_is_not_in_the_log_any_more_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_assignment *assignment;
+
+    take_in_many(fixture, 0, 8, "a");
+    run_many(fixture, 0, 4);
+    assert_int_equal(begin_pass(fixture), 4);
+    bring_many(fixture, 6, 8, "a");
+    assert_int_equal(core_next_notice(&kit->core, &assignment), NOTICE_HEAD_GONE);
+    assert_ptr_equal(assignment, fixture->assignment);
+    assert_int_equal(assignment->head_gone.offset, 4);
+    bring_to(fixture, 8);
+    run_many(fixture, 6, 8);
+    assert_int_equal(base(fixture), 8);
+    assert_int_equal(kit->core.counts.heads_gone, 1);
+    core_kit_revoke(kit, fixture->assignment);
+    core_kit_settle(kit, fixture->assignment);
+}
+
+static void a_lane_of_which_nothing_is_left_goes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_assignment *assignment;
+
+    take_in_many(fixture, 0, 8, "a");
+    run_many(fixture, 0, 4);
+    assert_int_equal(begin_pass(fixture), 4);
+    assert_true(bring_to(fixture, 8));
+    assert_int_equal(core_next_notice(&kit->core, &assignment), NOTICE_HEAD_GONE);
+    assert_int_equal(kit->core.parked.count, 0);
+    assert_int_equal(base(fixture), 8);
+    core_kit_revoke(kit, fixture->assignment);
+    core_kit_settle(kit, fixture->assignment);
+}
+
 int main(void)
 {
     const struct CMUnitTest core_parking_tests[] = {
@@ -473,6 +511,8 @@ int main(void)
         parking_case(what_is_in_memory_is_not_brought_again),
         parking_case(a_pass_of_a_partition_that_goes_brings_nothing),
         parking_case(the_end_of_the_log_is_reached_only_without_parked_lanes),
+        parking_case(a_head_that_is_not_in_the_log_any_more_is_told),
+        parking_case(a_lane_of_which_nothing_is_left_goes),
     };
 
     return check_run(core_parking_tests);

@@ -56,7 +56,7 @@ static void commit(struct fixture *fixture)
     core_kit_wait(&fixture->kit, 1000);
     fixture->committed = core_kit_commit_send(&fixture->kit, fixture->assignment);
     assert_int_not_equal(fixture->committed, -1);
-    fixture->map_size = fixture->assignment->map.size;
+    fixture->map_size = fixture->assignment->map.mark.size;
     memcpy(fixture->map, fixture->assignment->map.text, fixture->map_size);
     core_kit_commit_answer(&fixture->kit, true);
 }
@@ -299,8 +299,7 @@ static void attempts_and_due_times_outlive_the_process(void **state)
 
     assert_int_equal(restart(fixture, 2), PROGRESS_READ);
     assert_int_equal(sweep(fixture, 2, none), -1);
-    /* The other process has begun at another time by its own clock. */
-    core_wall(&kit->core, 1000000);
+    core_kit_wait(kit, 0);
     assert_in_range(core_next_due_ms(&kit->core), 60000, 61000);
     core_kit_wait(kit, 51000);
     assert_int_equal(kit->core.parked_timers.count, 0);
@@ -326,7 +325,7 @@ static void a_drain_leaves_nothing_but_the_unfinished(void **state)
     core_kit_revoke(kit, fixture->assignment);
     fixture->committed = core_kit_commit_send(kit, fixture->assignment);
     assert_int_equal(fixture->committed, 0);
-    fixture->map_size = fixture->assignment->map.size;
+    fixture->map_size = fixture->assignment->map.mark.size;
     memcpy(fixture->map, fixture->assignment->map.text, fixture->map_size);
     core_kit_commit_answer(kit, true);
     assert_int_equal(core_kit_notice(kit), NOTICE_SETTLED);
@@ -349,7 +348,7 @@ static void a_map_that_is_too_large_is_halved(void **state)
     block(fixture, 300);
     core_kit_wait(kit, 1000);
     assert_int_equal(core_kit_commit_send(kit, fixture->assignment), 0);
-    size = fixture->assignment->map.size;
+    size = fixture->assignment->map.mark.size;
     assert_true(size > LIMIT / 2);
     core_uncommitted(&kit->core, fixture->assignment, true);
     core_kit_commit_answer(kit, true);
@@ -370,18 +369,50 @@ static void the_last_map_is_halved_too(void **state)
     core_kit_revoke(kit, assignment);
     core_kit_wait(kit, 3000);
     assert_int_equal(core_kit_commit_send(kit, assignment), 0);
-    size = assignment->map.size;
+    size = assignment->map.mark.size;
     core_uncommitted(&kit->core, assignment, true);
     core_kit_commit_answer(kit, true);
     core_kit_wait(kit, 300);
     assert_int_equal(core_kit_commit_send(kit, assignment), 0);
 
-    assert_true(assignment->map.size <= size / 2 && assignment->map.size > size / 3);
-    fixture->map_size = assignment->map.size;
+    assert_true(assignment->map.mark.size <= size / 2 && assignment->map.mark.size > size / 3);
+    fixture->map_size = assignment->map.mark.size;
     memcpy(fixture->map, assignment->map.text, fixture->map_size);
     fixture->committed = 0;
     assert_int_equal(restart(fixture, -1), PROGRESS_READ);
     assert_in_range(fixture->kit.core.parked.count, 100, 160);
+}
+
+static void a_partition_holds_while_too_much_lies_above_its_ceiling(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *first, *second;
+
+    core_kit_lose(kit, fixture->assignment);
+    fixture->assignment = core_kit_assign(kit, 0, 0);
+    kit->core.config.beyond_max = 50;
+    /* Neither of the two lanes fits. */
+    kit->core.commit.writer.limit = 60;
+    take_in(fixture, 0, "a");
+    take_in(fixture, 1, "b");
+    first = core_kit_start(kit, 0);
+    second = core_kit_start(kit, 1);
+    for (int64_t offset = 2; offset < 60; offset++) {
+        take_in(fixture, offset, "c");
+        core_kit_run(kit, offset);
+    }
+    assert_int_equal(core_kit_notice(kit), 0);
+    commit(fixture);
+    assert_int_equal(fixture->assignment->progress.ceiling, 0);
+    assert_int_equal(core_kit_notice(kit), NOTICE_HELD);
+    core_kit_back(kit, first, SLOT_DONE);
+    commit(fixture);
+    assert_int_equal(core_kit_notice(kit), 0);
+    core_kit_back(kit, second, SLOT_DONE);
+    commit(fixture);
+    assert_int_equal(fixture->committed, 60);
+    assert_int_equal(core_kit_notice(kit), NOTICE_RELEASED);
 }
 
 static void what_cannot_be_used_begins_at_the_base(void **state)
@@ -420,6 +451,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_map_that_is_too_large_is_halved, setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_map_is_halved_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_partition_holds_while_too_much_lies_above_its_ceiling,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_used_begins_at_the_base, setup, teardown),
     };
 

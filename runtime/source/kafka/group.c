@@ -145,7 +145,7 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
         .is_committed = partition->is_committed,
         .metadata = partition->metadata,
         .metadata_size = partition->metadata_size,
-        .end = -1,
+        .end = partition->log_end,
     };
     int64_t from;
     struct klane_assignment *assignment = intake->ops->assigned(

@@ -97,9 +97,10 @@ struct kafka_partition {
     TAILQ_ENTRY(kafka_partition) sweeping; /* in the list of those that have a pass */
     int64_t swept;                         /* of its pass: the next offset to bring */
     STAILQ_HEAD(, kafka_stashed) stash;
-    int64_t next;   /* one past the last record that came from librdkafka */
-    int64_t begin;  /* FINDING: one of KAFKA_BEGIN_; WAITING */
-    char *metadata; /* committed with begin, until control has taken it; NULL: none */
+    int64_t next;    /* one past the last record that came from librdkafka */
+    int64_t begin;   /* FINDING: one of KAFKA_BEGIN_; WAITING */
+    char *metadata;  /* committed with begin, until control has taken it; NULL: none */
+    int64_t log_end; /* as it was known then; -1: it was not */
     size_t metadata_size;
     int64_t end;   /* to be told once the stash is empty; -1: nothing */
     uint32_t stay; /* counts assignments: an answer for an earlier one is known */
@@ -171,9 +172,10 @@ struct kafka_request {
     enum kafka_request_type type;
     rd_kafka_t *rk; /* to be asked; SWEEPER: the answer; NULL: it could not be made */
     rd_kafka_topic_partition_list_t *partitions;
-    struct kafka_nap *nap;             /* WAKE: which it ends */
-    bool is_vain;                      /* COMMITTED: of an assignment before */
-    struct kafka_partition *partition; /* RANGE: as control knows it */
+    rd_kafka_topic_partition_list_t *ends; /* COMMITTED: of the logs, as far as they are known */
+    struct kafka_nap *nap;                 /* WAKE: which it ends */
+    bool is_vain;                          /* COMMITTED: of an assignment before */
+    struct kafka_partition *partition;     /* RANGE: as control knows it */
     int64_t low;
     int64_t high;
     rd_kafka_resp_err_t err;

@@ -49,6 +49,22 @@ static rd_kafka_resp_err_t look_up(rd_kafka_t *rk, rd_kafka_topic_partition_list
     return err;
 }
 
+/* Where the logs end of the partitions that have metadata: what those say may lie beyond. What
+ * cannot be had is not known. */
+static void look_ends_up(rd_kafka_t *rk, struct kafka_request *request)
+{
+    const rd_kafka_topic_partition_list_t *partitions = request->partitions;
+
+    request->ends = rd_kafka_topic_partition_list_new(partitions->cnt);
+    for (int i = 0; i < partitions->cnt; i++)
+        if (partitions->elems[i].offset >= 0 && partitions->elems[i].metadata_size > 0)
+            rd_kafka_topic_partition_list_add(request->ends, partitions->elems[i].topic,
+                                              partitions->elems[i].partition);
+    ask_all(request->ends, RD_KAFKA_OFFSET_END);
+    if (request->ends->cnt > 0)
+        rd_kafka_offsets_for_times(rk, request->ends, LOOK_UP_MS);
+}
+
 /* The answer for the only partition of the list. */
 static rd_kafka_resp_err_t look_up_one(rd_kafka_t *rk,
                                        rd_kafka_topic_partition_list_t *partitions,
@@ -85,6 +101,8 @@ static void lookup_work(void *context, struct helper_request *base)
     switch (request->type) {
     case KAFKA_COMMITTED:
         request->err = rd_kafka_committed(source->rk, request->partitions, LOOK_UP_MS);
+        if (request->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            look_ends_up(source->rk, request);
         break;
     case KAFKA_LOOK_UP:
         request->err = look_up(source->rk, request->partitions);

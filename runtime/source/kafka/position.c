@@ -61,6 +61,8 @@ static void read_committed(struct kafka_source *source, rd_kafka_topic_partition
 static void committed_is(struct kafka_source *source, struct kafka_partition *partition,
                          const rd_kafka_topic_partition_t *answer)
 {
+    const rd_kafka_topic_partition_t *end;
+
     if (answer->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         kafka_tell(source, answer->err, partition, "the committed offset could not be read");
         again(source);
@@ -70,6 +72,9 @@ static void committed_is(struct kafka_source *source, struct kafka_partition *pa
         again(source);
         return;
     }
+    end = rd_kafka_topic_partition_list_find(source->committed.ends, answer->topic,
+                                             answer->partition);
+    partition->log_end = end == NULL || end->offset < 0 ? -1 : end->offset;
     partition->is_committed = answer->offset >= 0;
     partition->begin = answer->offset >= 0 ? answer->offset : KAFKA_BEGIN_BY_RULES;
     if (partition->is_committed)
@@ -97,7 +102,9 @@ void kafka_position_committed_came(struct kafka_source *source)
             committed_is(source, partition, &list->elems[i]);
     }
     rd_kafka_topic_partition_list_destroy(list);
-    request->partitions = NULL;
+    if (request->ends != NULL)
+        rd_kafka_topic_partition_list_destroy(request->ends);
+    request->partitions = request->ends = NULL;
 }
 
 /* ---- what the rules say ------------------------------------------------------------------ */

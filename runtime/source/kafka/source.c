@@ -310,6 +310,8 @@ static void source_free(void *context)
     kafka_commit_deinit(source);
     if (source->committed.partitions != NULL)
         rd_kafka_topic_partition_list_destroy(source->committed.partitions);
+    if (source->committed.ends != NULL)
+        rd_kafka_topic_partition_list_destroy(source->committed.ends);
     if (source->look_up.partitions != NULL)
         rd_kafka_topic_partition_list_destroy(source->look_up.partitions);
     if (source->range.partitions != NULL)

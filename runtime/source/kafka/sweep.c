@@ -20,7 +20,7 @@
 #include "source/kafka/partitions.h"
 #include "source/kafka/queue.h"
 
-#include <string.h>
+#include <inttypes.h>
 
 /* Of what the main flow may have in its queue, passes have so much. */
 #define SHARE 4
@@ -173,6 +173,8 @@ void kafka_sweep_end(struct kafka_source *source, struct kafka_partition *partit
     TAILQ_REMOVE(&source->sweep.partitions, partition, sweeping);
     if (partition->is_swept)
         read_no_more(source, partition);
+    if (TAILQ_EMPTY(&source->sweep.partitions))
+        source->sweep.nap.is_to_wake = false;
 }
 
 /* ---- what it brings ---------------------------------------------------------------------- */
@@ -181,8 +183,16 @@ void kafka_sweep_end(struct kafka_source *source, struct kafka_partition *partit
 static void reach(struct kafka_source *source, struct kafka_partition *partition, int64_t offset)
 {
     struct klane_intake *intake = source->intake;
+    const struct source_topic *rules = intake->ops->topic(intake, partition->topic->name);
+    bool is_late = partition->is_sweep_late && offset > partition->swept;
 
-    if (partition->is_sweep_late && offset > partition->swept)
+    if (is_late && rules->out_of_range == KLANE_BEGIN_ERROR) {
+        kafka_fail(source, KLANE_ERR_OUT_OF_RANGE,
+                   "%s [%" PRId32 "]: offset %" PRId64 ", which is unfinished, is not in the log",
+                   partition->topic->name, partition->number, partition->swept);
+        return;
+    }
+    if (is_late)
         intake->ops->out_of_range(intake, partition->topic->name, partition->number,
                                   partition->swept, offset);
     partition->is_sweep_late = false;
@@ -215,7 +225,7 @@ static void take_error(struct kafka_source *source, struct kafka_partition *part
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         if (message->offset >= partition->swept)
             reach(source, partition, message->offset);
-    } else if (kafka_err(message->err) == KLANE_ERR_OUT_OF_RANGE && !partition->is_sweep_late) {
+    } else if (kafka_err(message->err) == KLANE_ERR_OUT_OF_RANGE) {
         KLANE_MARK("kafka: retention has taken where a pass would begin");
         partition->is_sweep_late = true;
         read_no_more(source, partition);
@@ -248,7 +258,7 @@ size_t kafka_sweep_poll(struct klane_source *base, size_t records_max)
     rd_kafka_message_t *message = NULL;
 
     if (sweep->rk == NULL || source->phase != KAFKA_RUNS ||
-        (!sweep->has_more && !kafka_queue_has_rung(&sweep->queue)))
+        (!sweep->has_more && !sweep->nap.is_to_wake && !kafka_queue_has_rung(&sweep->queue)))
         return 0;
     sweep->brought = 0;
     while (sweep->brought < records_max && source->phase == KAFKA_RUNS &&

@@ -468,8 +468,10 @@ static klane_err_t read_run(struct sqlite_reader *reader, struct sqlite_run *run
                                 "the log ends at %" PRId64 ", before what was read", end);
         else
             err = copy_records(reader, run, end);
-        /* Relaxed: read after a request came back (M1) that was sent after this. */
-        atomic_store_explicit(&partition->end, end, memory_order_relaxed);
+        /* What a pass sees is no news to the main flow: it is to be found by look_at_ends().
+         * Relaxed: read after a request came back (M1) that was sent after this. */
+        if (run->request.type == READER_READ)
+            atomic_store_explicit(&partition->end, end, memory_order_relaxed);
     } else if (err == KLANE_ERR_NOT_FOUND) {
         err = database_fail(&reader->database, KLANE_ERR_CORRUPT, "the partition has gone");
     }

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A consumer that is killed while some keys are stuck, and starts again: what runs again. */
+#ifndef KLANE_BENCH_CASES_RESTART_H
+#define KLANE_BENCH_CASES_RESTART_H
+
+#include "lib/drive.h"
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+enum {
+    RESTART_RECORDS = 200000,
+    RESTART_RECORDS_QUICK = 4000,
+    RESTART_RATE = 10000, /* records a second */
+    RESTART_KEYS = 1000,
+    RESTART_WORKERS = 16,
+    RESTART_SLEEP_MS = 1,
+    RESTART_PARTITIONS = 8
+};
+
+struct restart_plan {
+    uint64_t stuck; /* keys of which nothing is finished in the first life */
+    uint32_t interval_ms;
+    bool is_contiguous; /* only the committed offset, without a progress map */
+};
+
+extern const struct restart_plan restart_plan_1s, restart_plan_100ms, restart_plan_contiguous;
+extern const struct restart_plan restart_plan_250_1s, restart_plan_250_100ms;
+
+/* What both lives and the arm see; counts that order nothing. */
+struct restart_board {
+    _Atomic uint64_t ended;    /* records, each counted once */
+    _Atomic uint64_t repeated; /* records of the second life that had ended in the first */
+    _Atomic int64_t assigned_ns;
+    _Atomic int64_t first_ns; /* the first record that is new started in the second life */
+    _Atomic bool is_ended[RESTART_PARTITIONS][RESTART_RECORDS];
+};
+
+struct restart {
+    const struct restart_plan *plan;
+    const struct bench_run *run;
+    struct restart_board *board;
+    uint64_t records;
+    bool (*is_stuck)(const struct klane_record *record, uint64_t stuck);
+    struct klane_runtime *(*create)(struct restart *restart, struct drive *drive);
+    const void *log; /* what create() reads */
+    uint32_t life;
+};
+
+void restart_init(struct restart *restart, struct bench_run *run);
+
+/* A life, in a process of its own. */
+pid_t restart_begin(struct restart *restart, uint32_t life);
+
+/* Returns its status. */
+int restart_wait(pid_t process);
+
+/* Kill the first when all but a twentieth of what can be finished is. */
+void restart_kill(struct restart *restart, pid_t process);
+
+/* The second life, to the end of the log; then the figures. */
+void restart_finish(struct restart *restart, struct bench_run *run);
+
+#endif

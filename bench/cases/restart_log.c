@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A restart on the embedded log, which the arm's own process appends to. */
+#include "cases/cases.h"
+#include "cases/restart.h"
+#include "lib/scratch_log.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { BUSY_MS = 10000, BATCH_MS = 10, BATCH_RECORDS = RESTART_RATE * BATCH_MS / 1000 };
+
+static bool is_stuck(const struct klane_record *record, uint64_t stuck)
+{
+    return drive_key_number(record->key) < stuck;
+}
+
+static struct klane_runtime *create(struct restart *restart, struct drive *drive)
+{
+    struct klane_source *source;
+    char text[256] = "";
+
+    if (klane_sqlite_create(restart->log, "group", &source, text, sizeof(text)) != KLANE_OK)
+        bench_fail("klane_sqlite_create: %s", text);
+    return drive_create(drive, source);
+}
+
+static struct klane_sqlite *open_log(const char *path)
+{
+    struct klane_sqlite *log;
+    char text[256] = "";
+
+    if (klane_sqlite_open(path, BUSY_MS, &log, text, sizeof(text)) != KLANE_OK)
+        bench_fail("klane_sqlite_open: %s", text);
+    bench_check(klane_sqlite_topic(log, DRIVE_TOPIC, RESTART_PARTITIONS), "klane_sqlite_topic");
+    return log;
+}
+
+static void append(struct klane_sqlite *log, uint64_t *state)
+{
+    struct klane_sqlite_record batch[BATCH_RECORDS];
+    unsigned char keys[BATCH_RECORDS][DRIVE_KEY_BYTES];
+
+    for (int i = 0; i < BATCH_RECORDS; i++) {
+        uint64_t number = drive_random(state) % RESTART_KEYS;
+
+        drive_key(keys[i], number);
+        batch[i] = (struct klane_sqlite_record){
+            .topic = DRIVE_TOPIC,
+            .key = keys[i],
+            .key_size = DRIVE_KEY_BYTES,
+            .value = drive_value,
+            .value_size = DRIVE_VALUE_BYTES,
+            .timestamp_ms = -1,
+            .partition = (int32_t)(number % RESTART_PARTITIONS),
+        };
+    }
+    bench_check(klane_sqlite_append_batch(log, batch, BATCH_RECORDS, NULL), "append");
+}
+
+/* By the timetable; what is late is made up for. */
+static void feed(struct klane_sqlite *log, uint64_t records)
+{
+    int64_t begin_ns = bench_now_ns();
+    uint64_t state = 1;
+
+    for (uint64_t fed = 0; fed < records; fed += BATCH_RECORDS) {
+        int64_t due_ns = begin_ns + (int64_t)(fed / BATCH_RECORDS) * BATCH_MS * 1000000;
+        int64_t wait_ns = due_ns - bench_now_ns();
+
+        if (wait_ns > 0)
+            usleep((useconds_t)(wait_ns / 1000));
+        append(log, &state);
+    }
+}
+
+static void remove_log(const char *path)
+{
+    char name[SCRATCH_PATH_MAX + 8];
+
+    unlink(path);
+    snprintf(name, sizeof(name), "%s-wal", path);
+    unlink(name);
+    snprintf(name, sizeof(name), "%s-shm", path);
+    unlink(name);
+}
+
+static void run_log(struct bench_run *run)
+{
+    struct restart restart = {.is_stuck = is_stuck, .create = create};
+    char path[SCRATCH_PATH_MAX];
+    struct klane_sqlite *log;
+    pid_t feeder, first;
+
+    restart_init(&restart, run);
+    scratch_path(run, "restart.klane", path);
+    restart.log = path;
+    remove_log(path);
+    klane_sqlite_close(open_log(path));
+    /* Nobody has the log open when a process begins: a child could not use it. */
+    feeder = fork();
+    if (feeder == 0) {
+        log = open_log(path);
+        feed(log, restart.records);
+        klane_sqlite_close(log);
+        _exit(0);
+    }
+    first = restart_begin(&restart, 1);
+    restart_kill(&restart, first);
+    restart_wait(feeder);
+    restart_finish(&restart, run);
+    scratch_settings(run);
+}
+
+#define ARM(what)                                                                                \
+    {                                                                                            \
+        .name = #what, .run = run_log, .plan = &restart_plan_##what                              \
+    }
+
+const struct bench_case restart_log_cases[] = {
+    {
+        .name = "restart-1",
+        .what = "One key stuck, then kill -9: records of the embedded log that run again, by "
+                "commit interval, and without a progress map.",
+        .arms = {ARM(1s), ARM(100ms), ARM(contiguous)},
+    },
+    {
+        .name = "restart-250",
+        .what = "The same with 250 of 1,000 keys stuck.",
+        .arms = {ARM(250_1s), ARM(250_100ms)},
+    },
+    {.name = NULL},
+};
