@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A restart on Kafka, of a static member: nobody waits until the session of the one that was killed
- * is over. */
+/* A restart on Kafka, of a static member: nobody waits until the session of the one that was
+ * killed is over. */
 #include "cases/kafka.h"
 #include "cases/restart.h"
 #include "lib/feeder.h"

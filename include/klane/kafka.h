@@ -26,10 +26,10 @@
  * the program has set an error_cb, errors of connections and of authentication go there and not
  * to KLANE_EVENT_SOURCE_ERROR.
  *
- * When the log has to be read again, for the first lane that is parked or restored, a second handle
- * of librdkafka is made of the same configuration, which only fetches. Callbacks for tokens, logs
- * and throttling may then come with that handle too; statistics, errors and the events of
- * rd_kafka_conf_set_events() do not come from it.
+ * When the log has to be read again, for the first lane that is parked or restored, a second
+ * handle of librdkafka is made of the same configuration, which only fetches. Callbacks for
+ * tokens, logs and throttling may then come with that handle too; statistics, errors and the
+ * events of rd_kafka_conf_set_events() do not come from it.
  *
  * A rebalance waits for handlers: drain_ms, and three times as long for the last commit. Both
  * together have to stay below max.poll.interval.ms, or klane_start() refuses. Handlers may take
@@ -73,8 +73,8 @@ KLANE_API void klane_kafka_options_init(struct klane_kafka_options *options, siz
  * Make a source from a configuration, as rd_kafka_new() would make a consumer: on success conf is
  * klane's, on an error still the program's and as it was. group.id and bootstrap.servers have to
  * be set. options NULL: the defaults. Nothing is joined before klane_start(), but librdkafka's
- * threads start here, and those of the second handle later: fork() before. Thread: any. Blocks: for some milliseconds, as a handle is
- * tried on a copy of conf first.
+ * threads start here, and those of the second handle later: fork() before. Thread: any. Blocks:
+ * for some milliseconds, as a handle is tried on a copy of conf first.
  * errstr (may be NULL) says which setting is wrong; no value that may be secret appears in it.
  * Errors: INVALID, NOMEM, VERSION (of librdkafka), SYSTEM (there are no threads; conf is lost).
  */

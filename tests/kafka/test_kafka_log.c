@@ -381,19 +381,25 @@ static void a_map_that_the_broker_refuses_is_made_smaller(void **state)
     assert_int_equal(kit_event_count(kit, KLANE_EVENT_COMMIT_FAILED), 1);
 }
 
-/* The topic is made anew: what the map says of offsets is of no use. */
-static void a_map_of_a_longer_log_begins_anew(void **state)
+/* The topic is made anew, shorter: what the map says is of no use, but the base is in the log, and
+ * nothing above it is left out. */
+static void a_map_of_a_longer_log_is_refused(void **state)
 {
     struct kafka_test *test = *state;
+    struct klane_topic topic = rules();
 
     kafka_test_topic(test, 1, NULL);
     leave_a_key_unfinished(test, 4096);
     kafka_kit_topic_delete(test->topic);
     kafka_kit_topic(test->topic, 1, NULL);
     kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 100, 5);
-    kafka_test_run(test);
+    topic.out_of_range = KLANE_BEGIN_LATEST;
+    kafka_test_kit(test, NULL);
+    kafka_test_start(test, &topic);
     kafka_test_wait_committed(test, 0, 100);
 
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_PROGRESS_REFUSED), 1);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_OUT_OF_RANGE), 0);
     kit_wait_ended(&test->kit, 100);
     assert_int_equal(test->kit.note_count, 100);
     kit_assert_order(&test->kit);
@@ -508,7 +514,7 @@ int main(void)
         kafka_test_case(a_restart_runs_only_what_is_unfinished),
         kafka_test_case(without_a_map_all_above_the_base_runs_again),
         kafka_test_case(a_map_that_the_broker_refuses_is_made_smaller),
-        kafka_test_case(a_map_of_a_longer_log_begins_anew),
+        kafka_test_case(a_map_of_a_longer_log_is_refused),
         kafka_test_case(a_compacted_log_is_read_and_committed_to_its_end),
         kafka_test_case(aborted_records_are_holes_and_the_last_marker_is_committed_past),
         kafka_test_case(aborted_records_come_to_those_who_read_uncommitted),

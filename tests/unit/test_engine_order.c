@@ -6,6 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+enum { STUCK_KEYS = 40 };
+
+/* Under the kit's lock. */
+static klane_token_t stuck_tokens[STUCK_KEYS];
+static int stuck_count;
+
 static enum klane_outcome nap_a_little(struct kit *kit, const struct klane_record *record)
 {
     const struct timespec nap = {.tv_nsec = (record->offset * 7919) % 50 * 1000};
@@ -442,6 +448,55 @@ static void partition_statistics_say_where_it_stands(void **state)
     kit_end(&kit);
 }
 
+/* Keys that are stuck for good, answered later and never finished while the test does not say so:
+ * a quarter of all, and more records of them than memory has room for. */
+static enum klane_outcome keep_some_stuck(struct kit *kit, const struct klane_record *record)
+{
+    klane_token_t token;
+    bool is_open;
+
+    pthread_mutex_lock(&kit->lock);
+    is_open = kit->gate_open;
+    pthread_mutex_unlock(&kit->lock);
+    if (is_open || ((const char *)record->key)[0] != 's')
+        return KLANE_DONE;
+    if (klane_later(record, &token) != KLANE_LATER)
+        return KLANE_DONE;
+    pthread_mutex_lock(&kit->lock);
+    stuck_tokens[stuck_count++] = token;
+    pthread_mutex_unlock(&kit->lock);
+    return KLANE_LATER;
+}
+
+static void many_stuck_keys_stop_no_other(void **state)
+{
+    struct kit kit;
+    char key[16];
+
+    (void)state;
+    stuck_count = 0;
+    kit_init(&kit, 8);
+    kit.options.records_max = 256;
+    kit.act = keep_some_stuck;
+    kit_start(&kit);
+    for (int round = 0; round < 50; round++)
+        for (int i = 0; i < STUCK_KEYS * 4; i++) {
+            snprintf(key, sizeof(key), "%c%d", i % 4 == 0 ? 's' : 'f', i);
+            kit_append(&kit, i / 4 % 8, key);
+        }
+    kit_wait_done(&kit, 50 * STUCK_KEYS * 3);
+    assert_int_equal(stuck_count, STUCK_KEYS);
+    assert_true(kit_stats(&kit).parked <= STUCK_KEYS);
+
+    kit_open(&kit);
+    for (int i = 0; i < STUCK_KEYS; i++)
+        assert_int_equal(klane_finish(kit.runtime, stuck_tokens[i], KLANE_DONE, -1, NULL),
+                         KLANE_OK);
+    kit_wait_done(&kit, 50 * STUCK_KEYS * 4);
+    kit_assert_order(&kit);
+    kit_end(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +513,7 @@ int main(void)
         cmocka_unit_test(when_memory_is_full_the_longest_lanes_give_way),
         cmocka_unit_test(a_lane_of_slow_records_leaves_workers_for_the_others),
         cmocka_unit_test(no_more_than_records_max_are_in_memory),
+        cmocka_unit_test(many_stuck_keys_stop_no_other),
         cmocka_unit_test(partition_statistics_say_where_it_stands),
     };
 

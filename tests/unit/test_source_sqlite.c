@@ -255,6 +255,39 @@ static void a_log_of_the_first_version_gets_metadata_and_keeps_what_it_holds(voi
     assert_string_equal(assignment->metadata, "k1 of now");
 }
 
+/* As another process appends: without a word to this one. */
+static void append_unsaid(struct fixture *fixture, int64_t offset)
+{
+    char sql[256];
+
+    snprintf(sql, sizeof(sql),
+             "BEGIN; INSERT INTO klane_records (id, timestamp) VALUES ((1 << 40) | %lld, 1);"
+             "UPDATE klane_partitions SET next = %lld WHERE id = 1; COMMIT",
+             (long long)offset, (long long)offset + 1);
+    assert_true(execute(fixture->log, sql));
+}
+
+static void a_pass_leaves_the_news_of_an_append_to_the_main_flow(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignment;
+    struct reader *reader;
+
+    fill(fixture, 1, 10);
+    reader = read_as(fixture, "one");
+    assignment = reader_assigned(reader, "orders", 0, NULL);
+    reader_read_to(reader, assignment, 10);
+    for (int64_t offset = 10; offset < 60; offset++) {
+        append_unsaid(fixture, offset);
+        reader_sweep(reader, assignment, 0, 10);
+        while (assignment->sweeps) {
+            reader_poll_sweeps(reader, 100);
+            reader_poll(reader, 0);
+        }
+        reader_read_to(reader, assignment, offset + 1);
+    }
+}
+
 static void a_committed_offset_is_never_lowered(void **state)
 {
     struct fixture *fixture = *state;
@@ -596,6 +629,7 @@ int main(int argc, char **argv)
 
     const struct CMUnitTest tests[] = {
         TEST(groups_commit_independently),
+        TEST(a_pass_leaves_the_news_of_an_append_to_the_main_flow),
         TEST(a_log_of_the_first_version_gets_metadata_and_keeps_what_it_holds),
         TEST(a_committed_offset_is_never_lowered),
         TEST(a_committed_offset_past_the_end_is_reported_and_replaced),
