@@ -34,6 +34,8 @@ static bool is_new(struct commit *commit, struct klane_assignment *assignment, i
 struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
 {
     struct klane_assignment *assignment = commit->dirty, *next;
+    uint64_t bytes = 0;
+    bool is_left = false;
 
     KLANE_ASSERT(!commit->out);
     KLANE_ASSERT(commit->sent == NULL);
@@ -47,15 +49,21 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
         KLANE_ASSERT(base >= assignment->committed);
         if (!is_new(commit, assignment, base))
             continue;
+        if (commit->sent != NULL && bytes + assignment->map.mark.size > COMMIT_MAPS_BYTES) {
+            commit_mark(commit, assignment);
+            is_left = true;
+            continue;
+        }
+        bytes += assignment->map.mark.size;
         assignment->committing = base;
         assignment->committing_progress = assignment->map.mark;
         assignment->committing_next = commit->sent;
         commit->sent = assignment;
     }
     /* There was no memory: not at once again. */
-    if (commit->dirty != NULL)
+    if (commit->dirty != NULL && !is_left)
         commit->not_before_ms = now_ms + COMMIT_RETRY_MS;
-    commit->finished = 0;
+    commit->finished = is_left ? commit->records : 0;
     commit->sent_ms = now_ms;
     commit->out = commit->sent != NULL;
     return commit->sent;

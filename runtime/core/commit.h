@@ -18,6 +18,10 @@ struct klane_assignment;
  * down. */
 #define COMMIT_RETRY_MS 200
 
+/* Of the maps of one commit together. A broker writes a commit as one batch of records, which may
+ * have 1 MiB by default; what is beyond this goes with the next commit, at once. */
+#define COMMIT_MAPS_BYTES (400U << 10)
+
 struct commit {
     uint32_t interval_ms;
     uint32_t records;

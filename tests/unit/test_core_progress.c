@@ -415,6 +415,44 @@ static void a_partition_holds_while_too_much_lies_above_its_ceiling(void **state
     assert_int_equal(core_kit_notice(kit), NOTICE_RELEASED);
 }
 
+/* Two hundred partitions whose maps are as large as they get are more than one commit. */
+static void large_maps_go_in_several_commits(void **state)
+{
+    enum { PARTITIONS = 200, LANES = 330, LARGE = 3900, RECORDS_MAX = 70000 };
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_assignment *assignments[PARTITIONS], *each;
+    int commits = 0, sent = 0;
+    size_t bytes;
+    char key[8];
+
+    kit->core.config.records_max = kit->core.admission.records_max = RECORDS_MAX;
+    assert_true(heap_reserve(&kit->core.timers, RECORDS_MAX));
+    for (int p = 0; p < PARTITIONS; p++) {
+        assignments[p] = core_kit_assign(kit, p + 1, 0);
+        for (int64_t offset = 0; offset < LANES; offset++) {
+            snprintf(key, sizeof(key), "%d", (int)offset);
+            assert_true(core_kit_try_quietly(kit, assignments[p], offset, key));
+        }
+    }
+    for (int i = 0; i < PARTITIONS; i++)
+        commit_mark(&kit->core.commit, assignments[i]);
+    core_kit_wait(kit, 1000);
+    while ((each = core_next_commit(&kit->core, kit->now_ms)) != NULL) {
+        for (bytes = 0; each != NULL; each = each->committing_next, sent++) {
+            assert_true(each->map.mark.size > LARGE);
+            bytes += each->map.mark.size;
+        }
+        assert_true(bytes <= COMMIT_MAPS_BYTES);
+        core_kit_commit_answer(kit, true);
+        commits++;
+    }
+    assert_int_equal(sent, PARTITIONS);
+    assert_in_range(commits, 2, 3);
+    for (int p = 0; p < PARTITIONS; p++)
+        core_kit_lose(kit, assignments[p]);
+}
+
 static void what_cannot_be_used_begins_at_the_base(void **state)
 {
     struct fixture *fixture = *state;
@@ -453,6 +491,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_last_map_is_halved_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_partition_holds_while_too_much_lies_above_its_ceiling,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(large_maps_go_in_several_commits, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_used_begins_at_the_base, setup, teardown),
     };
 

@@ -53,6 +53,7 @@ klane_err_t kafka_err(rd_kafka_resp_err_t err)
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
         return KLANE_ERR_OUT_OF_RANGE;
     case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE:
         return KLANE_ERR_TOO_LARGE;
     case RD_KAFKA_RESP_ERR__FATAL:
         return KLANE_ERR_FATAL;
