@@ -139,5 +139,13 @@ const struct bench_case kafka_cases[] = {
         .what = "The same with 250 of 1,000 keys stuck.",
         .arms = {RESTART_ARM(250_1s), RESTART_ARM(250_100ms)},
     },
+    {
+        .name = "kafka-restart-far",
+        .what =
+            "One key stuck, and all of 3 million records behind it handled but the last: time "
+            "to the first new record after a kill -9.",
+        .prepare = records_prepare,
+        .arms = {{.name = "far", .run = kafka_restart_far_run, .plan = &restart_plan_far}},
+    },
     {.name = NULL},
 };

@@ -62,5 +62,6 @@ void kafka_join_run(struct bench_run *run);
 
 /* cases/kafka_restart.c; the plan is a struct restart_plan. */
 void kafka_restart_run(struct bench_run *run);
+void kafka_restart_far_run(struct bench_run *run);
 
 #endif

@@ -42,6 +42,20 @@ static struct klane_runtime *create(struct restart *restart, struct drive *drive
     return cluster_runtime(drive, log->topic, conf);
 }
 
+/* All of the records that the other cases read, without a feeder. */
+void kafka_restart_far_run(struct bench_run *run)
+{
+    struct restart restart = {.is_stuck = is_stuck, .create = create};
+    struct log log = {.topic = cluster_records_topic()};
+
+    restart_init(&restart, run);
+    restart.records = bench_count(run, KAFKA_RECORDS, KAFKA_RECORDS_QUICK);
+    cluster_name(log.group, "group");
+    restart.log = &log;
+    restart_kill(&restart, restart_begin(&restart, 1));
+    restart_finish(&restart, run);
+}
+
 void kafka_restart_run(struct bench_run *run)
 {
     struct restart restart = {.is_stuck = is_stuck, .create = create};

@@ -12,11 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-const struct restart_plan restart_plan_1s = {1, 1000, false};
-const struct restart_plan restart_plan_100ms = {1, 100, false};
-const struct restart_plan restart_plan_contiguous = {1, 1000, true};
-const struct restart_plan restart_plan_250_1s = {250, 1000, false};
-const struct restart_plan restart_plan_250_100ms = {250, 100, false};
+const struct restart_plan restart_plan_1s = {1, 1000, false, false};
+const struct restart_plan restart_plan_100ms = {1, 100, false, false};
+const struct restart_plan restart_plan_contiguous = {1, 1000, true, false};
+const struct restart_plan restart_plan_250_1s = {250, 1000, false, false};
+const struct restart_plan restart_plan_250_100ms = {250, 100, false, false};
+const struct restart_plan restart_plan_far = {1, 100, false, true};
 
 #define LOAD(count) atomic_load_explicit(&(count), memory_order_relaxed)
 #define ADD(count, value) atomic_fetch_add_explicit(&(count), (value), memory_order_relaxed)
@@ -32,7 +33,8 @@ void restart_init(struct restart *restart, struct bench_run *run)
 {
     restart->plan = run->plan;
     restart->run = run;
-    restart->records = bench_count(run, RESTART_RECORDS, RESTART_RECORDS_QUICK);
+    restart->records = bench_count(run, restart->plan->is_far ? RESTART_FAR : RESTART_RECORDS,
+                                   RESTART_RECORDS_QUICK);
     restart->board = mmap(NULL, sizeof(*restart->board), PROT_READ | PROT_WRITE,
                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (restart->board == MAP_FAILED)
@@ -62,7 +64,8 @@ static enum klane_outcome handle(const struct klane_record *record, void *contex
         ADD(board->repeated, 1);
     else if (restart->life == 2)
         note_first(board);
-    sleep_ms(RESTART_SLEEP_MS);
+    if (!restart->plan->is_far)
+        sleep_ms(RESTART_SLEEP_MS);
     if (!atomic_exchange_explicit(is_ended, true, memory_order_relaxed))
         ADD(board->ended, 1);
     return KLANE_DONE;
@@ -150,8 +153,8 @@ void restart_finish(struct restart *restart, struct bench_run *run)
     bench_figure(run, "first", (double)(LOAD(board->first_ns) - LOAD(board->assigned_ns)) / 1e6);
     run->result->work = restart->records;
     drive_settings(run, restart->records, RESTART_KEYS, RESTART_PARTITIONS, RESTART_WORKERS);
-    bench_setting(run, "records_per_second", RESTART_RATE);
-    bench_setting(run, "handler_ms", RESTART_SLEEP_MS);
+    bench_setting(run, "records_per_second", restart->plan->is_far ? 0 : RESTART_RATE);
+    bench_setting(run, "handler_ms", restart->plan->is_far ? 0 : RESTART_SLEEP_MS);
     bench_setting(run, "stuck_keys", (int64_t)restart->plan->stuck);
     bench_setting(run, "commit_interval_ms", restart->plan->interval_ms);
     bench_setting_text(run, "progress_map", restart->plan->is_contiguous ? "none" : "4096");

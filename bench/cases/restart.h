@@ -11,7 +11,9 @@
 enum {
     RESTART_RECORDS = 200000,
     RESTART_RECORDS_QUICK = 4000,
-    RESTART_RATE = 10000, /* records a second */
+    RESTART_FAR = 3000000,
+    RESTART_OFFSETS_MAX = 1 << 19, /* of a partition */
+    RESTART_RATE = 10000,          /* records a second */
     RESTART_KEYS = 1000,
     RESTART_WORKERS = 16,
     RESTART_SLEEP_MS = 1,
@@ -22,10 +24,12 @@ struct restart_plan {
     uint64_t stuck; /* keys of which nothing is finished in the first life */
     uint32_t interval_ms;
     bool is_contiguous; /* only the committed offset, without a progress map */
+    bool is_far;        /* RESTART_FAR records, there from the start, and handlers do nothing */
 };
 
 extern const struct restart_plan restart_plan_1s, restart_plan_100ms, restart_plan_contiguous;
 extern const struct restart_plan restart_plan_250_1s, restart_plan_250_100ms;
+extern const struct restart_plan restart_plan_far;
 
 /* What both lives and the arm see; counts that order nothing. */
 struct restart_board {
@@ -33,7 +37,7 @@ struct restart_board {
     _Atomic uint64_t repeated; /* records of the second life that had ended in the first */
     _Atomic int64_t assigned_ns;
     _Atomic int64_t first_ns; /* the first record that is new started in the second life */
-    _Atomic bool is_ended[RESTART_PARTITIONS][RESTART_RECORDS];
+    _Atomic bool is_ended[RESTART_PARTITIONS][RESTART_OFFSETS_MAX];
 };
 
 struct restart {

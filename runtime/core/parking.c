@@ -510,7 +510,6 @@ static void head_is_gone(struct core *core, struct parked *parked)
 {
     struct klane_assignment *assignment = parked->assignment;
 
-    KLANE_MARK("the head of a lane is not in the log any more");
     parked->is_unmet = false;
     assignment->head_gone.offset = parked->next;
     assignment->head_gone.fingerprint = parked->fingerprint;

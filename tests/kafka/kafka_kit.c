@@ -405,6 +405,28 @@ void kafka_kit_commit(const char *group, const char *topic, int32_t partition, i
     rd_kafka_destroy(member);
 }
 
+void kafka_kit_commit_again(const char *group, const char *from, const char *to)
+{
+    rd_kafka_t *member = member_of(group);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_t *again = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *entry = rd_kafka_topic_partition_list_add(again, to, 0);
+
+    rd_kafka_topic_partition_list_add(list, from, 0);
+    assert_int_equal(rd_kafka_committed(member, list, KAFKA_KIT_MS), 0);
+    assert_true(list->elems[0].offset >= 0 && list->elems[0].metadata_size > 0);
+    entry->offset = list->elems[0].offset;
+    entry->metadata_size = list->elems[0].metadata_size;
+    /* librdkafka frees it with the list. */
+    entry->metadata = malloc(entry->metadata_size);
+    assert_non_null(entry->metadata);
+    memcpy(entry->metadata, list->elems[0].metadata, entry->metadata_size);
+    assert_int_equal(rd_kafka_commit(member, again, 0), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_topic_partition_list_destroy(again);
+    rd_kafka_destroy(member);
+}
+
 int64_t kafka_kit_end(const char *topic, int32_t partition)
 {
     rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;

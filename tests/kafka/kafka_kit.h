@@ -65,6 +65,9 @@ void kafka_kit_fill(rd_kafka_t *producer, const char *topic, int32_t partition, 
 int64_t kafka_kit_committed(const char *group, const char *topic, int32_t partition);
 void kafka_kit_commit(const char *group, const char *topic, int32_t partition, int64_t offset);
 
+/* What is committed for partition 0 of a topic, with its metadata, is committed for another's. */
+void kafka_kit_commit_again(const char *group, const char *from, const char *to);
+
 /* One past the last offset. */
 int64_t kafka_kit_end(const char *topic, int32_t partition);
 

@@ -34,7 +34,7 @@ static inline struct core_config core_kit_config(void)
 
 static inline void core_kit_init(struct core_kit *kit, struct core_config config)
 {
-    *kit = (struct core_kit){.topic = {"topic"}, .now_ms = 10000};
+    *kit = (struct core_kit){.topic = {.name = "topic"}, .now_ms = 10000};
     assert_true(core_init(&kit->core, &config));
     kit->core.commit.sent_ms = kit->now_ms;
 }
