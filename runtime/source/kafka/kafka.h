@@ -221,7 +221,7 @@ struct kafka_commit {
 
 /* Passes. */
 struct kafka_sweep {
-    rd_kafka_conf_t *conf; /* of the handle; NULL: the helper makes it, or has made it */
+    rd_kafka_conf_t *conf; /* of the handle, until the helper has made it */
     struct klane_kafka_options limits;
     struct kafka_request make;
     rd_kafka_t *rk; /* NULL: no pass was needed so far */

@@ -50,6 +50,8 @@ void kafka_sweep_init(struct kafka_source *source, const rd_kafka_conf_t *conf,
     rd_kafka_conf_set_error_cb(sweep->conf, NULL);
     rd_kafka_conf_set_events(sweep->conf, 0);
     rd_kafka_conf_set(sweep->conf, "statistics.interval.ms", "0", NULL, 0);
+    /* It is tried for the other handle: see klane_kafka_create(). */
+    kafka_config_set(sweep->conf, &sweep->limits, source->version, NULL, 0);
 }
 
 void kafka_sweep_deinit(struct kafka_source *source)
@@ -62,17 +64,12 @@ void kafka_sweep_deinit(struct kafka_source *source)
 void kafka_sweep_make(struct kafka_source *source)
 {
     struct kafka_sweep *sweep = &source->sweep;
-    rd_kafka_conf_t *copy = rd_kafka_conf_dup(sweep->conf);
-    char why[KAFKA_TEXT_SIZE];
 
-    /* On a copy: tried again it is made of the same. */
-    sweep->make.rk = NULL;
-    if (kafka_config_set(copy, &sweep->limits, source->version, why, sizeof why) == KLANE_OK)
-        sweep->make.rk = rd_kafka_new(RD_KAFKA_CONSUMER, copy, why, sizeof why);
+    sweep->make.rk = rd_kafka_new(RD_KAFKA_CONSUMER, sweep->conf, NULL, 0);
     if (sweep->make.rk == NULL)
-        rd_kafka_conf_destroy(copy);
-    else
-        rd_kafka_poll_set_consumer(sweep->make.rk);
+        return;
+    sweep->conf = NULL;
+    rd_kafka_poll_set_consumer(sweep->make.rk);
 }
 
 static void nothing(void *context)
@@ -179,23 +176,34 @@ void kafka_sweep_end(struct kafka_source *source, struct kafka_partition *partit
 
 /* ---- what it brings ---------------------------------------------------------------------- */
 
+/* Retention has taken what lies below offset. False: by the topic's rules that is an error. */
+static bool catch_up(struct kafka_source *source, struct kafka_partition *partition,
+                     int64_t offset)
+{
+    struct klane_intake *intake = source->intake;
+    const struct source_topic *rules = intake->ops->topic(intake, partition->topic->name);
+
+    partition->is_sweep_late = false;
+    if (offset <= partition->swept)
+        return true;
+    if (rules->out_of_range == KLANE_BEGIN_ERROR) {
+        kafka_fail(source, KLANE_ERR_OUT_OF_RANGE,
+                   "%s [%" PRId32 "]: offset %" PRId64 ", which is unfinished, is not in the log",
+                   partition->topic->name, partition->number, partition->swept);
+        return false;
+    }
+    intake->ops->out_of_range(intake, partition->topic->name, partition->number, partition->swept,
+                              offset);
+    return true;
+}
+
 /* Everything below offset was brought, or is not in the log. */
 static void reach(struct kafka_source *source, struct kafka_partition *partition, int64_t offset)
 {
     struct klane_intake *intake = source->intake;
-    const struct source_topic *rules = intake->ops->topic(intake, partition->topic->name);
-    bool is_late = partition->is_sweep_late && offset > partition->swept;
 
-    if (is_late && rules->out_of_range == KLANE_BEGIN_ERROR) {
-        kafka_fail(source, KLANE_ERR_OUT_OF_RANGE,
-                   "%s [%" PRId32 "]: offset %" PRId64 ", which is unfinished, is not in the log",
-                   partition->topic->name, partition->number, partition->swept);
+    if (partition->is_sweep_late && !catch_up(source, partition, offset))
         return;
-    }
-    if (is_late)
-        intake->ops->out_of_range(intake, partition->topic->name, partition->number,
-                                  partition->swept, offset);
-    partition->is_sweep_late = false;
     partition->swept = offset;
     if (intake->ops->swept_to(intake, partition->assignment, offset))
         kafka_sweep_end(source, partition);
@@ -211,7 +219,7 @@ static void take_record(struct kafka_source *source, struct kafka_partition *par
         return;
     if (partition->is_sweep_late) {
         reach(source, partition, record.offset);
-        if (!partition->is_sweeping)
+        if (!partition->is_sweeping || source->phase != KAFKA_RUNS)
             return;
     }
     source->sweep.brought++;
