@@ -16,25 +16,14 @@ bool core_init(struct core *core, const struct core_config *config)
     admission_init(&core->admission, config->records_max, config->lane_records_max);
     commit_init(&core->commit, config->commit_interval_ms, config->commit_records);
     /* Each record in memory may wait for a retry: no timer can fail for want of memory later. */
-    if (!heap_reserve(&core->timers, config->records_max))
-        return false;
-    if (!lane_table_init(&core->lanes, config->records_max, config->seed)) {
-        heap_deinit(&core->timers);
-        return false;
-    }
-    if (!table_init(&core->parked, config->records_max)) {
-        lane_table_deinit(&core->lanes);
-        heap_deinit(&core->timers);
-        return false;
-    }
-    if (!progress_writer_init(&core->commit.writer, config->parks ? config->map_limit : 0,
-                              &core->timers)) {
-        table_deinit(&core->parked);
-        lane_table_deinit(&core->lanes);
-        heap_deinit(&core->timers);
-        return false;
-    }
-    return true;
+    if (heap_reserve(&core->timers, config->records_max) &&
+        lane_table_init(&core->lanes, config->records_max, config->seed) &&
+        table_init(&core->parked, config->records_max) &&
+        progress_writer_init(&core->commit.writer, config->parks ? config->map_limit : 0,
+                             &core->timers))
+        return true;
+    core_deinit(core);
+    return false;
 }
 
 void core_deinit(struct core *core)

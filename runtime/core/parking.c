@@ -387,7 +387,6 @@ void parking_tick(struct core *core, int64_t now_ms)
 
     while (timers->count > 0 && timers->entries[0].value <= now_ms) {
         struct parked *parked = parked_of_timer(timers->entries[0].node);
-
         int64_t left_ms = parked->due_wall_ms - (now_ms + core->commit.writer.wall_ms);
 
         if (parked->due_wall_ms > 0 && left_ms > 0) {

@@ -103,10 +103,10 @@ static void gather_slot(struct gathering *gathering, const struct klane_slot *sl
 /* More would not fit. Of lanes twice as many, as one may be met again as a parked one. */
 static uint32_t most_of(const struct gathering *gathering)
 {
-    enum progress_order order = gathering->assignment->partition->topic->scheme.order;
+    enum klane_order order = gathering->assignment->partition->topic->scheme.order;
     uint32_t limit = gathering->writer->limit;
 
-    return order == PROGRESS_WITHOUT ? limit / RECORD_DIGITS : 2 * (limit / LANE_DIGITS);
+    return order == KLANE_ORDER_NONE ? limit / RECORD_DIGITS : 2 * (limit / LANE_DIGITS);
 }
 
 /* In the order of their offsets: what no longer fits ends it. */
@@ -162,6 +162,12 @@ static void gather_parked(struct gathering *gathering)
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
+/* The hash is never 0, which is no map. */
+static struct progress_mark mark_of(const char *text, size_t size, int64_t ceiling)
+{
+    return (struct progress_mark){hash_bytes(text, size, 0) | 1, ceiling, (uint32_t)size};
+}
+
 /* The writer's text becomes the assignment's. */
 static bool keep(const struct progress_writer *writer, struct klane_assignment *assignment,
                  size_t size, int64_t ceiling)
@@ -177,9 +183,7 @@ static bool keep(const struct progress_writer *writer, struct klane_assignment *
         return true;
     memcpy(text, writer->text, size);
     map->text = text;
-    map->mark.size = (uint32_t)size;
-    /* Never 0, which is no map. */
-    map->mark.hash = hash_bytes(text, size, 0) | 1;
+    map->mark = mark_of(text, size, ceiling);
     return true;
 }
 
@@ -273,8 +277,7 @@ enum progress_refusal core_restore(struct core *core, struct klane_assignment *a
     if (refusal == PROGRESS_READ) {
         KLANE_MARK("a progress map is taken up");
         offsets_reach(&assignment->offsets, map.ceiling);
-        assignment->progress =
-            (struct progress_mark){hash_bytes(text, size, 0) | 1, map.ceiling, (uint32_t)size};
+        assignment->progress = mark_of(text, size, map.ceiling);
     } else {
         parking_forget(core, assignment);
         assignment->seed = seed;

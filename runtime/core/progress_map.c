@@ -23,7 +23,7 @@
 #define BITS 6U
 
 static const char digits[] = "-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
-static const char orders[] = "kpn";
+static const char orders[] = "kpn"; /* by enum klane_order */
 
 /* ---- numbers ----------------------------------------------------------------------------- */
 
@@ -172,7 +172,7 @@ static char *put_header(const struct progress_map *map, char *to, uint32_t width
     while (lanes < map->count && !map->lanes[lanes].is_record)
         lanes++;
     *to++ = orders[map->scheme.order];
-    *to++ = map->scheme.null_keys_in_order ? 'o' : 'u';
+    *to++ = map->scheme.null_keys == KLANE_NULL_KEYS_ORDERED ? 'o' : 'u';
     to = put(to, map->scheme.key_version, KEY_VERSION_DIGITS);
     to = put(to, map->seed, LONG_DIGITS);
     to = put(to, (uint64_t)map->ceiling, LONG_DIGITS);
@@ -275,8 +275,8 @@ static bool get_scheme(struct reader *reader, struct progress_scheme *scheme)
     if (order == NULL || (reader->at[1] != 'o' && reader->at[1] != 'u'))
         return false;
     *scheme = (struct progress_scheme){
-        .order = (enum progress_order)(order - orders),
-        .null_keys_in_order = reader->at[1] == 'o',
+        .order = (enum klane_order)(order - orders),
+        .null_keys = reader->at[1] == 'o' ? KLANE_NULL_KEYS_ORDERED : KLANE_NULL_KEYS_UNORDERED,
     };
     reader->at += 2;
     reader->left -= 2;
@@ -288,7 +288,7 @@ static bool get_scheme(struct reader *reader, struct progress_scheme *scheme)
 static bool scheme_equals(const struct progress_scheme *left, const struct progress_scheme *right)
 {
     return left->order == right->order && left->key_version == right->key_version &&
-           left->null_keys_in_order == right->null_keys_in_order;
+           left->null_keys == right->null_keys;
 }
 
 /* What follows the scheme. */

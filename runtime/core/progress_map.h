@@ -37,18 +37,18 @@
 #ifndef KLANE_CORE_PROGRESS_MAP_H
 #define KLANE_CORE_PROGRESS_MAP_H
 
+#include <klane/klane.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define PROGRESS_MAP_HEADER 54U
 
-enum progress_order { PROGRESS_BY_KEY, PROGRESS_BY_PARTITION, PROGRESS_WITHOUT };
-
 /* Which record belongs to which lane. A map is of use only by the same rules. */
 struct progress_scheme {
-    enum progress_order order;
-    bool null_keys_in_order;
+    enum klane_order order;
+    enum klane_null_keys null_keys;
     uint32_t key_version;
 };
 

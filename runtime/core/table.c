@@ -32,11 +32,11 @@ bool table_init(struct table *table, uint32_t count_max)
 
     *table = (struct table){.segments_max = segments_max};
     table->segments = calloc(segments_max, sizeof(*table->segments));
-    if (table->segments == NULL)
-        return false;
-    table->segments[0] = calloc(TABLE_SEGMENT, sizeof(**table->segments));
-    if (table->segments[0] == NULL) {
+    if (table->segments != NULL)
+        table->segments[0] = calloc(TABLE_SEGMENT, sizeof(**table->segments));
+    if (table->segments == NULL || table->segments[0] == NULL) {
         free(table->segments);
+        *table = (struct table){0};
         return false;
     }
     table->buckets = TABLE_SEGMENT;

@@ -118,11 +118,10 @@ static void hand_over(struct klane_runtime *runtime)
 static void send_commit(struct klane_runtime *runtime)
 {
     struct control *control = &runtime->control;
-    struct klane_assignment *each;
+    struct klane_assignment *each = core_next_commit(&control->core, control->now_ms);
     struct source_commit *commits;
     size_t count = 0;
 
-    each = core_next_commit(&control->core, control->now_ms);
     if (each == NULL)
         return;
     commits = calloc(control->core.assigned, sizeof(*commits));

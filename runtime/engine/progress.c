@@ -27,17 +27,6 @@ static klane_err_t err_of(enum progress_refusal refusal)
     return KLANE_ERR_CORRUPT;
 }
 
-static enum klane_order order_of(enum progress_order order)
-{
-    static const enum klane_order orders[] = {
-        [PROGRESS_BY_KEY] = KLANE_ORDER_KEY,
-        [PROGRESS_BY_PARTITION] = KLANE_ORDER_PARTITION,
-        [PROGRESS_WITHOUT] = KLANE_ORDER_NONE,
-    };
-
-    return orders[order];
-}
-
 klane_err_t klane_progress_read(const char *metadata, size_t size, int64_t committed,
                                 struct klane_progress *progress, size_t progress_size,
                                 struct klane_progress_lane *lanes, size_t lanes_max)
@@ -54,9 +43,8 @@ klane_err_t klane_progress_read(const char *metadata, size_t size, int64_t commi
     found = (struct klane_progress){
         .ceiling = map.ceiling,
         .seed = map.seed,
-        .order = order_of(map.scheme.order),
-        .null_keys =
-            map.scheme.null_keys_in_order ? KLANE_NULL_KEYS_ORDERED : KLANE_NULL_KEYS_UNORDERED,
+        .order = map.scheme.order,
+        .null_keys = map.scheme.null_keys,
         .key_version = map.scheme.key_version,
         .lane_count = map.count,
     };

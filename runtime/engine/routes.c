@@ -152,15 +152,9 @@ static struct topic *topic_get(struct routes *routes, struct klane_runtime *runt
 /* Of a topic without a key function the version is 0. */
 static struct progress_scheme scheme_of(const struct klane_topic *rules)
 {
-    static const enum progress_order orders[] = {
-        [KLANE_ORDER_KEY] = PROGRESS_BY_KEY,
-        [KLANE_ORDER_PARTITION] = PROGRESS_BY_PARTITION,
-        [KLANE_ORDER_NONE] = PROGRESS_WITHOUT,
-    };
-
     return (struct progress_scheme){
-        .order = orders[rules->order],
-        .null_keys_in_order = rules->null_keys == KLANE_NULL_KEYS_ORDERED,
+        .order = rules->order,
+        .null_keys = rules->null_keys,
         .key_version = rules->key == NULL ? 0 : rules->key_version + 1,
     };
 }

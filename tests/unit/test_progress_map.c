@@ -10,7 +10,7 @@
 
 #define LIMIT 4096
 
-static const struct progress_scheme by_key = {.order = PROGRESS_BY_KEY};
+static const struct progress_scheme by_key = {.order = KLANE_ORDER_KEY};
 
 struct golden {
     const char *file;
@@ -30,7 +30,7 @@ static const struct golden goldens[] = {
       .count = 1},
      {{.fingerprint = UINT64_MAX, .head = INT64_C(9000000000000000000)}}},
     {"lanes_and_records.map",
-     {.scheme = {PROGRESS_BY_KEY, false, 0},
+     {.scheme = {KLANE_ORDER_KEY, KLANE_NULL_KEYS_UNORDERED, 0},
       .base = 1000,
       .ceiling = 1100,
       .leader_epoch = 7,
@@ -41,7 +41,7 @@ static const struct golden goldens[] = {
       {.is_record = true, .head = 1001},
       {.is_record = true, .head = 1099}}},
     {"waiting_for_retries.map",
-     {.scheme = {PROGRESS_BY_KEY, true, 4000000000},
+     {.scheme = {KLANE_ORDER_KEY, KLANE_NULL_KEYS_ORDERED, 4000000000},
       .base = 70000,
       .ceiling = 90000,
       .leader_epoch = 0,
@@ -142,10 +142,11 @@ static void every_reason_to_refuse_is_told_apart(void **state)
     assert_int_equal(read_as(text, 10, &by_key), PROGRESS_NEWER);
     assert_int_equal(read_as(some_map(), 10, &(struct progress_scheme){.key_version = 1}),
                      PROGRESS_OTHER_SCHEME);
-    assert_int_equal(read_as(some_map(), 10, &(struct progress_scheme){.null_keys_in_order = 1}),
+    assert_int_equal(read_as(some_map(), 10,
+                             &(struct progress_scheme){.null_keys = KLANE_NULL_KEYS_ORDERED}),
                      PROGRESS_OTHER_SCHEME);
     assert_int_equal(
-        read_as(some_map(), 10, &(struct progress_scheme){.order = PROGRESS_WITHOUT}),
+        read_as(some_map(), 10, &(struct progress_scheme){.order = KLANE_ORDER_NONE}),
         PROGRESS_OTHER_SCHEME);
 }
 

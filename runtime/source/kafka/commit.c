@@ -144,8 +144,7 @@ void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event)
         refused += answers->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR;
     /* librdkafka gives the last refusal as the error of all. Of metadata that are too large each
      * partition has its own. */
-    if (refused > 0 &&
-        (refused < answers->cnt || kafka_err(err) == KLANE_ERR_TOO_LARGE)) {
+    if (refused > 0 && (refused < answers->cnt || kafka_err(err) == KLANE_ERR_TOO_LARGE)) {
         tell_refused(source, answers);
         err = RD_KAFKA_RESP_ERR_NO_ERROR;
     } else if (refused > 0) {

@@ -195,11 +195,8 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
     }
     kafka_group_offer(source);
     for (int i = 0; i < list->cnt; i++) {
-        const struct kafka_partition *partition =
-            kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
-
-        list->elems[i].offset =
-            partition->state == KAFKA_OURS ? partition->next : partition->begin;
+        list->elems[i].offset = kafka_partition_position(
+            kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition));
     }
     answer_assign(source, list);
     return true;

@@ -23,6 +23,12 @@ void kafka_partitions_free(struct kafka_source *source);
 void kafka_partition_move(struct kafka_source *source, struct kafka_partition *partition,
                           enum kafka_state to);
 
+/* Where librdkafka is to read it. */
+static inline int64_t kafka_partition_position(const struct kafka_partition *partition)
+{
+    return partition->state == KAFKA_OURS ? partition->next : partition->begin;
+}
+
 /* What was committed with its begin. False: no memory. */
 bool kafka_partition_keep_metadata(struct kafka_partition *partition, const void *metadata,
                                    size_t size);

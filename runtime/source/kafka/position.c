@@ -289,7 +289,7 @@ static void restart(struct kafka_source *source)
         if (source->is_cooperative && !partition->is_to_restart)
             continue;
         rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number)
-            ->offset = partition->state == KAFKA_OURS ? partition->next : partition->begin;
+            ->offset = kafka_partition_position(partition);
         partition->is_to_restart = false;
         partition->is_out_of_range = false;
         partition->is_cut = false;

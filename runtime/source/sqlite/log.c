@@ -5,6 +5,7 @@
  * transaction, counted up in memory, and written back once before the transaction is committed. */
 #include "source/sqlite/log.h"
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/headers.h"
 #include "source/sqlite/notify.h"
@@ -38,14 +39,6 @@ static const char *const statement_texts[LOG_STATEMENTS] = {
     [LOG_COMMITTED] = "SELECT committed, metadata FROM klane_offsets WHERE partition_id = ?"
                       " AND group_id = (SELECT id FROM klane_groups WHERE name = ?)",
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Where the turn of records without a key begins: not the same for every short-lived process. */
 static uint32_t first_turn(void)
@@ -443,7 +436,7 @@ static klane_err_t write_next_offsets(struct klane_sqlite *log)
 static klane_err_t append_all(struct klane_sqlite *log, const struct klane_sqlite_record *records,
                               size_t count, int64_t *offsets)
 {
-    int64_t now = now_ms();
+    int64_t now = clock_wall_ms();
 
     for (size_t i = 0; i < count; i++) {
         const struct klane_sqlite_record *record = &records[i];
@@ -546,7 +539,6 @@ klane_err_t klane_sqlite_progress(struct klane_sqlite *log, const char *group, c
         return err;
     if (offset == NULL || (metadata == NULL) != (size == 0))
         return database_fail(&log->database, KLANE_ERR_INVALID, "offset or metadata is NULL");
-    log->database.text[0] = '\0';
     err = find_committed(log, group, topic, partition);
     committed = log->statements[LOG_COMMITTED];
     *offset = -1;
