@@ -56,11 +56,6 @@ static const struct kafka_members_plan plan_poll_eager = {4, true, "range"};
         .ratios = {{"ideal", "klane", "threads"}},                                               \
     }
 
-#define RESTART_ARM(what)                                                                        \
-    {                                                                                            \
-        .name = #what, .run = kafka_restart_run, .plan = &restart_plan_##what                    \
-    }
-
 const struct bench_case kafka_cases[] = {
     {
         .name = "kafka-noop",
@@ -132,12 +127,14 @@ const struct bench_case kafka_cases[] = {
         .name = "kafka-restart-1",
         .what = "One key stuck, then kill -9: records that run again, by commit interval, and "
                 "without a progress map.",
-        .arms = {RESTART_ARM(1s), RESTART_ARM(100ms), RESTART_ARM(contiguous)},
+        .arms = {RESTART_ARM(kafka_restart_run, 1s), RESTART_ARM(kafka_restart_run, 100ms),
+                 RESTART_ARM(kafka_restart_run, contiguous)},
     },
     {
         .name = "kafka-restart-250",
         .what = "The same with 250 of 1,000 keys stuck.",
-        .arms = {RESTART_ARM(250_1s), RESTART_ARM(250_100ms)},
+        .arms = {RESTART_ARM(kafka_restart_run, 250_1s),
+                 RESTART_ARM(kafka_restart_run, 250_100ms)},
     },
     {
         .name = "kafka-restart-far",
@@ -145,7 +142,7 @@ const struct bench_case kafka_cases[] = {
             "One key stuck, and all of 3 million records behind it handled but the last: time "
             "to the first new record after a kill -9.",
         .prepare = records_prepare,
-        .arms = {{.name = "far", .run = kafka_restart_far_run, .plan = &restart_plan_far}},
+        .arms = {RESTART_ARM(kafka_restart_far_run, far)},
     },
     {.name = NULL},
 };

@@ -25,13 +25,6 @@ enum {
     CALM_MS_QUICK = 200
 };
 
-static void sleep_ms(uint64_t ms)
-{
-    const struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
-
-    nanosleep(&time, NULL);
-}
-
 void kafka_members_run(struct bench_run *run)
 {
     const struct kafka_members_plan *plan = run->plan;
@@ -48,11 +41,11 @@ void kafka_members_run(struct bench_run *run)
     for (uint32_t i = 0; i < plan->members; i++)
         members_add(members);
     members_settle(members);
-    sleep_ms(bench_count(run, CALM_MS, CALM_MS_QUICK));
+    bench_sleep_ms(bench_count(run, CALM_MS, CALM_MS_QUICK));
     handled = members_handled(members);
     meter.cpu_ns = members_cpu_ns(members);
     meter.wall_ns = bench_now_ns();
-    sleep_ms(bench_count(run, RATE_MS, RATE_MS_QUICK));
+    bench_sleep_ms(bench_count(run, RATE_MS, RATE_MS_QUICK));
     meter.wall_ns = bench_now_ns() - meter.wall_ns;
     meter.cpu_ns = members_cpu_ns(members) - meter.cpu_ns;
     handled = members_handled(members) - handled;
@@ -83,13 +76,13 @@ void kafka_join_run(struct bench_run *run)
         members_add(members);
     members_settle(members);
     members_flow(members);
-    sleep_ms(calm_ms);
+    bench_sleep_ms(calm_ms);
     repeats = members_repeats(members);
     members_gap_begin(members);
     members_add(members);
     members_settle(members);
     members_flow(members);
-    sleep_ms(calm_ms);
+    bench_sleep_ms(calm_ms);
     pause_ns = members_gap_ns(members);
     feeder_stop(&feeder);
     members_wait(members, feeder_wait(&feeder));

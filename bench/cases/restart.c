@@ -22,13 +22,6 @@ const struct restart_plan restart_plan_far = {1, 100, false, true};
 #define LOAD(count) atomic_load_explicit(&(count), memory_order_relaxed)
 #define ADD(count, value) atomic_fetch_add_explicit(&(count), (value), memory_order_relaxed)
 
-static void sleep_ms(uint32_t ms)
-{
-    const struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
-
-    nanosleep(&time, NULL);
-}
-
 void restart_init(struct restart *restart, struct bench_run *run)
 {
     restart->plan = run->plan;
@@ -65,7 +58,7 @@ static enum klane_outcome handle(const struct klane_record *record, void *contex
     else if (restart->life == 2)
         note_first(board);
     if (!restart->plan->is_far)
-        sleep_ms(RESTART_SLEEP_MS);
+        bench_sleep_ms(RESTART_SLEEP_MS);
     if (!atomic_exchange_explicit(is_ended, true, memory_order_relaxed))
         ADD(board->ended, 1);
     return KLANE_DONE;
@@ -136,7 +129,7 @@ void restart_kill(struct restart *restart, pid_t process)
     while (LOAD(restart->board->ended) < enough) {
         if (waitpid(process, NULL, WNOHANG) != 0)
             bench_fail("the first life has ended by itself");
-        sleep_ms(1);
+        bench_sleep_ms(1);
     }
     kill(process, SIGKILL);
     restart_wait(process);

@@ -31,6 +31,11 @@ extern const struct restart_plan restart_plan_1s, restart_plan_100ms, restart_pl
 extern const struct restart_plan restart_plan_250_1s, restart_plan_250_100ms;
 extern const struct restart_plan restart_plan_far;
 
+#define RESTART_ARM(function, what)                                                              \
+    {                                                                                            \
+        .name = #what, .run = function, .plan = &restart_plan_##what                             \
+    }
+
 /* What both lives and the arm see; counts that order nothing. */
 struct restart_board {
     _Atomic uint64_t ended;    /* records, each counted once */

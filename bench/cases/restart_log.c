@@ -114,29 +114,25 @@ static void run_log(struct bench_run *run)
     scratch_settings(run);
 }
 
-#define ARM(what)                                                                                \
-    {                                                                                            \
-        .name = #what, .run = run_log, .plan = &restart_plan_##what                              \
-    }
-
 const struct bench_case restart_log_cases[] = {
     {
         .name = "restart-1",
         .what = "One key stuck, then kill -9: records of the embedded log that run again, by "
                 "commit interval, and without a progress map.",
-        .arms = {ARM(1s), ARM(100ms), ARM(contiguous)},
+        .arms = {RESTART_ARM(run_log, 1s), RESTART_ARM(run_log, 100ms),
+                 RESTART_ARM(run_log, contiguous)},
     },
     {
         .name = "restart-250",
         .what = "The same with 250 of 1,000 keys stuck.",
-        .arms = {ARM(250_1s), ARM(250_100ms)},
+        .arms = {RESTART_ARM(run_log, 250_1s), RESTART_ARM(run_log, 250_100ms)},
     },
     {
         .name = "restart-far",
         .what =
             "One key stuck, and all of 3 million records behind it handled but the last: time "
             "to the first new record after a kill -9.",
-        .arms = {ARM(far)},
+        .arms = {RESTART_ARM(run_log, far)},
     },
     {.name = NULL},
 };

@@ -125,6 +125,13 @@ static inline int64_t bench_now_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+static inline void bench_sleep_ms(uint64_t ms)
+{
+    const struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+
+    nanosleep(&time, NULL);
+}
+
 /* The clock of an arm: time that passed and time of all processors. */
 struct bench_meter {
     int64_t wall_ns;

@@ -24,13 +24,6 @@ enum { LOOK_MS = 5, WAIT_MS = 60000 };
 #define STORE(count, value) atomic_store_explicit(&(count), (value), memory_order_relaxed)
 #define ADD(count, value) atomic_fetch_add_explicit(&(count), (value), memory_order_relaxed)
 
-static void sleep_ms(uint32_t ms)
-{
-    const struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
-
-    nanosleep(&time, NULL);
-}
-
 /* ---- a member's own process ------------------------------------------------------------ */
 
 /* Of this process. */
@@ -64,7 +57,7 @@ static enum klane_outcome handle_by_noting(const struct klane_record *record, vo
     const struct self *self = context;
 
     if (self->members->rules.sleep_ms > 0)
-        sleep_ms(self->members->rules.sleep_ms);
+        bench_sleep_ms(self->members->rules.sleep_ms);
     note(self, record->partition, record->offset);
     return KLANE_DONE;
 }
@@ -93,7 +86,7 @@ static void klane_member(struct self *self)
     bench_check(klane_start(runtime), "klane_start");
     while (!LOAD(members->is_over)) {
         STORE(self->member->partitions, (uint32_t)drive_stats(runtime).partitions);
-        sleep_ms(LOOK_MS);
+        bench_sleep_ms(LOOK_MS);
     }
     klane_stop(runtime);
     drive_wait(runtime);
@@ -199,7 +192,7 @@ static void wait_a_little(const struct members *members, int64_t begin_ns, const
         bench_fail("a member has ended too early");
     if (bench_now_ns() - begin_ns > WAIT_MS * INT64_C(1000000))
         bench_fail("it took too long: %s", what);
-    sleep_ms(LOOK_MS);
+    bench_sleep_ms(LOOK_MS);
 }
 
 static bool has_gone_on(const struct members *members, const uint64_t before[CLUSTER_PARTITIONS])

@@ -277,16 +277,10 @@ static void minimal_prints_in_order_and_goes_on_where_it_was_stopped(void **stat
 static void print_progress(const struct test *test, char output[OUTPUT_SIZE])
 {
     char command[1024];
-    size_t size;
-    FILE *pipe;
 
     snprintf(command, sizeof command, "%s --kafka %s %s %s k0 2>&1", KLANE_EXAMPLE_PROGRESS,
              kafka_kit_bootstrap(), test->group, test->from);
-    pipe = popen(command, "r");
-    assert_non_null(pipe);
-    size = fread(output, 1, OUTPUT_SIZE - 1, pipe);
-    output[size] = '\0';
-    assert_int_equal(pclose(pipe), 0);
+    check_command(command, output, OUTPUT_SIZE);
 }
 
 static void progress_tells_what_a_group_has_committed(void **state)

@@ -121,3 +121,14 @@ uint64_t check_marked(const char *name)
             sum += atomic_load_explicit(&mark->count, memory_order_relaxed);
     return sum;
 }
+
+void check_command(const char *command, char *output, size_t size)
+{
+    FILE *pipe = popen(command, "r");
+    size_t length;
+
+    assert_non_null(pipe);
+    length = fread(output, 1, size - 1, pipe);
+    output[length] = '\0';
+    assert_int_equal(pclose(pipe), 0);
+}

@@ -43,4 +43,7 @@ uint64_t check_random_below(uint64_t *state, uint64_t limit);
 /* How often the branches marked KLANE_MARK(name) were reached in this process. */
 uint64_t check_marked(const char *name);
 
+/* What a command prints, as far as it fits; it has to succeed. */
+void check_command(const char *command, char *output, size_t size);
+
 #endif

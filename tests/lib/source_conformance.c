@@ -207,22 +207,10 @@ static void sweep_until_over(struct reader *reader, const struct klane_assignmen
     }
 }
 
-/* Of one partition with so many records, all of which the main flow has brought. */
-static struct klane_assignment *read_through(struct fixture *fixture, int64_t count)
-{
-    struct klane_assignment *assignment;
-
-    fixture_topic(fixture, 1);
-    fixture_append_many(fixture, 0, 0, count);
-    assignment = reader_assigned(fixture_read(fixture), TOPIC, 0, NULL);
-    reader_read_to(&fixture->reader, assignment, count);
-    return assignment;
-}
-
 static void a_pass_brings_a_range_again(void **state)
 {
     struct fixture *fixture = *state;
-    struct klane_assignment *assignment = read_through(fixture, 3000);
+    struct klane_assignment *assignment = fixture_read_through(fixture, 3000);
     struct reader *reader = &fixture->reader;
 
     reader_sweep(reader, assignment, 1000, 2000);
@@ -270,7 +258,7 @@ static void the_main_flow_goes_on_beside_passes(void **state)
 static void a_pass_ends_with_its_assignment(void **state)
 {
     struct fixture *fixture = *state;
-    struct klane_assignment *assignment = read_through(fixture, 100);
+    struct klane_assignment *assignment = fixture_read_through(fixture, 100);
     struct reader *reader = &fixture->reader;
 
     reader_sweep(reader, assignment, 0, 100);

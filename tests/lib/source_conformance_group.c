@@ -166,17 +166,13 @@ static void large_metadata_come_back(void **state)
 {
     struct fixture *fixture = *state;
     struct klane_assignment *assignment;
-    struct reader *reader;
+    struct reader *reader = &fixture->reader;
     char text[4097];
 
     for (size_t i = 0; i < 4096; i++)
         text[i] = (char)(' ' + i % 95);
     text[4096] = '\0';
-    fixture_topic(fixture, 1);
-    fixture_append_many(fixture, 0, 0, 10);
-    reader = fixture_read(fixture);
-    assignment = reader_assigned(reader, TOPIC, 0, NULL);
-    reader_read_to(reader, assignment, 10);
+    assignment = fixture_read_through(fixture, 10);
     assert_int_equal(reader_commit_with(reader, assignment, 3, text), KLANE_OK);
 
     reader = restart(fixture);
@@ -187,13 +183,9 @@ static void metadata_come_back_with_a_revoked_partition(void **state)
 {
     struct fixture *fixture = *state;
     struct klane_assignment *first, *second;
-    struct reader *reader;
+    struct reader *reader = &fixture->reader;
 
-    fixture_topic(fixture, 1);
-    fixture_append_many(fixture, 0, 0, 10);
-    reader = fixture_read(fixture);
-    first = reader_assigned(reader, TOPIC, 0, NULL);
-    reader_read_to(reader, first, 10);
+    first = fixture_read_through(fixture, 10);
     fixture->ops->revoke(fixture->log, TOPIC, 0, false);
     reader_poll_until(reader, first->revoked);
     assert_int_equal(reader_commit_with(reader, first, 5, "k1 left behind"), KLANE_OK);
@@ -209,18 +201,12 @@ static void reading_goes_on_where_control_says(void **state)
 {
     struct fixture *fixture = *state;
     struct klane_assignment *assignment;
-    struct reader *reader;
+    struct reader *reader = &fixture->reader;
 
-    fixture_topic(fixture, 1);
-    fixture_append_many(fixture, 0, 0, 300);
-    reader = fixture_read(fixture);
-    assignment = reader_assigned(reader, TOPIC, 0, NULL);
-    reader_read_to(reader, assignment, 300);
+    assignment = fixture_read_through(fixture, 300);
     assert_int_equal(reader_commit_with(reader, assignment, 100, "k1"), KLANE_OK);
-    reader_deinit(reader);
 
-    fixture->reader.source = NULL;
-    reader = fixture_read(fixture);
+    reader = restart(fixture);
     reader->skip = 150;
     assignment = reader_assigned(reader, TOPIC, 0, NULL);
     reader_read_to(reader, assignment, 300);

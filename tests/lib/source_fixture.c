@@ -118,3 +118,14 @@ void fixture_assert_records(const struct klane_assignment *assignment, int64_t b
         assert_memory_equal(record->value, value, sizeof(value));
     }
 }
+
+struct klane_assignment *fixture_read_through(struct fixture *fixture, int64_t count)
+{
+    struct klane_assignment *assignment;
+
+    fixture_topic(fixture, 1);
+    fixture_append_many(fixture, 0, 0, count);
+    assignment = reader_assigned(fixture_read(fixture), TOPIC, 0, NULL);
+    reader_read_to(&fixture->reader, assignment, count);
+    return assignment;
+}

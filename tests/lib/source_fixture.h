@@ -46,6 +46,9 @@ void fixture_topic(struct fixture *fixture, int32_t partitions);
 struct reader *fixture_read_topic(struct fixture *fixture, struct source_topic topic);
 struct reader *fixture_read(struct fixture *fixture);
 
+/* Make TOPIC with so many records in its one partition, and read them. */
+struct klane_assignment *fixture_read_through(struct fixture *fixture, int64_t count);
+
 /* Append a record and return its offset. */
 int64_t fixture_append(struct fixture *fixture, int32_t partition,
                        const struct conformance_record *record);

@@ -456,15 +456,21 @@ static void the_end_of_the_log_is_reached_only_without_parked_lanes(void **state
 
 #define parking_case(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
+/* Of eight records the first half is done, and a pass is to bring the rest. */
+static void park_the_second_half(struct fixture *fixture)
+{
+    take_in_many(fixture, 0, 8, "a");
+    run_many(fixture, 0, 4);
+    assert_int_equal(begin_pass(fixture), 4);
+}
+
 static void a_head_that_is_not_in_the_log_any_more_is_told(void **state)
 {
     struct fixture *fixture = *state;
     struct core_kit *kit = &fixture->kit;
     struct klane_assignment *assignment;
 
-    take_in_many(fixture, 0, 8, "a");
-    run_many(fixture, 0, 4);
-    assert_int_equal(begin_pass(fixture), 4);
+    park_the_second_half(fixture);
     bring_many(fixture, 6, 8, "a");
     assert_int_equal(core_next_notice(&kit->core, &assignment), NOTICE_HEAD_GONE);
     assert_ptr_equal(assignment, fixture->assignment);
@@ -483,9 +489,7 @@ static void a_lane_of_which_nothing_is_left_goes(void **state)
     struct core_kit *kit = &fixture->kit;
     struct klane_assignment *assignment;
 
-    take_in_many(fixture, 0, 8, "a");
-    run_many(fixture, 0, 4);
-    assert_int_equal(begin_pass(fixture), 4);
+    park_the_second_half(fixture);
     assert_true(bring_to(fixture, 8));
     assert_int_equal(core_next_notice(&kit->core, &assignment), NOTICE_HEAD_GONE);
     assert_int_equal(kit->core.parked.count, 0);

@@ -180,16 +180,10 @@ static void what_is_committed_can_be_read_from_outside(void **state)
 static void print(const struct fixture *fixture, const char *key, char output[OUTPUT_SIZE])
 {
     char command[1024];
-    size_t size;
-    FILE *pipe;
 
     snprintf(command, sizeof(command), "%s %s group orders %s 2>&1", KLANE_EXAMPLE_PROGRESS,
              fixture->path, key);
-    pipe = popen(command, "r");
-    assert_non_null(pipe);
-    size = fread(output, 1, OUTPUT_SIZE - 1, pipe);
-    output[size] = '\0';
-    assert_int_equal(pclose(pipe), 0);
+    check_command(command, output, OUTPUT_SIZE);
 }
 
 static void the_example_prints_it(void **state)
