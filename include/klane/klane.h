@@ -25,7 +25,7 @@
  *   callback                                     runs on
  *   -------------------------------------------  ------------------------------------------------
  *   handlers, worker_start, worker_stop          a worker
- *   key function, event callback                 the control thread: short, never blocking
+ *   key and weight functions, event callback     the control thread: short, never blocking
  *   log callback                                 any of klane's threads: short, never blocking
  *
  * No callback may throw, longjmp or end its thread. In a child after fork() a runtime cannot be
@@ -190,31 +190,35 @@ struct klane_header_in {
 /* ---- events ------------------------------------------------------------------------------ */
 
 enum klane_event_type {
-    KLANE_EVENT_ASSIGNED = 1,      /**< A partition came; offset: its base; value: where reading
+    KLANE_EVENT_ASSIGNED = 1,       /**< A partition came; offset: its base; value: where reading
                                         goes on. In between only what is unfinished runs. */
-    KLANE_EVENT_REVOKED = 2,       /**< A partition was given up; offset: its base then. */
-    KLANE_EVENT_LOST = 3,          /**< A partition was taken; nothing of it starts any more
+    KLANE_EVENT_REVOKED = 2,        /**< A partition was given up; offset: its base then. */
+    KLANE_EVENT_LOST = 3,           /**< A partition was taken; nothing of it starts any more
                                         but what is about to, and nothing counts. */
-    KLANE_EVENT_COMMITTED = 4,     /**< offset: acknowledged as committed. */
-    KLANE_EVENT_COMMIT_FAILED = 5, /**< offset: what was to be committed; it is sent again. With
+    KLANE_EVENT_COMMITTED = 4,      /**< offset: acknowledged as committed. */
+    KLANE_EVENT_COMMIT_FAILED = 5,  /**< offset: what was to be committed; it is sent again. With
                                         err KLANE_ERR_TIMEOUT: no answer yet, for value ms. */
-    KLANE_EVENT_HELD = 6,          /**< Nothing more is taken in from the partition for now. */
-    KLANE_EVENT_RELEASED = 7,      /**< The hold is over. */
-    KLANE_EVENT_SKIPPED = 8,       /**< A record was skipped; message: the reason. */
-    KLANE_EVENT_SLOW_HANDLER = 9,  /**< A handler runs longer than slow_ms; value: ms so far. */
+    KLANE_EVENT_HELD = 6,           /**< Nothing more is taken in from the partition for now. */
+    KLANE_EVENT_RELEASED = 7,       /**< The hold is over. */
+    KLANE_EVENT_SKIPPED = 8,        /**< A record was skipped; message: the reason. */
+    KLANE_EVENT_SLOW_HANDLER = 9,   /**< A handler runs longer than slow_ms; value: ms so far. */
     KLANE_EVENT_SPARE_STARTED = 10, /**< A spare worker was started; value: workers now. */
-    KLANE_EVENT_CAUGHT_UP = 11,    /**< All of every partition is taken in and finished. */
-    KLANE_EVENT_OUT_OF_RANGE = 12, /**< offset, the next to read, is not in the log; value: where
+    KLANE_EVENT_CAUGHT_UP = 11,     /**< All of every partition is taken in and finished. */
+    KLANE_EVENT_OUT_OF_RANGE = 12,  /**< offset, the next to read, is not in the log; value: where
                                         it goes on. Lower than offset: as a new assignment. */
-    KLANE_EVENT_SOURCE_ERROR = 13, /**< The source failed and tries again; message: why. */
-    KLANE_EVENT_FATAL = 14,        /**< The runtime stops; message: why. */
+    KLANE_EVENT_SOURCE_ERROR = 13,  /**< The source failed and tries again; message: why. */
+    KLANE_EVENT_FATAL = 14,         /**< The runtime stops; message: why. */
     KLANE_EVENT_PROGRESS_REFUSED = 15, /**< What was committed with offset does not say what is
                                             finished above it: all of that runs again; message:
                                             why. */
-    KLANE_EVENT_HEAD_GONE = 16 /**< The record at offset was unfinished and not in memory, and is
+    KLANE_EVENT_HEAD_GONE = 16, /**< The record at offset was unfinished and not in memory, and is
                                     not in the log any more; its key goes on with what is left.
                                     value: the key's fingerprint, see klane_progress_fingerprint(),
                                     or, without a lane, the offset. */
+    KLANE_EVENT_OVER_BUDGET = 17 /**< The record at offset is larger than half of what the budget
+                                       has for records, or its weight is more than it has for
+                                       weights; it runs all the same, that weight while no other
+                                       does. value: bytes; message: which of the two. */
 };
 
 /** One event, read-only; its pointers live as long as the callback. Grows only at its end. */
@@ -251,11 +255,11 @@ struct klane_options {
                                     where the log cannot be read again, holds its partition.
                                     Default: 0, records_max / 4. */
     uint32_t commit_interval_ms; /**< Default 1,000. */
-    uint32_t commit_records; /**< Commit at the latest after so many finished records.
+    uint32_t commit_records;     /**< Commit at the latest after so many finished records.
                                   Default 100,000. */
-    uint32_t drain_ms; /**< How long a partition that is taken away waits for its handlers. Its
+    uint32_t drain_ms;    /**< How long a partition that is taken away waits for its handlers. Its
                             last commit may take three times as long. Default 2,000. */
-    uint32_t stop_ms;  /**< How long klane_stop() may take in all. Default 10,000. */
+    uint32_t stop_ms;     /**< How long klane_stop() may take in all. Default 10,000. */
     uint32_t stack_bytes; /**< Of a worker. Default: 0, the system's. */
     bool stop_when_caught_up; /**< Stop at the end of every partition. Default false. */
     const char *name; /**< Of the runtime: in thread names and log lines. Default "klane". */
@@ -273,9 +277,15 @@ struct klane_options {
                             may take less: then it is halved. Default 4,096, about 300 lanes that
                             are blocked in a partition; Kafka's offset.metadata.max.bytes has the
                             same default. */
-    uint32_t beyond_max; /**< Hold a partition while its progress map says nothing of so many
+    uint32_t beyond_max;   /**< Hold a partition while its progress map says nothing of so many
                               offsets that were taken in: they would run again after a crash.
                               Default: 0, any number. */
+    uint64_t budget_bytes; /**< Bytes that records, what is kept about them, what the source reads
+                                ahead, and the weights of handlers may take together. The stacks
+                                of threads, and what the log itself keeps in memory, come on top.
+                                klane_create() refuses what is too small, and names what is
+                                needed. A record larger than half of what is left for records is
+                                taken all the same, alone, with an event. Default 256 MiB. */
 };
 
 /** Set every default. options_size: sizeof(struct klane_options) as the caller knows it. */
@@ -360,6 +370,15 @@ enum klane_begin {
 typedef bool (*klane_key_fn)(const struct klane_record *record, void *context, const void **key,
                              size_t *key_size);
 
+/**
+ * Says how many bytes the handling of a record takes beside the record, such as the size of the
+ * file that it names; 0: none to speak of. What runs at once takes no more than seven eighths of
+ * the budget's bytes for records together; what does not fit waits its turn, without holding up
+ * records that have no weight. May be asked more than once for a record. Headers cannot be read
+ * here. Runs on the control thread.
+ */
+typedef uint64_t (*klane_weight_fn)(const struct klane_record *record, void *context);
+
 /** Fill it with klane_topic_init() first. Grows only at its end. */
 struct klane_topic {
     uint32_t struct_size;
@@ -385,6 +404,8 @@ struct klane_topic {
                                function changes this number, and what was finished above the
                                committed offset runs again, once. Up to 4,294,967,294.
                                Default 0. */
+    klane_weight_fn weight; /**< Default: NULL, records have none. */
+    void *weight_context;
 };
 
 KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);
@@ -408,7 +429,7 @@ struct klane_route {
     klane_handler_fn handler;
     void *context;
     int64_t retry_delay_ms; /**< For a bare KLANE_RETRY. Default 1,000. */
-    uint32_t slow_ms; /**< A handler that runs longer no longer counts as a worker.
+    uint32_t slow_ms;       /**< A handler that runs longer no longer counts as a worker.
                            Default 1,000. */
 };
 
@@ -450,13 +471,13 @@ KLANE_API klane_err_t klane_take(struct klane_runtime *runtime, struct klane_rec
 
 /** Counts since klane_start() and, named so, gauges of now. Grows only at its end. */
 struct klane_stats {
-    uint64_t records;  /**< Taken in from the source. */
-    uint64_t started;  /**< Handler starts, retries included. */
-    uint64_t done;     /**< Finished as done. */
-    uint64_t skipped;  /**< Finished as skipped. */
-    uint64_t retried;  /**< Attempts that ended in a retry. */
-    uint64_t fenced;   /**< Came back after their partition was given up. */
-    uint64_t commits;  /**< Acknowledged. */
+    uint64_t records; /**< Taken in from the source. */
+    uint64_t started; /**< Handler starts, retries included. */
+    uint64_t done;    /**< Finished as done. */
+    uint64_t skipped; /**< Finished as skipped. */
+    uint64_t retried; /**< Attempts that ended in a retry. */
+    uint64_t fenced;  /**< Came back after their partition was given up. */
+    uint64_t commits; /**< Acknowledged. */
     uint64_t commits_failed;
     uint64_t holds;          /**< Times a partition was held. */
     uint64_t spares_started; /**< Spare workers started. */
@@ -468,8 +489,15 @@ struct klane_stats {
     uint64_t slab_bytes;     /**< Gauge: memory for records, lanes and bookkeeping. */
     uint64_t control_loops;  /**< Rounds of the control thread. */
     uint64_t control_sleeps; /**< Times it slept. */
-    uint64_t parked;     /**< Gauge: lanes of which only their place in the log is kept. */
-    uint64_t heads_gone; /**< Parked lanes whose head was not in the log any more. */
+    uint64_t parked;         /**< Gauge: lanes of which only their place in the log is kept. */
+    uint64_t heads_gone;     /**< Parked lanes whose head was not in the log any more. */
+    uint64_t budget_used;    /**< Gauge: bytes of records and of what is kept about them, out of
+                                budget_records. */
+    uint64_t budget_records; /**< Gauge: bytes that the budget has for them. */
+    uint64_t weight_used;    /**< Gauge: weights of what runs, out of budget_weights. */
+    uint64_t budget_weights; /**< Gauge: bytes that the budget has for weights; 0: no topic has
+                                  any. */
+    uint64_t weight_waits;   /**< Gauge: records that wait for their weight. */
 };
 
 /**
@@ -489,7 +517,8 @@ struct klane_partition_stats {
     int64_t end;         /**< One past the log's last offset as last heard; -1: not known. */
     uint64_t unfinished; /**< Records in memory that are not finished. */
     bool held;
-    int64_t ceiling; /**< A restart would run nothing again below it but what is unfinished, as far
+    int64_t
+        ceiling; /**< A restart would run nothing again below it but what is unfinished, as far
                           as that is acknowledged as committed. */
     uint64_t parked; /**< Lanes of which only their place in the log is kept. */
 };
@@ -510,15 +539,15 @@ KLANE_API klane_err_t klane_partition_stats(struct klane_runtime *runtime, const
 struct klane_progress_lane {
     uint64_t fingerprint; /**< Of the lane's key; 0 for a record without a lane. */
     int64_t head;         /**< Its first unfinished offset. */
-    int64_t due_ms;       /**< Before which its head does not run again, since 1970; 0: at once. */
-    uint32_t attempts;    /**< Of the head so far. */
-    bool is_record;       /**< A record without a lane: head names it. */
+    int64_t due_ms;    /**< Before which its head does not run again, since 1970; 0: at once. */
+    uint32_t attempts; /**< Of the head so far. */
+    bool is_record;    /**< A record without a lane: head names it. */
 };
 
 /** A progress map: all below ceiling is finished but what it lists. Grows only at its end. */
 struct klane_progress {
     int64_t ceiling;
-    uint64_t seed;        /**< Of the fingerprints. */
+    uint64_t seed; /**< Of the fingerprints. */
     enum klane_order order;
     enum klane_null_keys null_keys;
     uint32_t key_version; /**< Of the topic's key function, and 1; 0: there is none. */

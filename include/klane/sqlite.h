@@ -99,8 +99,8 @@ KLANE_API klane_err_t klane_sqlite_committed(struct klane_sqlite *log, const cha
  * progress map fits. Blocks: on the disk. Errors: as klane_sqlite_committed(), and TOO_LARGE.
  */
 KLANE_API klane_err_t klane_sqlite_progress(struct klane_sqlite *log, const char *group,
-                                            const char *topic, int32_t partition,
-                                            int64_t *offset, char *metadata, size_t size);
+                                            const char *topic, int32_t partition, int64_t *offset,
+                                            char *metadata, size_t size);
 
 /**
  * Make a source that reads, for a group, the topics for which the runtime has handlers. The file

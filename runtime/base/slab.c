@@ -6,15 +6,13 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define CHUNK_BYTES ((size_t)256 * 1024)
+#define CHUNK_BYTES SLAB_CHUNK_BYTES
 #define REGION_CHUNKS 16
 #define REGION_BYTES (CHUNK_BYTES * REGION_CHUNKS)
 #define FINE_MAX ((size_t)512)
 #define FINE_STEP ((size_t)16)
 #define COARSE_STEPS 8
 #define BLOCK_MAX ((size_t)32 * 1024)
-/* Empty chunks beyond this give their pages back; below it they stay, as they are needed soon. */
-#define EMPTY_KEPT 16
 
 struct slab_block {
     struct slab_block *next;
@@ -143,7 +141,8 @@ static void chunk_give_back(struct slab *slab, struct slab_chunk *chunk)
 {
     list_remove(&slab->partial[chunk->size_class], chunk);
     slab->bytes -= CHUNK_BYTES;
-    if (slab->empty_count >= EMPTY_KEPT) {
+    slab->idle--;
+    if (slab->empty_count >= SLAB_EMPTY_KEPT) {
         KLANE_MARK("slab gives pages back");
         madvise(chunk, CHUNK_BYTES, MADV_DONTNEED);
     }
@@ -157,13 +156,14 @@ static bool make_room(struct slab *slab, uint64_t bytes)
 {
     if (slab->limit_bytes == 0)
         return true;
-    for (unsigned i = 0; i < SLAB_CLASSES && slab->bytes + bytes > slab->limit_bytes; i++) {
+    for (unsigned i = 0;
+         i < SLAB_CLASSES && slab->bytes + slab->charged + bytes > slab->limit_bytes; i++) {
         if (slab->partial[i] == NULL || slab->partial[i]->used > 0)
             continue;
         KLANE_MARK("slab takes back an empty chunk that a class kept");
         chunk_give_back(slab, slab->partial[i]);
     }
-    return slab->bytes + bytes <= slab->limit_bytes;
+    return slab->bytes + slab->charged + bytes <= slab->limit_bytes;
 }
 
 static struct slab_chunk *chunk_take(struct slab *slab, uint8_t size_class)
@@ -184,6 +184,7 @@ static struct slab_chunk *chunk_take(struct slab *slab, uint8_t size_class)
     chunk->capacity = (uint32_t)((CHUNK_BYTES - CHUNK_HEAD) / chunk->block_bytes);
     list_push(&slab->partial[size_class], chunk);
     slab->bytes += CHUNK_BYTES;
+    slab->idle++;
     return chunk;
 }
 
@@ -224,7 +225,8 @@ void *slab_alloc(struct slab *slab, size_t size, uint8_t *size_class)
         block = (void *)((char *)chunk + CHUNK_HEAD + (size_t)chunk->fresh * chunk->block_bytes);
         chunk->fresh++;
     }
-    chunk->used++;
+    if (chunk->used++ == 0)
+        slab->idle--;
     if (chunk->used == chunk->capacity)
         list_remove(&slab->partial[*size_class], chunk);
     return block;
@@ -253,15 +255,18 @@ void slab_free(struct slab *slab, void *pointer, uint8_t size_class)
         if (chunk->next != NULL && chunk->next->used == 0)
             chunk_give_back(slab, chunk->next);
     }
+    if (chunk->used > 0)
+        return;
+    slab->idle++;
     /* The last chunk of a class stays: taking and giving back one block would else thrash. */
-    if (chunk->used == 0 && (chunk->next != NULL || chunk->previous != NULL))
+    if (chunk->next != NULL || chunk->previous != NULL)
         chunk_give_back(slab, chunk);
 }
 
 #ifdef KLANE_TESTING
 void slab_verify(const struct slab *slab)
 {
-    uint32_t empty = 0;
+    uint32_t empty = 0, idle = 0;
 
     for (unsigned i = 0; i < SLAB_CLASSES; i++) {
         for (const struct slab_chunk *chunk = slab->partial[i]; chunk; chunk = chunk->next) {
@@ -271,6 +276,7 @@ void slab_verify(const struct slab *slab)
                 free_blocks++;
             KLANE_ASSERT(chunk->size_class == i);
             KLANE_ASSERT(chunk->used < chunk->capacity);
+            idle += chunk->used == 0;
             KLANE_ASSERT(chunk->used > 0 || slab->partial[i]->next == NULL);
             KLANE_ASSERT(chunk->used + free_blocks == chunk->fresh);
         }
@@ -278,5 +284,6 @@ void slab_verify(const struct slab *slab)
     for (const struct slab_chunk *chunk = slab->empty; chunk != NULL; chunk = chunk->next)
         empty++;
     KLANE_ASSERT(empty == slab->empty_count);
+    KLANE_ASSERT(idle == slab->idle);
 }
 #endif

@@ -49,17 +49,22 @@ struct partition {
     int32_t number;
     uint32_t slots;      /* in memory, of all assignments */
     uint32_t over_quota; /* lanes that are over their quota */
-    uint32_t full_at;    /* slots when it was held as the fullest; 0: it is not */
+    uint64_t bytes;      /* of those slots */
+    uint64_t full_at;    /* its load when it was held as the fullest; 0: it is not */
+    uint64_t wants;      /* bytes of its next record, for which there was no room; 0: there was */
+    bool crowded;        /* it holds until there is room for that */
     bool far;            /* it holds, as too much is finished above the ceiling */
     bool held;
 };
 
 /* What control is to be told of an assignment; bits. */
 enum assignment_notice {
-    NOTICE_HELD = 1,     /* take nothing in */
-    NOTICE_RELEASED = 2, /* go on */
-    NOTICE_SETTLED = 4,  /* drained and committed as far as it will be: give it up */
-    NOTICE_HEAD_GONE = 8 /* a record that was unfinished is not in the log any more: head_gone */
+    NOTICE_HELD = 1,      /* take nothing in */
+    NOTICE_RELEASED = 2,  /* go on */
+    NOTICE_SETTLED = 4,   /* drained and committed as far as it will be: give it up */
+    NOTICE_HEAD_GONE = 8, /* a record that was unfinished is not in the log any more: head_gone */
+    NOTICE_OVER_BUDGET = 16 /* a record, or its weight, that the budget has no room for was taken
+                               all the same: over_budget */
 };
 
 struct klane_assignment {
@@ -96,6 +101,13 @@ struct klane_assignment {
         uint64_t fingerprint;
     } head_gone;
 
+    struct {
+        int64_t offset; /* of the last one */
+        uint64_t bytes;
+        bool is_weight;
+    } over_budget;
+
+    uint64_t charged;    /* bytes of it that count against the budget, but for slots and lanes */
     int64_t end;         /* of the log, as last heard; -1: not known */
     bool behind;         /* there is more in the log than was taken in */
     int64_t deadline_ms; /* of draining, then of settling */

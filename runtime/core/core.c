@@ -14,6 +14,7 @@ bool core_init(struct core *core, const struct core_config *config)
     heap_init(&core->timers);
     heap_init(&core->parked_timers);
     admission_init(&core->admission, config->records_max, config->lane_records_max);
+    core->weights.max = config->weight_max;
     commit_init(&core->commit, config->commit_interval_ms, config->commit_records);
     /* Each record in memory may wait for a retry: no timer can fail for want of memory later. */
     if (heap_reserve(&core->timers, config->records_max) &&
@@ -81,9 +82,11 @@ void notice_forget(struct core *core, struct klane_assignment *assignment)
 
 enum assignment_notice core_next_notice(struct core *core, struct klane_assignment **assignment)
 {
-    struct klane_assignment *first = core->notices_first;
+    struct klane_assignment *first;
     unsigned notice;
 
+    room_check(core);
+    first = core->notices_first;
     if (first == NULL)
         return 0;
     /* Lowest bit first; HELD and RELEASED both: it has come and gone, in whichever order. */
@@ -110,126 +113,6 @@ void hold_slot(struct core *core, struct klane_slot *slot)
     ready_add(&core->ready, lane);
 }
 
-/* What the partition holds for has changed. */
-static void hold_check(struct core *core, struct partition *partition)
-{
-    bool held = partition->over_quota > 0 || partition->full_at > 0 || partition->far;
-
-    if (held == partition->held)
-        return;
-    partition->held = held;
-    core->held += held ? 1U : -1U;
-    if (held)
-        core->counts.holds++;
-    if (partition->current != NULL)
-        notice_add(core, partition->current, held ? NOTICE_HELD : NOTICE_RELEASED);
-}
-
-/* A lane whose head stays for so long is stuck, as far as memory is concerned. */
-#define STUCK_LOOK_MS 100
-
-static void hold_fullest(struct core *core)
-{
-    struct klane_assignment *each;
-    struct partition *fullest = NULL;
-    uint32_t open = 0;
-
-    for (each = core->assignments; each != NULL; each = each->next) {
-        if (assignment_state(each) != ASSIGNMENT_ACTIVE || each->partition->held)
-            continue;
-        open++;
-        if (fullest == NULL || each->partition->slots > fullest->slots)
-            fullest = each->partition;
-    }
-    /* The last one that still takes in would give way to nobody. */
-    if (open < 2 || fullest->slots == 0)
-        return;
-    KLANE_MARK("the fullest partition holds");
-    fullest->full_at = fullest->slots;
-    core->fullest++;
-    hold_check(core, fullest);
-}
-
-static void fullest_goes_on(struct core *core, struct partition *partition)
-{
-    partition->full_at = 0;
-    core->fullest--;
-    hold_check(core, partition);
-}
-
-void core_relieve(struct core *core, int64_t now_ms)
-{
-    if (!core->config.parks) {
-        hold_fullest(core);
-        return;
-    }
-    if (core->stuck_look_ms != INT64_MAX)
-        return;
-    core->stuck_look_ms = now_ms + STUCK_LOOK_MS;
-    core->stuck_looks = parking_shorten_stuck(core) ? 0 : core->stuck_looks + 1;
-    /* The first look only sees where the heads are. */
-    if (core->stuck_looks > 1)
-        hold_fullest(core);
-}
-
-void core_go_on(struct core *core)
-{
-    struct partition *each;
-
-    core->stuck_looks = 0;
-    for (each = core->partitions; each != NULL && core->fullest > 0; each = each->next)
-        if (each->full_at > 0)
-            fullest_goes_on(core, each);
-}
-
-/* A map was written: does it speak of enough? */
-static void reach_check(struct core *core, const struct klane_assignment *assignment)
-{
-    struct partition *partition = assignment->partition;
-    int64_t beyond = assignment->offsets.frontier - assignment->map.mark.ceiling;
-
-    if (core->config.beyond_max == 0 || assignment_state(assignment) != ASSIGNMENT_ACTIVE)
-        return;
-    if (beyond > core->config.beyond_max)
-        partition->far = true;
-    else if (beyond <= core->config.beyond_max / 2)
-        partition->far = false;
-    hold_check(core, partition);
-}
-
-void reach_forget(struct core *core, struct partition *partition)
-{
-    partition->far = false;
-    hold_check(core, partition);
-}
-
-void fullness_check(struct core *core, struct partition *partition)
-{
-    if (partition->slots <= partition->full_at / 2)
-        fullest_goes_on(core, partition);
-}
-
-/* A lane has got longer or shorter: does its partition hold? */
-void quota_check(struct core *core, struct lane *lane, uint32_t count)
-{
-    struct partition *partition = lane->partition;
-    bool over = lane->over_quota;
-
-    /* It is parked instead. */
-    if (core->config.parks)
-        return;
-    if (!over)
-        over = admission_is_over(&core->admission, count);
-    else if (admission_is_back(&core->admission, count))
-        over = false;
-    if (over == lane->over_quota)
-        return;
-    KLANE_MARK("a lane over its quota holds its partition");
-    lane->over_quota = over;
-    partition->over_quota += over ? 1U : -1U;
-    hold_check(core, partition);
-}
-
 struct lane_name lane_name_of(struct partition *partition, const struct source_record *record,
                               const struct core_place *place)
 {
@@ -246,7 +129,7 @@ struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *as
                                   const struct core_place *place)
 {
     struct klane_slot *slot =
-        slot_create(&core->slab, record, place->lane_key, place->lane_key_size);
+        slot_create(&core->slab, record, place->lane_key, place->lane_key_size, place->weight);
 
     if (slot == NULL)
         return NULL;
@@ -259,6 +142,7 @@ void slot_counted(struct core *core, struct klane_slot *slot)
 {
     slot->record.assignment->slots++;
     slot->record.assignment->partition->slots++;
+    slot->record.assignment->partition->bytes += slot_size(slot);
     core->admission.records++;
 }
 
@@ -273,10 +157,13 @@ static bool lane_takes(struct core *core, struct klane_assignment *assignment,
 
     if (!offsets_reserve(&assignment->offsets, assignment->slots))
         return false;
+    assignment_charge(core, assignment);
     if (place->kind != LANE_OF_RECORD)
         lane = lane_find(&core->lanes, &name, &hash);
-    if (lane != NULL && core->config.parks && lane->count >= core->config.lane_records_max)
+    if (lane != NULL && core->config.parks && lane_is_full(core, lane))
         return parking_begin(core, assignment, lane, &name, record->offset);
+    if (!room_for(core, assignment, record, place))
+        return false;
     slot = slot_of_record(core, assignment, record, place);
     if (slot == NULL)
         return false;
@@ -299,15 +186,15 @@ bool core_take_in(struct core *core, struct klane_assignment *assignment,
 {
     KLANE_ASSERT(assignment_state(assignment) == ASSIGNMENT_ACTIVE);
     KLANE_ASSERT(core_room(core) > 0);
+    if (!assignment->behind && record->offset >= assignment->end) {
+        assignment->behind = true;
+        core->behind++;
+    }
     if ((assignment->parking.parked.count == 0 ||
          !parking_takes(core, assignment, record, place)) &&
         !lane_takes(core, assignment, record, place))
         return false;
     core->counts.records++;
-    if (!assignment->behind && record->offset >= assignment->end) {
-        assignment->behind = true;
-        core->behind++;
-    }
     return true;
 }
 
@@ -331,11 +218,14 @@ void core_end(struct core *core, struct klane_assignment *assignment, int64_t en
 
 struct klane_slot *core_next_ready(struct core *core)
 {
-    struct lane *lane = ready_take(&core->ready);
     struct klane_slot *slot;
+    struct lane *lane;
 
-    if (lane == NULL)
-        return NULL;
+    do {
+        lane = ready_take(&core->ready);
+        if (lane == NULL)
+            return NULL;
+    } while (!weights_pay(core, lane));
     slot = lane->held;
     KLANE_ASSERT(slot->control.state == SLOT_READY);
     lane->held = NULL;
@@ -448,6 +338,8 @@ void core_verify(const struct core *core)
         settling += state == ASSIGNMENT_SETTLING;
     }
     KLANE_ASSERT(slots == core->admission.records);
+    KLANE_ASSERT((core->weights.first == NULL) == (core->weights.waiting == 0));
+    KLANE_ASSERT(core->weights.waiting == 0 || core->weights.out > 0);
     KLANE_ASSERT(assigned == core->assigned);
     KLANE_ASSERT(draining == core->draining);
     KLANE_ASSERT(settling == core->settling);

@@ -19,6 +19,7 @@
 #include "core/heap.h"
 #include "core/ready.h"
 #include "core/slot.h"
+#include "core/weights.h"
 
 struct core_config {
     uint32_t records_max;
@@ -28,7 +29,8 @@ struct core_config {
     uint32_t drain_ms;
     uint32_t settle_ms;   /* how long the last commit of an assignment may take after its drain */
     uint64_t seed;        /* of the hash of keys */
-    uint64_t limit_bytes; /* of the slabs; 0: none */
+    uint64_t limit_bytes; /* of records and bookkeeping: the budget for them; 0: none */
+    uint64_t weight_max;  /* of the records that run at once: the budget for that */
     bool parks;           /* the source can read a range again */
     uint32_t map_limit;   /* characters of a progress map; 0: none are written */
     int64_t beyond_max;   /* offsets from the ceiling to the frontier; 0: any number */
@@ -62,6 +64,7 @@ struct core {
     struct ready_round ready;
     struct heap timers; /* lanes that wait for a retry, by due time */
     struct admission admission;
+    struct weights weights;
     struct commit commit;
     struct core_counts counts;
     struct partition *partitions;
@@ -72,6 +75,8 @@ struct core {
     uint32_t settling;                      /* of them SETTLING */
     uint32_t held;                          /* partitions that hold */
     uint32_t fullest;                       /* of them, held as the fullest */
+    uint32_t wanting;                       /* partitions whose next record had no room */
+    uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;
 };
@@ -82,9 +87,13 @@ struct core_place {
     uint16_t route;
     const void *lane_key; /* NULL: the record's own key */
     uint32_t lane_key_size;
+    uint64_t weight; /* bytes that its handler takes; 0: none to speak of */
 };
 
 bool core_init(struct core *core, const struct core_config *config);
+
+/* Instead of what the config says of it, before anything is taken in. */
+void core_budget(struct core *core, uint64_t records_bytes, uint64_t weights_bytes);
 
 /* Nothing may be out. */
 void core_deinit(struct core *core);
@@ -109,7 +118,8 @@ enum progress_refusal core_restore(struct core *core, struct klane_assignment *a
 /* The time since 1970 minus the time that the core is told: for what a map says of due times. */
 void core_wall(struct core *core, int64_t wall_ms);
 
-/* A record of an ACTIVE assignment. False: no memory, nothing has changed. */
+/* A record of an ACTIVE assignment. False: there is no memory, or, with partition->wants, no room
+ * in the budget: then the partition holds until there is. Nothing else has changed. */
 bool core_take_in(struct core *core, struct klane_assignment *assignment,
                   const struct source_record *record, const struct core_place *place);
 
@@ -186,6 +196,13 @@ struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms);
 
 /* How many records may be taken in. */
 uint32_t core_room(const struct core *core);
+
+/* Half of the memory for records is in use, by their number or their bytes. */
+bool core_is_half_full(const struct core *core);
+
+/* Records or bytes have come near their bounds, or a large record waits for room: only what has
+ * no work should be given more. */
+bool core_is_nearly_full(const struct core *core);
 
 /* When core_tick() or core_next_commit() have to be called at the latest; INT64_MAX: never. */
 int64_t core_next_due_ms(const struct core *core);

@@ -13,14 +13,50 @@ void notice_forget(struct core *core, struct klane_assignment *assignment);
 /* Control holds the slot, which can run: its lane is ready. */
 void hold_slot(struct core *core, struct klane_slot *slot);
 
-/* The lane holds count records now; 0: it goes. */
+/* hold.c: the lane holds count records now; 0: it goes. */
 void quota_check(struct core *core, struct lane *lane, uint32_t count);
 
 /* A partition that was held as the fullest has fewer slots. */
 void fullness_check(struct core *core, struct partition *partition);
 
-/* The partition's assignment ends: what it held for because of its map is over. */
-void reach_forget(struct core *core, struct partition *partition);
+/* A map was written: does it speak of enough? */
+void reach_check(struct core *core, const struct klane_assignment *assignment);
+
+/* There is room for the assignment's next record. False: its partition holds until there is. */
+bool room_for(struct core *core, struct klane_assignment *assignment,
+              const struct source_record *record, const struct core_place *place);
+
+/* There is room for so many bytes that a pass brings, if need be in what is kept for passes. */
+bool room_for_pass(struct core *core, struct klane_assignment *assignment,
+                   const struct source_record *record, const struct core_place *place);
+
+/* So many bytes more stay inside the budget. */
+bool room_is_there(const struct core *core, uint64_t bytes);
+
+/* A pass may begin. */
+bool room_for_a_pass(const struct core *core);
+
+/* There may be room now for what holds. */
+void room_check(struct core *core);
+
+/* The partition's assignment ends: what it held for because of its map, or of its next record, is
+ * over. */
+void hold_forget(struct core *core, struct partition *partition);
+
+/* What the assignment has besides slots and lanes has grown, or was freed. */
+void assignment_charge(struct core *core, struct klane_assignment *assignment);
+
+/* The lane has this part of the memory for records. */
+static inline bool lane_is_wide(const struct core *core, const struct lane *lane, uint32_t part)
+{
+    return core->config.limit_bytes > 0 && lane->bytes >= core->config.limit_bytes / part;
+}
+
+/* The lane has its quota, in records or bytes. */
+static inline bool lane_is_full(const struct core *core, const struct lane *lane)
+{
+    return lane->count >= core->config.lane_records_max || lane_is_wide(core, lane, 4);
+}
 
 /* By which name the record's lane is known. */
 struct lane_name lane_name_of(struct partition *partition, const struct source_record *record,

@@ -113,6 +113,7 @@ bool lane_append(struct lane *lane, struct klane_slot *slot)
     slot->control.state = SLOT_QUEUED;
     lane->last = slot;
     lane->count++;
+    lane->bytes += slot_size(slot);
     if (tail == NULL) {
         lane->first = slot;
         return true;
@@ -134,6 +135,7 @@ struct klane_slot *lane_take_finished(struct lane *lane)
     if (lane->first == NULL)
         lane->last = NULL;
     lane->count--;
+    lane->bytes -= slot_size(slot);
     return slot;
 }
 
@@ -143,8 +145,10 @@ static struct klane_slot *list_end_before(struct lane *lane, struct klane_slot *
 {
     struct klane_slot *taken;
 
-    for (taken = slot; taken != NULL; taken = taken->control.next)
+    for (taken = slot; taken != NULL; taken = taken->control.next) {
         lane->count--;
+        lane->bytes -= slot_size(taken);
+    }
     lane->last = predecessor;
     if (predecessor == NULL)
         lane->first = NULL;

@@ -41,10 +41,11 @@ struct lane {
     struct partition *partition;
     struct klane_slot *first;
     struct klane_slot *last;
-    struct klane_slot
-        *held; /* the slot that control holds: SLOT_READY or SLOT_WAITING; or NULL */
-    struct lane *ready_next; /* in the partition's list of ready lanes */
+    struct klane_slot *held; /* the slot that control holds: SLOT_READY, _WAITING or _HEAVY; or
+                                NULL */
+    struct lane *ready_next; /* in the partition's list of ready lanes, or among the heavy ones */
     struct lane *ready_previous;
+    uint64_t bytes;         /* of the slots in the list */
     int64_t seen_head;      /* its first offset at the last look for what is stuck */
     uint32_t count;         /* slots in the list */
     struct heap_node head;  /* in the offsets of its first slot outside the ring */

@@ -12,6 +12,7 @@ void slot_forget(struct core *core, struct klane_slot *slot)
 
     assignment->slots--;
     partition->slots--;
+    partition->bytes -= slot_size(slot);
     if (partition->full_at > 0)
         fullness_check(core, partition);
     core->admission.records--;
@@ -92,6 +93,7 @@ static void count_outcome(struct core *core, const struct klane_slot *slot, int6
         slot_unfinished(core, slot, &(struct head_note){slot->record.attempt, retry_at_ms});
         break;
     case SLOT_NOT_STARTED:
+    case SLOT_UNPAID:
         KLANE_MARK("a record comes back unfinished while its partition drains");
         slot_unfinished(core, slot, &(struct head_note){slot->record.attempt - 1, 0});
         break;
@@ -104,6 +106,11 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
     struct lane *lane = slot->control.lane;
     struct chain_link *next = NULL;
 
+    weights_pay_back(core, slot);
+    if (slot->back.outcome == SLOT_UNPAID && assignment_state(assignment) == ASSIGNMENT_ACTIVE) {
+        hold_slot(core, slot);
+        return;
+    }
     if (slot->back.outcome == SLOT_RETRY && assignment_state(assignment) == ASSIGNMENT_ACTIVE) {
         wait_for_retry(core, slot, clock_after(now_ms, retry_ms));
         return;

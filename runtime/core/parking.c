@@ -10,6 +10,10 @@
 /* A pass begins when so much of the records' memory is free: a sixteenth. */
 #define ROOM_FOR_A_PASS 16U
 
+/* Of an entry, beside the entry and the assignment's heaps: its places in the core's table and in
+ * the heap of due times, which may be twice as large as needed. */
+#define PARKED_BYTES (2 * sizeof(struct heap_entry) + 2 * sizeof(struct table_node *))
+
 /* ---- entries ----------------------------------------------------------------------------- */
 
 /* Partitions have the same keys: each has hashes of its own. */
@@ -45,9 +49,11 @@ static struct parked *add(struct core *core, struct klane_assignment *assignment
         !heap_reserve(&parking->fit, parking->parked.count + 1) ||
         !heap_reserve(&core->parked_timers, core->parked.count + 1))
         return NULL;
+    assignment_charge(core, assignment);
     parked = slab_alloc(&core->slab, sizeof(*parked), &size_class);
     if (parked == NULL)
         return NULL;
+    core->slab.charged += PARKED_BYTES;
     *parked = (struct parked){
         .assignment = assignment,
         .fingerprint = fingerprint,
@@ -105,6 +111,14 @@ static void fit_check(struct parked *parked)
     heap_set(&parked->assignment->parking.fit, &parked->fit, parked->next);
 }
 
+/* With what it has in memory it is full: a pass is for when half of that is done. */
+static void is_full_with(const struct core *core, struct parked *parked)
+{
+    uint32_t quota = core->config.lane_records_max;
+
+    parked->fit_at = (parked->slots < quota ? parked->slots : quota) / 2;
+}
+
 static void leave(struct core *core, struct parked *parked)
 {
     let_go(core, parked);
@@ -124,6 +138,7 @@ static void remove_entry(struct core *core, struct parked *parked)
         heap_remove(&core->parked_timers, &parked->timer);
     heap_remove(&parking->parked, &parked->by_next);
     table_remove(&core->parked, &parked->node);
+    core->slab.charged -= PARKED_BYTES;
     slab_free(&core->slab, parked, parked->size_class);
 }
 
@@ -187,7 +202,9 @@ bool parking_takes(struct core *core, struct klane_assignment *assignment,
 
     if (parked == NULL)
         return false;
-    if (parked->takes_part && parked->slots + parked->kept_count < core->config.lane_records_max)
+    if (parked->takes_part &&
+        parked->slots + parked->kept_count < core->config.lane_records_max &&
+        room_is_there(core, slot_size_of(record, place->lane_key_size, place->weight)))
         slot = slot_of_record(core, assignment, record, place);
     if (slot != NULL) {
         keep(core, parked, slot, place->kind);
@@ -210,6 +227,7 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
         return false;
     KLANE_MARK("a lane over its quota is parked");
     parked->slots = lane->count;
+    is_full_with(core, parked);
     fit_check(parked);
     drop(core, assignment, offset);
     return true;
@@ -229,6 +247,16 @@ static void look_for_longest(struct table_node *node, void *context)
 
     if (is_stuck(lane_of_node(node)) && lane_of_node(node)->count > *longest)
         *longest = lane_of_node(node)->count;
+}
+
+/* A lane that clashes with it may have got on beyond its end: what is repeated of that has to be
+ * repeated as far as it has come. */
+static void reach_frontier(struct parked *parked)
+{
+    int64_t frontier = parked->assignment->offsets.frontier;
+
+    if (!parked->is_record && parked->end < frontier)
+        parked->end = frontier;
 }
 
 /* Half of the lane is parked. False: workers have it all, or there is no memory. */
@@ -267,6 +295,7 @@ static bool shorten(struct core *core, struct lane *lane)
         parking_unfinished(core, slot, &(struct head_note){0});
         slot_gone(core, slot);
     }
+    reach_frontier(parked);
     parked->slots = lane->count;
     parked->fit_at = parked->slots / 2;
     return true;
@@ -423,6 +452,7 @@ void parking_forget(struct core *core, struct klane_assignment *assignment)
         remove_entry(core, parked_of_next(parking->parked.entries[0].node));
     heap_deinit(&parking->parked);
     heap_deinit(&parking->fit);
+    assignment_charge(core, assignment);
 }
 
 /* ---- passes ------------------------------------------------------------------------------ */
@@ -449,7 +479,8 @@ static struct klane_assignment *next_pass(const struct core *core)
 {
     struct klane_assignment *each;
 
-    if (core->parked.count == 0 || core_room(core) < core->config.records_max / ROOM_FOR_A_PASS)
+    if (core->parked.count == 0 || core_room(core) < core->config.records_max / ROOM_FOR_A_PASS ||
+        !room_for_a_pass(core))
         return NULL;
     for (each = core->assignments; each != NULL; each = each->next)
         if (each->parking.fit.count > 0 && !each->parking.pass.is_on &&
@@ -470,6 +501,7 @@ struct klane_assignment *core_next_pass(struct core *core, int64_t *from)
     if (assignment == NULL)
         return NULL;
     begin_pass(&assignment->parking, core->config.lane_records_max);
+    core->pass_wants = 0;
     *from = assignment->parking.pass.position;
     return assignment;
 }
@@ -495,8 +527,9 @@ static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind
     /* One lane more in the heap of heads. */
     if (!heap_reserve(&assignment->offsets.heads, assignment->slots + 1))
         return false;
+    assignment_charge(core, assignment);
     lane = lane_for(core, slot, kind);
-    if (lane == NULL || lane->count >= core->config.lane_records_max)
+    if (lane == NULL || lane_is_full(core, lane))
         return false;
     if (lane_append(lane, slot))
         hold_slot(core, slot);
@@ -557,9 +590,9 @@ static bool feed_record(struct core *core, struct parked *parked, struct lane *l
 
     if (lane != NULL && lane->count + parked->kept_count >= core->config.lane_records_max)
         let_go(core, parked);
-    if (lane != NULL && lane->count >= core->config.lane_records_max)
+    if (lane != NULL && lane_is_full(core, lane))
         return false;
-    if (core_room(core) == 0)
+    if (core_room(core) == 0 || !room_for_pass(core, assignment, record, place))
         return false;
     slot = slot_of_record(core, assignment, record, place);
     if (slot == NULL)
@@ -597,6 +630,7 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
         !feed_record(core, parked, lane, record, place)) {
         set_next(parked, record->offset);
         parked->is_unmet = true;
+        is_full_with(core, parked);
         leave(core, parked);
         return;
     }

@@ -36,6 +36,7 @@ struct klane_assignment *core_assign(struct core *core, const struct core_topic 
     KLANE_ASSERT(partition->current == NULL);
     assignment_init(assignment, partition, epoch, begin, own);
     assignment->seed = core->config.seed;
+    assignment_charge(core, assignment);
 #ifdef KLANE_TESTING
     assignment->fingerprints_alike = core->config.fingerprints_alike;
 #endif
@@ -66,6 +67,7 @@ void assignment_free(struct core *core, struct klane_assignment *assignment)
     notice_forget(core, assignment);
     commit_forget(&core->commit, assignment);
     parking_forget(core, assignment);
+    core->slab.charged -= assignment->charged;
     *assignment->link = assignment->next;
     if (assignment->next != NULL)
         assignment->next->link = assignment->link;
@@ -82,6 +84,10 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
     if (held != NULL && held->control.state == SLOT_READY) {
         note.attempts = held->record.attempt - 1;
         ready_remove(&core->ready, lane);
+        weights_pay_back(core, held);
+    } else if (held != NULL && held->control.state == SLOT_HEAVY) {
+        note.attempts = held->record.attempt - 1;
+        weights_forget(core, lane);
     } else if (held != NULL) {
         note = (struct head_note){held->record.attempt,
                                   core->timers.entries[lane->timer.place].value};
@@ -198,7 +204,7 @@ void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int6
 static void end(struct core *core, struct klane_assignment *assignment)
 {
     assignment->partition->current = NULL;
-    reach_forget(core, assignment->partition);
+    hold_forget(core, assignment->partition);
     core->assigned--;
     notice_forget(core, assignment);
     commit_forget(&core->commit, assignment);

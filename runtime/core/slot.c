@@ -13,13 +13,18 @@ static unsigned char *put(unsigned char *to, const void *bytes, size_t size)
     return to + size;
 }
 
-struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
-                               const void *lane_key, uint32_t lane_key_size)
+size_t slot_size_of(const struct source_record *record, uint32_t lane_key_size, uint64_t weight)
 {
-    size_t bytes = sizeof(struct klane_slot) + record->key_size + record->value_size +
-                   record->headers_size + lane_key_size;
+    return sizeof(struct klane_slot) + record->key_size + record->value_size +
+           record->headers_size + lane_key_size + (weight > 0 ? sizeof(weight) : 0);
+}
+
+struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
+                               const void *lane_key, uint32_t lane_key_size, uint64_t weight)
+{
     uint8_t size_class;
-    struct klane_slot *slot = slab_alloc(slab, bytes, &size_class);
+    struct klane_slot *slot =
+        slab_alloc(slab, slot_size_of(record, lane_key_size, weight), &size_class);
     unsigned char *end;
     uint8_t has = 0;
 
@@ -31,6 +36,8 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
         has |= SLOT_HAS_VALUE;
     if (lane_key != NULL)
         has |= SLOT_HAS_LANE_KEY;
+    if (weight > 0)
+        has |= SLOT_HAS_WEIGHT;
     slot->back.notice = NULL;
     slot->back.token = 0;
     slot->back.passed = false;
@@ -44,11 +51,23 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->record.lane_key_size = lane_key_size;
     slot->record.attempt = 1;
     slot->record.has = has;
+    slot->record.is_paid = weight == 0;
     end = put(slot->bytes, record->key, record->key_size);
     end = put(end, record->value, record->value_size);
     end = put(end, record->headers, record->headers_size);
-    put(end, lane_key, lane_key_size);
+    end = put(end, lane_key, lane_key_size);
+    put(end, &weight, weight > 0 ? sizeof(weight) : 0);
     return slot;
+}
+
+uint64_t slot_weight(const struct klane_slot *slot)
+{
+    uint64_t weight = 0;
+
+    if (slot->record.has & SLOT_HAS_WEIGHT)
+        memcpy(&weight, slot->bytes + (slot_size(slot) - sizeof(*slot) - sizeof(weight)),
+               sizeof(weight));
+    return weight;
 }
 
 void slot_destroy(struct slab *slab, struct klane_slot *slot)

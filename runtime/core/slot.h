@@ -4,7 +4,8 @@
  * Upholds: each field has one writer at a time, named by the member that it stands in. Allocated
  * and freed by control only, after the slot has come back.
  *
- *   bytes behind the structure:  key | value | headers | lane key, if not the record's key */
+ *   bytes behind the structure:  key | value | headers | lane key, if not the record's key |
+ *                                weight, if it has one */
 #ifndef KLANE_CORE_SLOT_H
 #define KLANE_CORE_SLOT_H
 
@@ -23,7 +24,8 @@ enum slot_outcome {
     SLOT_DONE,
     SLOT_SKIPPED,
     SLOT_RETRY,
-    SLOT_NOT_STARTED /* its assignment no longer starts anything */
+    SLOT_NOT_STARTED, /* its assignment no longer starts anything */
+    SLOT_UNPAID       /* it came by the chain, and its weight has to be paid first */
 };
 
 /* What only some outcomes carry; made by whoever reports, freed by control. */
@@ -32,7 +34,12 @@ struct slot_notice {
     char reason[];    /* empty: none was given */
 };
 
-enum slot_has { SLOT_HAS_KEY = 1, SLOT_HAS_VALUE = 2, SLOT_HAS_LANE_KEY = 4 };
+enum slot_has {
+    SLOT_HAS_KEY = 1,
+    SLOT_HAS_VALUE = 2,
+    SLOT_HAS_LANE_KEY = 4,
+    SLOT_HAS_WEIGHT = 8
+};
 
 /* Where control has a slot. */
 enum slot_state {
@@ -40,6 +47,7 @@ enum slot_state {
     SLOT_READY,   /* runnable, held by control */
     SLOT_OUT,     /* handed over by control */
     SLOT_WAITING, /* for the time of its retry, held by control */
+    SLOT_HEAVY,   /* for its weight to be free, held by control */
     SLOT_FINISHED /* came back and is settled, behind one that has not */
 };
 
@@ -77,7 +85,8 @@ struct klane_slot {
         uint32_t lane_key_size;
         uint32_t attempt;
         uint16_t route;
-        uint8_t has; /* enum slot_has */
+        uint8_t has;  /* enum slot_has */
+        bool is_paid; /* its weight; also if it has none */
     } record;
 
     unsigned char bytes[];
@@ -86,7 +95,10 @@ struct klane_slot {
 /* A slot with a copy of the record; lane_key NULL: the record's own key names its lane. The
  * caller sets assignment and route. NULL: no memory. */
 struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
-                               const void *lane_key, uint32_t lane_key_size);
+                               const void *lane_key, uint32_t lane_key_size, uint64_t weight);
+
+/* The bytes of a slot of this record. */
+size_t slot_size_of(const struct source_record *record, uint32_t lane_key_size, uint64_t weight);
 
 void slot_destroy(struct slab *slab, struct klane_slot *slot);
 
@@ -121,6 +133,17 @@ static inline const void *slot_lane_key(const struct klane_slot *slot, uint32_t 
     *size = slot->record.key_size;
     return slot->bytes;
 }
+
+/* Its bytes. */
+static inline size_t slot_size(const struct klane_slot *slot)
+{
+    return sizeof(*slot) + slot->record.key_size + slot->record.value_size +
+           slot->record.headers_size + slot->record.lane_key_size +
+           (slot->record.has & SLOT_HAS_WEIGHT ? sizeof(uint64_t) : 0);
+}
+
+/* What its handler takes, as the program says; 0: nothing. */
+uint64_t slot_weight(const struct klane_slot *slot);
 
 static inline const void *slot_headers(const struct klane_slot *slot)
 {

@@ -173,33 +173,53 @@ static void head_gone(struct klane_runtime *runtime, const struct klane_assignme
                   "taken by retention or compaction, or the log is another");
 }
 
+/* The last of several. */
+static void over_budget(struct klane_runtime *runtime, const struct klane_assignment *assignment)
+{
+    const char *what = assignment->over_budget.is_weight
+                           ? "its weight is more than the budget has for weights"
+                           : "it is larger than half of what the budget has for records";
+
+    observe_log(&runtime->observe, KLANE_LOG_WARNING,
+                "%s [%" PRId32 "]: record %" PRId64 " runs all the same: %s (%" PRIu64 " bytes)",
+                assignment->partition->topic->name, assignment->partition->number,
+                assignment->over_budget.offset, what, assignment->over_budget.bytes);
+    control_event(runtime, KLANE_EVENT_OVER_BUDGET, KLANE_OK, assignment,
+                  assignment->over_budget.offset, (int64_t)assignment->over_budget.bytes, what);
+}
+
+static void act_on_hold(struct klane_runtime *runtime, const struct klane_assignment *assignment,
+                        bool held)
+{
+    if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
+        return;
+    runtime->source->ops->hold(runtime->source, assignment->own, held);
+    control_event(runtime, held ? KLANE_EVENT_HELD : KLANE_EVENT_RELEASED, KLANE_OK, assignment,
+                  assignment->offsets.frontier, assignment->slots, NULL);
+}
+
 static void act_on_notices(struct klane_runtime *runtime)
 {
     struct klane_assignment *assignment;
     enum assignment_notice notice;
-    bool held;
 
     while ((notice = core_next_notice(&runtime->control.core, &assignment)) != 0) {
-        if (notice == NOTICE_SETTLED) {
+        switch (notice) {
+        case NOTICE_HELD:
+        case NOTICE_RELEASED:
+            act_on_hold(runtime, assignment, notice == NOTICE_HELD);
+            break;
+        case NOTICE_SETTLED:
             settled(runtime, assignment);
-            continue;
-        }
-        if (notice == NOTICE_HEAD_GONE) {
+            break;
+        case NOTICE_HEAD_GONE:
             head_gone(runtime, assignment);
-            continue;
+            break;
+        case NOTICE_OVER_BUDGET:
+            over_budget(runtime, assignment);
+            break;
         }
-        held = notice == NOTICE_HELD;
-        if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
-            continue;
-        runtime->source->ops->hold(runtime->source, assignment->own, held);
-        control_event(runtime, held ? KLANE_EVENT_HELD : KLANE_EVENT_RELEASED, KLANE_OK,
-                      assignment, assignment->offsets.frontier, assignment->slots, NULL);
     }
-}
-
-static bool is_nearly_full(const struct core *core)
-{
-    return core_room(core) <= core->config.records_max / 8;
 }
 
 /* Workers have nothing to do. */
@@ -216,7 +236,7 @@ static void relieve(struct klane_runtime *runtime)
 
     if (!is_starving(runtime))
         return;
-    if (is_nearly_full(core))
+    if (core_is_nearly_full(core))
         core_relieve(core, runtime->control.now_ms);
     else
         core_go_on(core);
@@ -303,10 +323,11 @@ static uint32_t intake_room(const struct klane_runtime *runtime)
     const struct core *core = &runtime->control.core;
     uint32_t burst = runtime->source->ops->burst;
     uint32_t room = core_room(core);
+    bool is_full = core_is_nearly_full(core);
 
-    if (runtime->control.stopping || (is_nearly_full(core) && !is_starving(runtime)))
+    if (runtime->control.stopping || (is_full && !is_starving(runtime)))
         return 0;
-    if (!is_nearly_full(core))
+    if (core_room(core) > core->config.records_max / 8)
         room -= core->config.records_max / 8;
     return room < burst ? room : burst;
 }
@@ -346,7 +367,7 @@ static enum bell_urgency least_urgency(const struct klane_runtime *runtime)
         (runtime->options.stop_when_caught_up && core->behind == 0))
         return BELL_QUIET;
     /* There is more to hand over, or to take in. */
-    if (core->held > 0 || core->ready.lanes > 0 || core_room(core) < core->config.records_max / 2)
+    if (core->held > 0 || core->ready.lanes > 0 || core_is_half_full(core))
         return BELL_WANTED;
     return BELL_URGENT;
 }

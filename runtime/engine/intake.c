@@ -159,6 +159,24 @@ static struct klane_assignment *intake_assigned(struct klane_intake *intake, con
     return assignment;
 }
 
+/* The record as the program's callbacks see it before it has a slot. */
+static struct klane_record view_of(const struct topic *topic,
+                                   const struct klane_assignment *assignment,
+                                   const struct source_record *record)
+{
+    return (struct klane_record){
+        .topic = topic->core.name,
+        .key = record->key,
+        .value = record->value,
+        .key_size = record->key_size,
+        .value_size = record->value_size,
+        .offset = record->offset,
+        .timestamp_ms = record->timestamp_ms,
+        .partition = assignment->partition->number,
+        .epoch = assignment->epoch,
+    };
+}
+
 /* Which lane the topic's rules put the record into. */
 static void place_of(const struct topic *topic, const struct klane_assignment *assignment,
                      const struct source_record *record, struct core_place *place)
@@ -169,22 +187,13 @@ static void place_of(const struct topic *topic, const struct klane_assignment *a
 
     place->lane_key = NULL;
     place->lane_key_size = 0;
+    place->weight = 0;
     if (rules->order != KLANE_ORDER_KEY) {
         place->kind = rules->order == KLANE_ORDER_NONE ? LANE_OF_RECORD : LANE_OF_PARTITION;
         return;
     }
     if (rules->key != NULL) {
-        const struct klane_record view = {
-            .topic = topic->core.name,
-            .key = record->key,
-            .value = record->value,
-            .key_size = record->key_size,
-            .value_size = record->value_size,
-            .offset = record->offset,
-            .timestamp_ms = record->timestamp_ms,
-            .partition = assignment->partition->number,
-            .epoch = assignment->epoch,
-        };
+        const struct klane_record view = view_of(topic, assignment, record);
 
         if (!rules->key(&view, rules->key_context, &key, &key_size))
             key = NULL;
@@ -212,6 +221,11 @@ static struct source_record described(struct klane_runtime *runtime,
         bare.headers_size = 0;
     }
     place_of(topic, assignment, record, place);
+    if (topic->rules.weight != NULL) {
+        const struct klane_record view = view_of(topic, assignment, record);
+
+        place->weight = topic->rules.weight(&view, topic->rules.weight_context);
+    }
     place->route = routes_match(&runtime->routes, topic, record->key, record->key_size);
     return bare;
 }
@@ -228,7 +242,9 @@ static bool intake_record(struct klane_intake *intake, struct klane_assignment *
     bare = described(runtime, assignment, record, &place);
     if (core_take_in(&runtime->control.core, assignment, &bare, &place))
         return true;
-    refused(runtime, topic_of(assignment)->core.name, assignment->partition->number);
+    /* For want of room its partition holds; for want of memory it is tried again soon. */
+    if (assignment->partition->wants == 0)
+        refused(runtime, topic_of(assignment)->core.name, assignment->partition->number);
     return false;
 }
 

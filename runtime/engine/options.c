@@ -40,6 +40,7 @@ void klane_options_init(struct klane_options *options, size_t options_size)
         .stop_ms = 10000,
         .name = "klane",
         .map_size = 4096,
+        .budget_bytes = UINT64_C(256) << 20,
     };
 
     given_init(options, options_size, &defaults, sizeof(defaults));

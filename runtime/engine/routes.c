@@ -396,3 +396,11 @@ klane_err_t routes_ready(struct routes *routes, bool has_patterns, char *errstr,
     }
     return err;
 }
+
+bool routes_have_weights(const struct routes *routes)
+{
+    for (uint32_t i = 0; i < routes->topic_count; i++)
+        if (routes->topics[i]->rules.weight != NULL)
+            return true;
+    return false;
+}

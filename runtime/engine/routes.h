@@ -75,6 +75,9 @@ bool routes_all_met(const struct routes *routes);
  * brings. NULL: there is none, or no memory. */
 struct topic *routes_resolve(struct routes *routes, const char *name);
 
+/* Some topic's records have weights. */
+bool routes_have_weights(const struct routes *routes);
+
 /* The route of a record's key (NULL: none) in a topic. */
 uint16_t routes_match(const struct routes *routes, const struct topic *topic, const void *key,
                       uint32_t key_size);

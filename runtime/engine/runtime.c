@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/given.h"
 #include "base/thread.h"
+#include "engine/budget.h"
 #include "engine/engine.h"
 #include "engine/options.h"
 
@@ -58,6 +59,17 @@ const char *klane_strerror(klane_err_t err)
 }
 
 /* ---- create ------------------------------------------------------------------------------ */
+
+static klane_err_t share_budget(const struct klane_options *options,
+                                const struct klane_source *source, bool has_weights,
+                                struct budget *budget, char *errstr, size_t errstr_size)
+{
+    struct source_needs needs = {0, 0};
+
+    if (source->ops->needs != NULL)
+        source->ops->needs(source, &needs);
+    return budget_share(options, &needs, has_weights, budget, errstr, errstr_size);
+}
 
 static bool core_set_up(struct klane_runtime *runtime)
 {
@@ -167,6 +179,7 @@ klane_err_t klane_create(const struct klane_options *given, struct klane_source 
 {
     struct klane_runtime *runtime;
     struct klane_options options;
+    struct budget budget;
     klane_err_t err;
     enum set_up reached;
 
@@ -178,6 +191,8 @@ klane_err_t klane_create(const struct klane_options *given, struct klane_source 
         return KLANE_ERR_INVALID;
     }
     err = options_take(&options, given, errstr, errstr_size);
+    if (err == KLANE_OK)
+        err = share_budget(&options, source, false, &budget, errstr, errstr_size);
     if (err != KLANE_OK)
         return err;
     runtime = aligned_alloc(_Alignof(struct klane_runtime), sizeof(*runtime));
@@ -338,6 +353,7 @@ static uint32_t monitor_period(const struct routes *routes)
 klane_err_t klane_start(struct klane_runtime *runtime)
 {
     char errstr[256] = "";
+    struct budget budget;
     klane_err_t err = may_register(runtime, runtime);
 
     if (err != KLANE_OK)
@@ -348,6 +364,13 @@ klane_err_t klane_start(struct klane_runtime *runtime)
         observe_log(&runtime->observe, KLANE_LOG_ERROR, "cannot start: %s", errstr);
         return err;
     }
+    err = share_budget(&runtime->options, runtime->source, routes_have_weights(&runtime->routes),
+                       &budget, errstr, sizeof(errstr));
+    if (err != KLANE_OK) {
+        observe_log(&runtime->observe, KLANE_LOG_ERROR, "cannot start: %s", errstr);
+        return err;
+    }
+    core_budget(&runtime->control.core, budget.records, budget.weights);
     runtime->control.now_ms = clock_now_ms();
     runtime->control.monitor_period_ms = monitor_period(&runtime->routes);
     runtime->control.core.commit.sent_ms = runtime->control.now_ms;

@@ -63,6 +63,11 @@ void stats_publish(struct klane_runtime *runtime)
         .control_sleeps = control->sleeps,
         .parked = core->parked.count,
         .heads_gone = core->counts.heads_gone,
+        .budget_used = slab_used(&core->slab),
+        .budget_records = core->config.limit_bytes,
+        .weight_used = core->weights.out,
+        .budget_weights = core->config.weight_max,
+        .weight_waits = core->weights.waiting,
     };
     uint64_t fields[STATS_FIELDS];
 

@@ -132,6 +132,14 @@ static bool takes_back(struct klane_runtime *runtime, struct klane_slot *slot,
     return outcome != KLANE_LATER && tokens_take_back(&runtime->tokens, slot->back.token - 1);
 }
 
+/* Its handler would take more than may be free just now: control says when it may run. */
+static struct klane_slot *ask_for_weight(struct klane_runtime *runtime, struct klane_slot *slot)
+{
+    slot->back.outcome = SLOT_UNPAID;
+    slot_report(runtime, slot);
+    return NULL;
+}
+
 /* Run one slot. Returns the next of its lane, if this worker is to run it. */
 static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
 {
@@ -142,6 +150,8 @@ static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, ui
 
     if (!assignment_may_start(slot->record.assignment))
         return slot_refuse(runtime, slot);
+    if (!slot->record.is_paid)
+        return ask_for_weight(runtime, slot);
     slot_show(slot, &record);
     turn_begin(worker, slot);
     outcome = route->handler(&record, route->context);

@@ -125,12 +125,21 @@ struct klane_intake {
     uint32_t give_up_ms; /* at most as long after revoke() comes given_up() */
 };
 
+/* What a source takes of the budget. */
+struct source_needs {
+    uint64_t buffer_bytes; /* what it has read and control has not taken, at most, and its like */
+    uint64_t record_bytes; /* the largest record that may come; 0: not known */
+};
+
 struct klane_source_ops {
     const char *name;
     bool has_patterns; /* a topic's name may be a pattern */
     /* So many records in one poll() make up for what the poll itself costs, while workers do not
      * wait too long for the first of them. */
     uint32_t burst;
+
+    /* Before start(). NULL: nothing, and nothing is known. */
+    void (*needs)(const struct klane_source *source, struct source_needs *needs);
 
     /* Begin to read the topics; the list and its texts live until destroy(). On the thread of
      * klane_start(), once. May make a thread, may not wait. */

@@ -60,8 +60,7 @@ static void note_block(struct process *process, size_t size)
 static void note_record(struct process *process, const struct source_record *record,
                         const struct core_place *place)
 {
-    note_block(process, sizeof(struct klane_slot) + record->key_size + record->value_size +
-                            record->headers_size + place->lane_key_size);
+    note_block(process, slot_size_of(record, place->lane_key_size, place->weight));
 }
 
 static void measure(struct process *process, const struct klane_slot *slot)
@@ -171,7 +170,7 @@ static void relieve(const struct world *world, struct process *process)
 {
     if (process->ring_count > 0)
         return;
-    if (core_room(&process->core) < process->core.config.records_max / 8 + 1)
+    if (core_is_nearly_full(&process->core))
         core_relieve(&process->core, world->now_ms);
     else
         core_go_on(&process->core);
@@ -216,6 +215,8 @@ static bool hear_notice(struct world *world, struct process *process)
                    (long long)assignment->head_gone.offset);
         return true;
     }
+    if (notice == NOTICE_OVER_BUDGET)
+        return true;
     if (notice == NOTICE_HELD || notice == NOTICE_RELEASED) {
         stay->held = notice == NOTICE_HELD;
         return true;
@@ -381,7 +382,7 @@ static void check_ceiling(struct world *world, const struct process *process,
 {
     const struct core *core = &process->core;
 
-    if (core->commit.writer.limit < MAP_MAX || core->config.limit_bytes > 0 ||
+    if (core->commit.writer.limit < MAP_MAX || core->slab.limit_bytes > 0 ||
         assignment_state(assignment) >= ASSIGNMENT_SETTLING ||
         core->lanes.table.count + core->lanes.alone + core->parked.count > 300)
         return;
@@ -477,7 +478,8 @@ void process_begin(struct world *world, struct process *process)
     process->completions_count = process->stale_count = 0;
     process->commit.out = false;
     process->records_most = process->lane_records_most = 0;
-    process->bytes_most = 0;
+    process->bytes_most = process->weight = 0;
+    process->weighed = 0;
     process->block_size_count = 0;
     config.seed += random_below(world, 4);
     note_block(process, sizeof(struct lane));
@@ -489,6 +491,8 @@ void process_begin(struct world *world, struct process *process)
         !tokens_init(&process->tokens, world->plan.tokens) ||
         !core_init(&process->core, &config))
         abort();
+    if (world->plan.slab_limit > 0)
+        process->core.slab.limit_bytes = world->plan.slab_limit;
     process->topic.name = "simulated";
     process->topic.scheme.key_version =
         world->plan.scheme_changes && random_below(world, 4) == 0;
@@ -510,7 +514,7 @@ static void take_up(struct world *world, struct process *process, struct stay *s
     else if (log->key_version != process->topic.scheme.key_version)
         expected = PROGRESS_OTHER_SCHEME;
     if (refusal != expected &&
-        (refusal != PROGRESS_NO_MEMORY || process->core.config.limit_bytes == 0))
+        (refusal != PROGRESS_NO_MEMORY || process->core.slab.limit_bytes == 0))
         world_fail(world, "a progress map is refused: %d", (int)refusal);
 }
 
@@ -600,14 +604,21 @@ static void look_at_the_rest(struct world *world, const struct process *process)
     left(world, process, "tokens", tokens_out(&process->tokens));
     for (const struct partition *each = core->partitions; each; each = each->next)
         left(world, process, "holds, or slots of a partition",
-             each->held + each->over_quota + each->full_at + each->far + each->slots);
+             each->held + each->over_quota + each->full_at + each->far + each->slots +
+                 each->bytes);
     bound(world, process, "bytes kept", core->slab.bytes, kept * CHUNK_BYTES);
     bound(world, process, "records in memory", process->records_most, core->config.records_max);
     /* Only what a source has in hand when it hears of the hold may still come. */
     if (world->plan.prompt)
         bound(world, process, "records of a lane", process->lane_records_most, quota);
+    /* Only what is larger than half of the budget may go beyond it. */
     if (core->config.limit_bytes > 0)
-        bound(world, process, "bytes", process->bytes_most, core->config.limit_bytes);
+        bound(world, process, "bytes", process->bytes_most,
+              core->config.limit_bytes + (world->plan.value_size_max > 500000 ? 700000 : 0));
+    left(world, process, "bytes charged", core->slab.charged);
+    left(world, process, "paid weights", core->weights.out);
+    left(world, process, "heavy lanes", core->weights.waiting);
+    left(world, process, "partitions that wait for room", core->wanting);
 }
 
 void process_end(struct world *world, struct process *process, bool well)

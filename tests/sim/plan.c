@@ -11,7 +11,7 @@
 #define KEYS_MAX 4096U
 #define KEY_SIZE 6U
 #define LANES_OF_KEY_FUNCTION 7U
-#define PATTERN_SIZE 65536U
+#define PATTERN_SIZE 700000U
 
 static unsigned char pattern[PATTERN_SIZE];
 
@@ -93,7 +93,13 @@ static void choose_mishaps(struct plan *plan, uint64_t *random)
     if (plan->may[FAULT_NO_MEMORY]) {
         plan->core.limit_bytes = (6 + below(random, 10)) * UINT64_C(262144);
         plan->value_size_max = ONE_OF(random, 2000, 6000);
+        if (below(random, 3) == 0) {
+            plan->slab_limit = plan->core.limit_bytes;
+            plan->core.limit_bytes = 0;
+        }
     }
+    plan->weighs = below(random, 4) == 0;
+    plan->core.weight_max = ONE_OF(random, 50, 100, 300);
 }
 
 /* Rare: so many records behind one that is stuck that the ring of offsets gives its place up, and
@@ -107,7 +113,7 @@ static void choose_size(struct plan *plan, uint64_t *random)
         plan->keys = ONE_OF(random, 2, 40, KEYS_MAX);
         plan->core.records_max = 11000;
         plan->core.lane_records_max = 9000;
-        plan->core.limit_bytes = 0;
+        plan->core.limit_bytes = plan->slab_limit = 0;
         plan->burst = 32;
         plan->value_size_max = 10;
         plan->chaos_steps = 100000;
@@ -121,9 +127,14 @@ static void choose_size(struct plan *plan, uint64_t *random)
         plan->value_size_max = 45000;
         plan->core.records_max = 400;
         plan->core.lane_records_max = 400;
-        plan->core.limit_bytes = 0;
+        plan->core.limit_bytes = plan->slab_limit = 0;
         plan->burst = 32;
         plan->may[FAULT_CRASH] = false; /* what is mapped alone would never be given back */
+        /* Of the smaller budget some take more than half. */
+        if (below(random, 2)) {
+            plan->value_size_max = 600000;
+            plan->core.limit_bytes = ONE_OF(random, 8, 24) * UINT64_C(262144);
+        }
         break;
     default:
         break;
@@ -263,6 +274,8 @@ void log_describe(const struct world *world, const struct log_record *record,
     source_record->headers = source_record->headers_size > 0 ? pattern + 7 : NULL;
     source_record->timestamp_ms = record->offset;
     *place = (struct core_place){.kind = kind_of(&world->plan, record->key), .route = 3};
+    if (world->plan.weighs && record->offset % 3 == 0)
+        place->weight = (uint64_t)record->offset % 70 + 1;
     if (world->plan.key_function)
         place->lane_key = lane_key_bytes(record->key, &place->lane_key_size);
 }

@@ -22,7 +22,7 @@ static struct history_event event_of(const struct process *process, enum history
     };
 }
 
-static void add_end(struct world *world, const struct process *process,
+static void add_end(struct world *world, struct process *process,
                     const struct klane_slot *slot, enum slot_outcome outcome, int64_t delay_ms)
 {
     struct history_event event = event_of(process, HISTORY_END, slot);
@@ -34,6 +34,8 @@ static void add_end(struct world *world, const struct process *process,
                                           : HISTORY_SKIPPED;
     event.value = outcome == SLOT_RETRY ? delay_ms : 0;
     world_add(world, event);
+    process->weight -= slot_weight(slot);
+    process->weighed -= slot_weight(slot) > 0;
     if (outcome != SLOT_RETRY && !record->finished) {
         record->finished = true;
         world->finished++;
@@ -70,7 +72,7 @@ static void check_record(struct world *world, const struct klane_slot *slot)
     log_describe(world, &partition->records[index], &expected, &place);
     if (slot->record.offset != expected.offset || slot->record.key_size != expected.key_size ||
         slot->record.value_size != expected.value_size || slot->record.route != place.route ||
-        slot->record.timestamp_ms != expected.timestamp_ms ||
+        slot->record.timestamp_ms != expected.timestamp_ms || slot_weight(slot) != place.weight ||
         slot->record.headers_size != expected.headers_size ||
         !same_bytes(slot_key(slot), expected.key, expected.key_size) ||
         !same_bytes(slot_value(slot), expected.value, expected.value_size) ||
@@ -78,6 +80,16 @@ static void check_record(struct world *world, const struct klane_slot *slot)
          !same_bytes(slot_headers(slot), expected.headers, expected.headers_size)))
         world_fail(world, "a slot differs from its record at offset %lld",
                    (long long)expected.offset);
+}
+
+/* What runs at once stays inside the budget, but for one that is larger and runs alone. */
+static void check_weight(struct world *world, struct process *process,
+                         const struct klane_slot *slot)
+{
+    process->weight += slot_weight(slot);
+    process->weighed += slot_weight(slot) > 0;
+    if (process->weight > process->core.config.weight_max && process->weighed > 1)
+        world_fail(world, "handlers take %llu at once", (unsigned long long)process->weight);
 }
 
 static enum slot_outcome draw_outcome(struct world *world, const struct klane_slot *slot)
@@ -125,6 +137,7 @@ static void start(struct world *world, struct process *process, struct worker *w
     struct klane_slot *slot = worker->slot;
 
     check_record(world, slot);
+    check_weight(world, process, slot);
     world_add(world, event_of(process, HISTORY_START, slot));
     worker->state = WORKER_RUNS;
     worker->started_ms = world->now_ms;
@@ -208,7 +221,13 @@ bool worker_step(struct world *world, struct process *process, struct worker *wo
         return true;
     case WORKER_HAS:
         if (assignment_may_start(worker->slot->record.assignment)) {
-            start(world, process, worker);
+            if (worker->slot->record.is_paid) {
+                start(world, process, worker);
+                return true;
+            }
+            worker->taken = NULL;
+            write_outcome(worker, SLOT_UNPAID);
+            worker->state = WORKER_FINISHED;
             return true;
         }
         KLANE_MARK("sim: a worker is stopped by the fence");

@@ -68,6 +68,8 @@ struct plan {
     uint8_t reports; /* order of outcomes: 0 last in first out, 1 first in first out, 2 any */
     uint8_t retry_rate, skip_rate, later_rate, yield_rate, take_rate, stuck_rate;
     uint8_t commit_trouble_rate;
+    bool weighs;         /* some records have a weight */
+    uint64_t slab_limit; /* memory ends there, whatever the budget is; 0: nowhere */
     bool may[FAULTS];
 };
 
@@ -196,6 +198,8 @@ struct process {
     uint32_t records_most; /* measured */
     uint32_t lane_records_most;
     uint64_t bytes_most;
+    uint64_t weight; /* of the records that run */
+    uint32_t weighed; /* of them those that have one */
     size_t block_sizes[BLOCK_SIZES_MAX]; /* those ever used */
     uint32_t block_size_count;
 };

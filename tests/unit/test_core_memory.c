@@ -177,13 +177,13 @@ static void limit_of_bytes_refuses_records_until_others_are_finished(void **stat
 
     (void)state;
     config.records_max = config.lane_records_max = 10000;
-    config.limit_bytes = 2 * CHUNK;
     core_kit_init(&kit, config);
+    kit.core.slab.limit_bytes = 2 * CHUNK + CHUNK / 2;
     assignment = core_kit_assign(&kit, 0, 0);
     count = fill(&kit, assignment, "a");
 
     assert_true(count > 500);
-    assert_true(kit.core.slab.bytes <= config.limit_bytes);
+    assert_true(kit.core.slab.bytes <= 2 * CHUNK);
     core_kit_run(&kit, 0);
     core_kit_take_in(&kit, assignment, count, "a");
     assert_false(core_kit_try(&kit, assignment, count + 1, "a"));
@@ -201,14 +201,14 @@ static void record_without_room_for_its_lane_leaks_no_slot(void **state)
 
     (void)state;
     config.records_max = config.lane_records_max = 10000;
-    config.limit_bytes = CHUNK;
     core_kit_init(&kit, config);
+    kit.core.slab.limit_bytes = CHUNK + CHUNK / 2;
     assignment = core_kit_assign(&kit, 0, 0);
 
     /* One chunk holds slots, and there is none for a lane. */
     for (int i = 0; i < 20000; i++)
         assert_false(core_kit_try(&kit, assignment, 0, "a"));
-    kit.core.slab.limit_bytes = 2 * CHUNK;
+    kit.core.slab.limit_bytes = 2 * CHUNK + CHUNK / 2;
     count = fill(&kit, assignment, "a");
 
     assert_int_equal(count, (CHUNK - 64) / slab_block_size(sizeof(struct klane_slot) + 1));

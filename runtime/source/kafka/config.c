@@ -17,6 +17,7 @@
 
 #define VALUE_SIZE 512
 #define SETTINGS 9
+#define MESSAGE_BYTES 300 /* of a message in librdkafka's queue, beside its own bytes; measured */
 
 /* The number is text when the table is used. */
 struct owned {
@@ -73,18 +74,26 @@ static void own(struct settings *settings, const char *name, const char *value,
     settings->owned[settings->count++] = (struct owned){name, value, instead};
 }
 
+/* A response may not be smaller than a message may be. */
+static int64_t response_of(uint32_t queue_bytes, int64_t record_bytes)
+{
+    return queue_bytes / 2 > record_bytes ? queue_bytes / 2 : record_bytes;
+}
+
+uint64_t kafka_config_buffer(uint32_t queue_records, uint32_t queue_bytes, int64_t record_bytes)
+{
+    return queue_bytes + (uint64_t)queue_records * MESSAGE_BYTES +
+           (uint64_t)response_of(queue_bytes, record_bytes);
+}
+
 static void settings_init(struct settings *settings, const rd_kafka_conf_t *conf,
                           const struct klane_kafka_options *options, int version)
 {
-    /* Small fetches of many partitions keep the queue within its limit, and in the cache. A
-     * response may not be smaller than a message may be. */
+    /* Small fetches of many partitions keep the queue within its limit, and in the cache. */
     int64_t message_bytes = kafka_config_number(conf, "message.max.bytes", 1000000);
-    int64_t response_bytes = options->queue_bytes / 2;
+    int64_t response_bytes = response_of(options->queue_bytes, message_bytes);
     uint32_t fetch_bytes = options->queue_bytes / 64;
     const char *by_options = "klane sets it from klane_kafka_options and message.max.bytes";
-
-    if (response_bytes < message_bytes)
-        response_bytes = message_bytes;
 
     if (fetch_bytes < 64U << 10)
         fetch_bytes = 64U << 10;

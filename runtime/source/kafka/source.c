@@ -341,10 +341,27 @@ static void source_destroy(struct klane_source *base)
     kafka_end(source->rk, source_free, source);
 }
 
+static void source_needs(const struct klane_source *base, struct source_needs *needs)
+{
+    const struct kafka_source *source = (const struct kafka_source *)(const void *)base;
+    const struct kafka_nap *nap = &source->nap;
+    const struct klane_kafka_options *sweep = &source->sweep.limits;
+    int64_t record_bytes =
+        kafka_config_number(rd_kafka_conf(source->rk), "message.max.bytes", 1000000);
+
+    needs->record_bytes = (uint64_t)record_bytes;
+    /* A hold may set aside what is in the queue, which fills again behind that. */
+    needs->buffer_bytes =
+        nap->queue_bytes +
+        kafka_config_buffer(nap->queue_records, nap->queue_bytes, record_bytes) +
+        kafka_config_buffer(sweep->queue_records, sweep->queue_bytes, record_bytes);
+}
+
 static const struct klane_source_ops kafka_source_ops = {
     .name = "kafka",
     .has_patterns = true,
     .burst = 512, /* taking a queue and giving the rest back is two locks */
+    .needs = source_needs,
     .start = source_start,
     .poll = source_poll,
     .descriptor = source_descriptor,

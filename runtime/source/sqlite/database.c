@@ -25,7 +25,7 @@ static const char connection_sql[] = "PRAGMA cell_size_check = ON;"
                                      "PRAGMA trusted_schema = OFF;"
                                      "PRAGMA synchronous = FULL;"
                                      "PRAGMA temp_store = MEMORY;"
-                                     "PRAGMA cache_size = -8192;"; /* KiB */
+                                     "PRAGMA cache_size = -8192;"; /* DATABASE_CACHE_BYTES */
 
 /* A write-ahead log that grew beside a slow reader is cut back to 64 MB. */
 static const char journal_sql[] = "PRAGMA journal_size_limit = 67108864";

@@ -30,6 +30,9 @@ enum {
     DATABASE_TEXT_SIZE = 512        /* enough for a path, cut if need be, and what is wrong */
 };
 
+/* What SQLite may keep of the file, for a connection. */
+#define DATABASE_CACHE_BYTES ((uint64_t)8 << 20)
+
 #define DATABASE_OFFSETS_MAX ((int64_t)1 << DATABASE_OFFSET_BITS)
 
 struct database {

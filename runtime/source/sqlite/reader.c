@@ -369,6 +369,18 @@ static unsigned char *copy_column(unsigned char *to, sqlite3_stmt *row, int colu
     return to + size;
 }
 
+/* A record that needs a run of its own size, while others of them are in memory. Passes have one
+ * run, which may be as large as it has to be. */
+static bool is_too_much(const struct sqlite_reader *reader, const struct sqlite_run *run,
+                        size_t size)
+{
+    /* Relaxed: a bound. What the run held before does not matter: the list (M1) orders that. */
+    size_t large = atomic_load_explicit(&reader->large_bytes, memory_order_relaxed);
+
+    return size > READER_RUN_BYTES && run->request.type == READER_READ && large > 0 &&
+           large + size > READER_LARGE_BYTES;
+}
+
 /* Room for size bytes more; a single record may take more than a run usually does. */
 static klane_err_t make_room(struct sqlite_reader *reader, struct sqlite_run *run, size_t size)
 {
@@ -383,6 +395,9 @@ static klane_err_t make_room(struct sqlite_reader *reader, struct sqlite_run *ru
         return no_memory(reader);
     run->bytes = bytes;
     run->capacity = capacity;
+    if (capacity > READER_RUN_BYTES && run->request.type == READER_READ)
+        /* Relaxed: a bound. */
+        atomic_fetch_add_explicit(&reader->large_bytes, capacity, memory_order_relaxed);
     return KLANE_OK;
 }
 
@@ -409,7 +424,8 @@ static klane_err_t copy_record(struct sqlite_reader *reader, struct sqlite_run *
         return database_fail(&reader->database, KLANE_ERR_CORRUPT,
                              "the headers of record %" PRId64 " are damaged", head.offset);
     size = record_size(&head);
-    *is_full = run->used > 0 && run->capacity - run->used < size;
+    run->waits = run->used == 0 && is_too_much(reader, run, size);
+    *is_full = run->waits || (run->used > 0 && run->capacity - run->used < size);
     if (*is_full)
         return KLANE_OK;
     err = make_room(reader, run, size);
@@ -457,6 +473,7 @@ static klane_err_t read_run(struct sqlite_reader *reader, struct sqlite_run *run
     run->used = 0;
     run->offered = 0;
     run->end = -1;
+    run->waits = false;
     run->next = run->seek >= 0 ? run->seek : partition->helper.position;
     sqlite3_bind_int64(next_of, 1, partition->found.id);
     err = database_row(&reader->database, next_of);

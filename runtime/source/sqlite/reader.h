@@ -24,6 +24,7 @@
 
 enum {
     READER_RUN_BYTES = 256 << 10,
+    READER_LARGE_BYTES = 4 << 20, /* of all runs that a large record has needed; or one alone */
     READER_LOOK_MS = 10,
     READER_PLACE_MS = 1000, /* how often it looks whether the file is still in its place, and
                                tells that it cannot look for new records */
@@ -137,6 +138,7 @@ struct sqlite_run {
     size_t offered; /* of bytes; control's */
     int64_t next;   /* the position behind the run */
     int64_t end;    /* one past the log's last offset, if the run reached it; else -1 */
+    bool waits;     /* the next record is large, and others of them are in memory */
 };
 
 struct sqlite_commit_entry {
@@ -181,6 +183,9 @@ struct sqlite_reader {
     sqlite3_stmt *statements[READER_STATEMENTS];
     char *group;
     int64_t group_id; /* 0: not known */
+
+    /* Of runs that a large record has needed: the helper adds, control takes off. */
+    _Atomic size_t large_bytes;
 
     struct sqlite_partition **watched; /* by rising id */
     size_t watched_count;

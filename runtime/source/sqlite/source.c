@@ -17,10 +17,11 @@
 #include <string.h>
 
 enum {
-    RUNS = 16,             /* of all partitions together: 4 MiB, and more for larger records */
+    RUNS = 16,             /* of all partitions together: 4 MiB, and as much for large records */
     RUNS_OF_PARTITION = 4, /* at most */
     FIND_AGAIN_MS = 1000,  /* topics that do not exist yet */
     ASSIGN_AGAIN_MS = 10,  /* when control had no memory for a partition */
+    LARGE_AGAIN_MS = 2,    /* when other large records were in memory */
     BACKOFF_FIRST_MS = 10,
     BACKOFF_MAX_MS = 1000
 };
@@ -34,6 +35,9 @@ static void release_run(struct sqlite_source *source, struct sqlite_run *run)
     run->partition = NULL;
     /* A buffer that one large record has needed is not kept. */
     if (run->capacity > READER_RUN_BYTES) {
+        /* Relaxed: a bound. */
+        atomic_fetch_sub_explicit(&source->reader.large_bytes, run->capacity,
+                                  memory_order_relaxed);
         free(run->bytes);
         run->bytes = NULL;
         run->capacity = 0;
@@ -162,6 +166,14 @@ static void run_came(struct sqlite_source *source, struct sqlite_run *run)
         run->generation != partition->control.generation) {
         release_run(source, run);
         want(source, partition);
+        return;
+    }
+    if (run->request.err == KLANE_OK && run->waits) {
+        KLANE_MARK("sqlite: a large record waits for others");
+        release_run(source, run);
+        reclaim_runs(source);
+        partition->control.retry_ms = clock_now_ms() + LARGE_AGAIN_MS;
+        sqlite_wake_at(source, partition->control.retry_ms);
         return;
     }
     STAILQ_INSERT_TAIL(&partition->control.runs, run, link);
@@ -602,9 +614,18 @@ static int64_t source_due_ms(const struct klane_source *base)
     return ((const struct sqlite_source *)(const void *)base)->wake_ms;
 }
 
+static void source_needs(const struct klane_source *source, struct source_needs *needs)
+{
+    (void)source;
+    /* Runs of the usual size, one for passes, larger ones; and what SQLite keeps of the file. */
+    needs->buffer_bytes =
+        (RUNS + 1) * (uint64_t)READER_RUN_BYTES + READER_LARGE_BYTES + DATABASE_CACHE_BYTES;
+}
+
 static const struct klane_source_ops sqlite_source_ops = {
     .name = "sqlite",
     .burst = 128,
+    .needs = source_needs,
     .start = source_start,
     .poll = source_poll,
     .descriptor = source_descriptor,

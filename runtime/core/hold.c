@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When partitions hold, and for what: a lane over its quota, most of the memory, a record for
+ * which there is no room, too much above the ceiling.
+ *
+ * Upholds: what is in memory stays inside the budget, but for one record that is larger than half
+ * of it; a partition holds for what it has or wants itself, and a record that waits for room is
+ * not overtaken for ever by smaller ones: while it waits, others are only taken in for workers
+ * that have nothing to do. */
+#include "base/assert.h"
+#include "core/internal.h"
+
+/* What the partition holds for has changed. */
+static void hold_check(struct core *core, struct partition *partition)
+{
+    bool held = partition->over_quota > 0 || partition->full_at > 0 || partition->far ||
+                partition->crowded;
+
+    if (held == partition->held)
+        return;
+    partition->held = held;
+    core->held += held ? 1U : -1U;
+    if (held)
+        core->counts.holds++;
+    if (partition->current != NULL)
+        notice_add(core, partition->current, held ? NOTICE_HELD : NOTICE_RELEASED);
+}
+
+/* A lane has got longer or shorter: does its partition hold? */
+void quota_check(struct core *core, struct lane *lane, uint32_t count)
+{
+    struct partition *partition = lane->partition;
+    bool over = lane->over_quota;
+
+    /* It is parked instead. */
+    if (core->config.parks)
+        return;
+    if (!over)
+        over = admission_is_over(&core->admission, count) || lane_is_full(core, lane);
+    else if (admission_is_back(&core->admission, count) && !lane_is_wide(core, lane, 8))
+        over = false;
+    if (over == lane->over_quota)
+        return;
+    KLANE_MARK("a lane over its quota holds its partition");
+    lane->over_quota = over;
+    partition->over_quota += over ? 1U : -1U;
+    hold_check(core, partition);
+}
+
+/* ---- memory is short --------------------------------------------------------------------- */
+
+/* A lane whose head stays for so long is stuck, as far as memory is concerned. */
+#define STUCK_LOOK_MS 100
+
+/* The main flow leaves so much to what cannot wait: lanes, and the table of parked ones. */
+#define ROOM_KEPT (2 * SLAB_CHUNK_BYTES)
+
+/* How much of the memory for records a partition has: each record counts with its bytes and with
+ * its part of records_max. */
+static uint64_t load_of(const struct core *core, const struct partition *partition)
+{
+    uint64_t part = core->config.limit_bytes / core->config.records_max;
+
+    return partition->bytes + partition->slots * (part + 1);
+}
+
+static void hold_as_full(struct core *core, struct partition *partition)
+{
+    partition->full_at = load_of(core, partition);
+    core->fullest++;
+    hold_check(core, partition);
+}
+
+static bool is_open(const struct klane_assignment *assignment)
+{
+    return assignment_state(assignment) == ASSIGNMENT_ACTIVE && !assignment->partition->held;
+}
+
+static void hold_fullest(struct core *core)
+{
+    struct klane_assignment *each;
+    struct partition *fullest = NULL;
+    uint32_t open = 0;
+
+    for (each = core->assignments; each != NULL; each = each->next) {
+        if (!is_open(each))
+            continue;
+        open++;
+        if (fullest == NULL || load_of(core, each->partition) > load_of(core, fullest))
+            fullest = each->partition;
+    }
+    /* The last one that still takes in would give way to nobody. */
+    if (open < 2 || fullest->slots == 0)
+        return;
+    KLANE_MARK("the fullest partition holds");
+    hold_as_full(core, fullest);
+}
+
+static void fullest_goes_on(struct core *core, struct partition *partition)
+{
+    partition->full_at = 0;
+    core->fullest--;
+    hold_check(core, partition);
+}
+
+void fullness_check(struct core *core, struct partition *partition)
+{
+    if (load_of(core, partition) <= partition->full_at / 2)
+        fullest_goes_on(core, partition);
+}
+
+void core_relieve(struct core *core, int64_t now_ms)
+{
+    if (!core->config.parks) {
+        hold_fullest(core);
+        return;
+    }
+    if (core->stuck_look_ms != INT64_MAX)
+        return;
+    core->stuck_look_ms = now_ms + STUCK_LOOK_MS;
+    core->stuck_looks = parking_shorten_stuck(core) ? 0 : core->stuck_looks + 1;
+    /* The first look only sees where the heads are. */
+    if (core->stuck_looks > 1)
+        hold_fullest(core);
+}
+
+void core_go_on(struct core *core)
+{
+    struct partition *each;
+
+    core->stuck_looks = 0;
+    for (each = core->partitions; each != NULL && core->fullest > 0; each = each->next)
+        if (each->full_at > 0)
+            fullest_goes_on(core, each);
+}
+
+/* ---- the budget -------------------------------------------------------------------------- */
+
+void core_budget(struct core *core, uint64_t records_bytes, uint64_t weights_bytes)
+{
+    core->config.limit_bytes = core->slab.limit_bytes = records_bytes;
+    core->config.weight_max = core->weights.max = weights_bytes;
+}
+
+static bool is_half_free(const struct core *core)
+{
+    return slab_used(&core->slab) <= core->config.limit_bytes / 2;
+}
+
+bool core_is_half_full(const struct core *core)
+{
+    return core_room(core) < core->config.records_max / 2 ||
+           (core->config.limit_bytes > 0 && !is_half_free(core));
+}
+
+bool core_is_nearly_full(const struct core *core)
+{
+    uint64_t limit = core->config.limit_bytes;
+
+    if (core_room(core) <= core->config.records_max / 8)
+        return true;
+    if (limit == 0)
+        return false;
+    if ((core->wanting > 0 || core->pass_wants > 0) && !is_half_free(core))
+        return true;
+    return slab_used(&core->slab) >= limit - limit / 8;
+}
+
+bool room_is_there(const struct core *core, uint64_t bytes)
+{
+    uint64_t limit = core->config.limit_bytes;
+
+    return limit == 0 || slab_used(&core->slab) + ROOM_KEPT + bytes <= limit;
+}
+
+bool room_for_a_pass(const struct core *core)
+{
+    uint64_t limit = core->config.limit_bytes;
+    uint64_t wants = core->pass_wants > limit / 16 ? core->pass_wants : limit / 16;
+
+    return room_is_there(core, wants) || is_half_free(core);
+}
+
+/* What was told that there is room, and has not used it yet. */
+static uint64_t promised(const struct core *core, const struct partition *except)
+{
+    const struct partition *each;
+    uint64_t most = 0;
+
+    if (core->wanting == (except->wants > 0))
+        return 0;
+    for (each = core->partitions; each != NULL; each = each->next)
+        if (each != except && !each->crowded && each->wants > most)
+            most = each->wants;
+    return most;
+}
+
+/* It is larger than half of the memory, so there may never be room: taken when half is free. The
+ * slab's limit is lifted for it, until the next record. */
+static bool is_too_large(struct core *core, struct klane_assignment *assignment, int64_t offset,
+                         uint64_t bytes)
+{
+    if (!is_half_free(core) || bytes + ROOM_KEPT <= core->config.limit_bytes / 2)
+        return false;
+    KLANE_MARK("a record above the budget is taken in");
+    core->slab.limit_bytes = slab_used(&core->slab) + bytes + ROOM_KEPT;
+    assignment->over_budget.offset = offset;
+    assignment->over_budget.bytes = bytes;
+    assignment->over_budget.is_weight = false;
+    notice_add(core, assignment, NOTICE_OVER_BUDGET);
+    return true;
+}
+
+static void wants_are_met(struct core *core, struct partition *partition)
+{
+    if (partition->wants == 0)
+        return;
+    partition->wants = 0;
+    partition->crowded = false;
+    core->wanting--;
+    hold_check(core, partition);
+}
+
+/* Much is in memory, most of it of one partition: that one holds, not the others. */
+static void share_check(struct core *core, const struct klane_assignment *assignment)
+{
+    uint64_t limit = core->config.limit_bytes;
+    const struct klane_assignment *each;
+
+    if (assignment->partition->bytes <= limit / 2 || assignment->partition->held ||
+        slab_used(&core->slab) <= limit - limit / 4)
+        return;
+    for (each = core->assignments; each != NULL; each = each->next)
+        if (each != assignment && is_open(each))
+            break;
+    if (each == NULL)
+        return;
+    KLANE_MARK("a partition with most of the memory holds");
+    hold_as_full(core, assignment->partition);
+}
+
+bool room_for(struct core *core, struct klane_assignment *assignment,
+              const struct source_record *record, const struct core_place *place)
+{
+    uint64_t bytes = slot_size_of(record, place->lane_key_size, place->weight);
+    struct partition *partition = assignment->partition;
+    uint64_t others;
+
+    if (core->config.limit_bytes == 0)
+        return true;
+    core->slab.limit_bytes = core->config.limit_bytes;
+    others = promised(core, partition);
+    if (room_is_there(core, bytes + others) ||
+        (others == 0 && is_too_large(core, assignment, record->offset, bytes))) {
+        wants_are_met(core, partition);
+        share_check(core, assignment);
+        return true;
+    }
+    KLANE_MARK("a partition waits for room");
+    if (partition->wants == 0)
+        core->wanting++;
+    partition->wants = bytes;
+    partition->crowded = true;
+    hold_check(core, partition);
+    return false;
+}
+
+bool room_for_pass(struct core *core, struct klane_assignment *assignment,
+                   const struct source_record *record, const struct core_place *place)
+{
+    uint64_t bytes = slot_size_of(record, place->lane_key_size, place->weight);
+
+    if (core->config.limit_bytes == 0)
+        return true;
+    core->slab.limit_bytes = core->config.limit_bytes;
+    if (room_is_there(core, bytes) || is_too_large(core, assignment, record->offset, bytes))
+        return true;
+    KLANE_MARK("a pass finds no room");
+    core->pass_wants = bytes;
+    return false;
+}
+
+void room_check(struct core *core)
+{
+    uint64_t limit = core->config.limit_bytes;
+    struct partition *each;
+
+    for (each = core->partitions; each != NULL && core->wanting > 0; each = each->next) {
+        if (!each->crowded ||
+            (!is_half_free(core) && !room_is_there(core, each->wants + limit / 8)))
+            continue;
+        each->crowded = false;
+        hold_check(core, each);
+    }
+}
+
+void assignment_charge(struct core *core, struct klane_assignment *assignment)
+{
+    const struct parking *parking = &assignment->parking;
+    uint64_t bytes = sizeof(*assignment) +
+                     assignment->offsets.capacity * sizeof(*assignment->offsets.ring) +
+                     ((uint64_t)assignment->offsets.heads.capacity + parking->parked.capacity +
+                      parking->fit.capacity) *
+                         sizeof(struct heap_entry);
+
+    core->slab.charged += bytes - assignment->charged;
+    assignment->charged = bytes;
+}
+
+/* ---- what is not known of the progress --------------------------------------------------- */
+
+void reach_check(struct core *core, const struct klane_assignment *assignment)
+{
+    struct partition *partition = assignment->partition;
+    int64_t beyond = assignment->offsets.frontier - assignment->map.mark.ceiling;
+
+    if (core->config.beyond_max == 0 || assignment_state(assignment) != ASSIGNMENT_ACTIVE)
+        return;
+    if (beyond > core->config.beyond_max)
+        partition->far = true;
+    else if (beyond <= core->config.beyond_max / 2)
+        partition->far = false;
+    hold_check(core, partition);
+}
+
+void hold_forget(struct core *core, struct partition *partition)
+{
+    partition->far = false;
+    wants_are_met(core, partition);
+    hold_check(core, partition);
+}

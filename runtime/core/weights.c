@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/weights.h"
+
+#include "base/assert.h"
+#include "core/internal.h"
+
+static bool fits(const struct weights *weights, uint64_t weight)
+{
+    return weights->out == 0 || (weight <= weights->max && weights->out <= weights->max - weight);
+}
+
+static void pay(struct core *core, struct klane_slot *slot, uint64_t weight)
+{
+    struct klane_assignment *assignment = slot->record.assignment;
+
+    core->weights.out += weight;
+    slot->record.is_paid = true;
+    if (weight <= core->weights.max)
+        return;
+    KLANE_MARK("a weight above the budget runs alone");
+    assignment->over_budget.offset = slot->record.offset;
+    assignment->over_budget.bytes = weight;
+    assignment->over_budget.is_weight = true;
+    notice_add(core, assignment, NOTICE_OVER_BUDGET);
+}
+
+bool weights_pay(struct core *core, struct lane *lane)
+{
+    struct weights *weights = &core->weights;
+    struct klane_slot *slot = lane->held;
+    uint64_t weight;
+
+    if (slot->record.is_paid)
+        return true;
+    weight = slot_weight(slot);
+    if (weights->first == NULL && fits(weights, weight)) {
+        pay(core, slot, weight);
+        return true;
+    }
+    KLANE_MARK("a record waits for its weight");
+    slot->control.state = SLOT_HEAVY;
+    lane->ready_next = NULL;
+    lane->ready_previous = weights->last;
+    if (weights->last != NULL)
+        weights->last->ready_next = lane;
+    else
+        weights->first = lane;
+    weights->last = lane;
+    weights->waiting++;
+    return false;
+}
+
+static void leave(struct weights *weights, struct lane *lane)
+{
+
+    KLANE_ASSERT(lane->held->control.state == SLOT_HEAVY);
+    if (lane->ready_previous != NULL)
+        lane->ready_previous->ready_next = lane->ready_next;
+    else
+        weights->first = lane->ready_next;
+    if (lane->ready_next != NULL)
+        lane->ready_next->ready_previous = lane->ready_previous;
+    else
+        weights->last = lane->ready_previous;
+    weights->waiting--;
+}
+
+static void let_on(struct core *core)
+{
+    struct weights *weights = &core->weights;
+    struct lane *lane;
+
+    while ((lane = weights->first) != NULL && fits(weights, slot_weight(lane->held))) {
+        struct klane_slot *slot = lane->held;
+
+        leave(weights, lane);
+        pay(core, slot, slot_weight(slot));
+        lane->held = NULL;
+        hold_slot(core, slot);
+    }
+}
+
+void weights_pay_back(struct core *core, struct klane_slot *slot)
+{
+    uint64_t weight;
+
+    if ((slot->record.has & SLOT_HAS_WEIGHT) == 0 || !slot->record.is_paid)
+        return;
+    weight = slot_weight(slot);
+    KLANE_ASSERT(core->weights.out >= weight);
+    core->weights.out -= weight;
+    slot->record.is_paid = false;
+    let_on(core);
+}
+
+void weights_forget(struct core *core, struct lane *lane)
+{
+    leave(&core->weights, lane);
+    let_on(core);
+}
