@@ -96,7 +96,7 @@ static void a_record_without_room_holds_its_partition_and_no_other(void **state)
     struct core_kit *kit = &fixture->kit;
 
     for (int64_t offset = 0; offset < 3; offset++)
-        assert_true(take_in(fixture, 0, offset, "abc" + offset, 4 * MIB));
+        assert_true(take_in(fixture, 0, offset, &"abc"[offset], 4 * MIB));
     assert_false(take_in(fixture, 0, 3, "d", 4 * MIB));
 
     assert_int_equal(notices(fixture), NOTICE_HELD);
@@ -119,7 +119,7 @@ static void a_record_that_waits_for_room_is_not_overtaken_by_smaller_ones(void *
     struct core_kit *kit = &fixture->kit;
 
     for (int64_t offset = 0; offset < 3; offset++)
-        assert_true(take_in(fixture, 1, offset, "abc" + offset, 3 * MIB));
+        assert_true(take_in(fixture, 1, offset, &"abc"[offset], 3 * MIB));
     assert_false(core_is_nearly_full(&kit->core));
     assert_false(take_in(fixture, 0, 0, "d", 7 * MIB));
 

@@ -536,6 +536,40 @@ static void held_partitions_do_not_keep_the_room_of_others(void **state)
 }
 
 /* What a process does that was started as "program append path count". */
+/* Each needs a buffer of its own, and few of those are kept at once. */
+static void large_records_of_several_partitions_are_read_in_turns(void **state)
+{
+    enum { PARTITIONS = 6, RECORDS = 3, SIZE = 3 << 20 };
+    struct fixture *fixture = *state;
+    struct klane_sqlite_record record = {.topic = "orders", .timestamp_ms = -1};
+    unsigned char *value = calloc(1, SIZE);
+    struct reader *reader;
+
+    assert_non_null(value);
+    fill(fixture, PARTITIONS, 2);
+    record.value = value;
+    record.value_size = SIZE;
+    for (int i = 0; i < PARTITIONS * RECORDS; i++) {
+        record.partition = i % PARTITIONS;
+        assert_int_equal(klane_sqlite_append(fixture->log->appender, &record, NULL), KLANE_OK);
+    }
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        assert_true(append_numbers(fixture->log->appender, i, 2));
+    free(value);
+
+    reader = read_as(fixture, "group");
+    reader->refuse_records = true;
+    reader_poll_until(reader, check_marked("sqlite: a large record waits for others") > 0);
+    reader->refuse_records = false;
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        struct klane_assignment *assignment = reader_assigned(reader, "orders", i, NULL);
+
+        reader_read_to(reader, assignment, RECORDS + 4);
+        assert_int_equal(assignment->record_count, RECORDS + 4);
+        assert_int_equal(assignment->records[2].record.value_size, SIZE);
+    }
+}
+
 static int append_main(const char *path, int64_t count)
 {
     struct klane_sqlite *appender = NULL;
@@ -643,6 +677,7 @@ int main(int argc, char **argv)
         TEST(a_repaired_record_is_read_where_reading_had_stopped),
         TEST(a_log_that_was_replaced_is_fatal),
         TEST(held_partitions_do_not_keep_the_room_of_others),
+        TEST(large_records_of_several_partitions_are_read_in_turns),
         TEST(what_other_processes_append_is_read_at_once_and_whole),
         TEST(a_source_without_a_group_or_a_path_is_refused),
         TEST(a_source_cannot_be_started_twice),
