@@ -215,10 +215,17 @@ enum klane_event_type {
                                     not in the log any more; its key goes on with what is left.
                                     value: the key's fingerprint, see klane_progress_fingerprint(),
                                     or, without a lane, the offset. */
-    KLANE_EVENT_OVER_BUDGET = 17 /**< The record at offset is larger than half of what the budget
+    KLANE_EVENT_OVER_BUDGET = 17, /**< The record at offset is larger than half of what the budget
                                        has for records, or its weight is more than it has for
                                        weights; it runs all the same, that weight while no other
                                        does. value: bytes; message: which of the two. */
+    KLANE_EVENT_CRASHED = 18 /**< The record at offset has ended the process, value times; what
+                                  becomes of it now is as its topic says. After three stays of a
+                                  partition in a row that ended with their process within a minute,
+                                  records run in small batches, each committed before it starts;
+                                  what was running when the process ended runs alone the next
+                                  time. So a process has to end some six times before this is
+                                  said, and other keys go on meanwhile. Needs progress maps. */
 };
 
 /** One event, read-only; its pointers live as long as the callback. Grows only at its end. */
@@ -361,6 +368,16 @@ enum klane_begin {
     KLANE_BEGIN_ERROR = 3 /**< Nowhere: the runtime stops as fatal. */
 };
 
+/** What becomes of a record whose handler has ended the process three times: see
+ *  KLANE_EVENT_CRASHED. */
+enum klane_crashed {
+    KLANE_CRASHED_RETRY = 0, /**< It runs again. */
+    KLANE_CRASHED_BLOCK = 1, /**< It does not run in this process, and its key waits behind it;
+                                  other keys go on. */
+    KLANE_CRASHED_SKIP = 2,  /**< It is skipped. */
+    KLANE_CRASHED_STOP = 3   /**< The runtime stops as fatal. */
+};
+
 /**
  * Names the lane of a record: set *key and *key_size to bytes of the record, or to bytes that
  * stay as they are until the next call. Returns false for a record without a key. Must be pure:
@@ -406,6 +423,7 @@ struct klane_topic {
                                Default 0. */
     klane_weight_fn weight; /**< Default: NULL, records have none. */
     void *weight_context;
+    enum klane_crashed crashed; /**< Default: KLANE_CRASHED_RETRY. */
 };
 
 KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);
@@ -542,6 +560,7 @@ struct klane_progress_lane {
     int64_t due_ms;    /**< Before which its head does not run again, since 1970; 0: at once. */
     uint32_t attempts; /**< Of the head so far. */
     bool is_record;    /**< A record without a lane: head names it. */
+    uint32_t crashes;  /**< Of the attempts those that ended with the process. */
 };
 
 /** A progress map: all below ceiling is finished but what it lists. Grows only at its end. */
@@ -552,6 +571,8 @@ struct klane_progress {
     enum klane_null_keys null_keys;
     uint32_t key_version; /**< Of the topic's key function, and 1; 0: there is none. */
     uint32_t lane_count;
+    uint32_t starts; /**< Stays in a row that ended soon after they began, with their
+                               process; 0: the last one ended in order. */
 };
 
 /**

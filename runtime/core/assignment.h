@@ -24,6 +24,7 @@
 #include "core/parking.h"
 #include "core/progress.h"
 #include "core/ready.h"
+#include "core/trial.h"
 
 #include <stdatomic.h>
 
@@ -38,6 +39,7 @@ enum assignment_state {
 struct core_topic {
     const char *name;
     struct progress_scheme scheme;
+    enum klane_crashed crashed; /* what becomes of a record that ends the process */
 };
 
 /* Stays when its assignment goes: lanes and slots refer to it. */
@@ -63,8 +65,9 @@ enum assignment_notice {
     NOTICE_RELEASED = 2,  /* go on */
     NOTICE_SETTLED = 4,   /* drained and committed as far as it will be: give it up */
     NOTICE_HEAD_GONE = 8, /* a record that was unfinished is not in the log any more: head_gone */
-    NOTICE_OVER_BUDGET = 16 /* a record, or its weight, that the budget has no room for was taken
+    NOTICE_OVER_BUDGET = 16, /* a record, or its weight, that the budget has no room for was taken
                                all the same: over_budget */
+    NOTICE_CRASHED = 32      /* a record whose starts have ended the process is next: crashed */
 };
 
 struct klane_assignment {
@@ -78,6 +81,7 @@ struct klane_assignment {
 
     struct offsets offsets;
     struct parking parking;
+    struct trial trial;
     uint64_t seed; /* of fingerprints */
 #ifdef KLANE_TESTING
     uint64_t fingerprints_alike; /* bits in which none differ */
@@ -100,6 +104,11 @@ struct klane_assignment {
         int64_t offset; /* of the last one */
         uint64_t fingerprint;
     } head_gone;
+
+    struct {
+        int64_t offset; /* of the last one */
+        uint32_t crashes;
+    } crashed;
 
     struct {
         int64_t offset; /* of the last one */

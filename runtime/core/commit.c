@@ -59,6 +59,7 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
         assignment->committing_progress = assignment->map.mark;
         assignment->committing_next = commit->sent;
         commit->sent = assignment;
+        trial_sent(assignment);
     }
     /* There was no memory: not at once again. */
     if (commit->dirty != NULL && !is_left)
@@ -90,6 +91,7 @@ void commit_refuse(struct commit *commit, struct klane_assignment *assignment, b
     if (too_large)
         progress_shorten(&commit->writer, assignment);
     unsend(commit, assignment);
+    trial_answered(assignment, false);
     commit_mark(commit, assignment);
     commit->refused = true;
 }
@@ -115,6 +117,7 @@ void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms)
             commit_mark(commit, assignment);
         }
         assignment->committing = -1;
+        trial_answered(assignment, acknowledged);
         if (assignment_state(assignment) < ASSIGNMENT_SETTLING)
             progress_text_free(&assignment->map);
     }

@@ -135,6 +135,8 @@ struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *as
         return NULL;
     slot->record.assignment = assignment;
     slot->record.route = place->route;
+    if (assignment->trial.is_on)
+        slot->record.is_paid = false;
     return slot;
 }
 
@@ -216,6 +218,19 @@ void core_end(struct core *core, struct klane_assignment *assignment, int64_t en
 
 /* ---- what is to be done ------------------------------------------------------------------ */
 
+/* The lane's held slot may be handed over now; else it is seen to. */
+static bool may_run(struct core *core, struct lane *lane)
+{
+    struct klane_slot *slot = lane->held;
+
+    if (!trial_lets(core, slot)) {
+        lane->held = NULL;
+        slot_crashes(core, slot);
+        return false;
+    }
+    return weights_pay(core, lane);
+}
+
 struct klane_slot *core_next_ready(struct core *core)
 {
     struct klane_slot *slot;
@@ -225,7 +240,7 @@ struct klane_slot *core_next_ready(struct core *core)
         lane = ready_take(&core->ready);
         if (lane == NULL)
             return NULL;
-    } while (!weights_pay(core, lane));
+    } while (!may_run(core, lane));
     slot = lane->held;
     KLANE_ASSERT(slot->control.state == SLOT_READY);
     lane->held = NULL;
@@ -280,6 +295,7 @@ void core_tick(struct core *core, int64_t now_ms)
         hold_slot(core, slot);
     }
     parking_tick(core, now_ms);
+    trials_check(core, now_ms);
     if (core->stuck_look_ms <= now_ms)
         core->stuck_look_ms = INT64_MAX;
     if (core->draining + core->settling > 0)
@@ -301,6 +317,8 @@ int64_t core_next_due_ms(const struct core *core)
         due_ms = core->parked_timers.entries[0].value;
     if (core->stuck_look_ms < due_ms)
         due_ms = core->stuck_look_ms;
+    if (trials_due_ms(core) < due_ms)
+        due_ms = trials_due_ms(core);
     if (core->draining + core->settling > 0)
         for (struct klane_assignment *each = core->assignments; each; each = each->next)
             if (assignment_state(each) == ASSIGNMENT_DRAINING ||

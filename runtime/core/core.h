@@ -33,6 +33,8 @@ struct core_config {
     uint64_t weight_max;  /* of the records that run at once: the budget for that */
     bool parks;           /* the source can read a range again */
     uint32_t map_limit;   /* characters of a progress map; 0: none are written */
+    uint32_t calm_ms;     /* a stay that has lasted so long has not ended with what it took up;
+                             0: nothing is told apart by that */
     int64_t beyond_max;   /* offsets from the ceiling to the frontier; 0: any number */
 #ifdef KLANE_TESTING
     uint64_t fingerprints_alike; /* bits in which none differ, so that some clash */
@@ -76,6 +78,8 @@ struct core {
     uint32_t held;                          /* partitions that hold */
     uint32_t fullest;                       /* of them, held as the fullest */
     uint32_t wanting;                       /* partitions whose next record had no room */
+    uint32_t trials;                        /* assignments whose trial is not TRIAL_NONE */
+    struct klane_assignment *alone;         /* of which a record is tried alone; NULL: of none */
     uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;

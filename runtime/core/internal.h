@@ -91,6 +91,7 @@ void parking_slot_gone(struct core *core, const struct klane_slot *slot);
 struct head_note {
     uint32_t attempts; /* so far */
     int64_t due_ms;    /* before which it is not to run; 0: at once */
+    uint32_t crashes;  /* of the attempts, those that ended with the process */
 };
 
 /* A slot in its lane is to be dropped unfinished: its lane is parked from there on. False: no
@@ -121,6 +122,10 @@ void slot_gone(struct core *core, struct klane_slot *slot);
 /* It is dropped, or comes back while its assignment drains, and has to run again elsewhere. */
 void slot_unfinished(struct core *core, const struct klane_slot *slot,
                      const struct head_note *note);
+
+/* Nothing holds the slot, which is not to run in this process: it is skipped, or waits for ever,
+ * as its topic says. */
+void slot_crashes(struct core *core, struct klane_slot *slot);
 
 /* What is left of a lane after slots have left it. */
 void lane_settle(struct core *core, struct lane *lane);

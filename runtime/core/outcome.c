@@ -55,17 +55,22 @@ void lane_settle(struct core *core, struct lane *lane)
         lane_destroy(&core->lanes, &core->slab, lane);
 }
 
-static void wait_for_retry(struct core *core, struct klane_slot *slot, int64_t due_ms)
+static void wait_until(struct core *core, struct klane_slot *slot, int64_t due_ms)
 {
     struct lane *lane = slot->control.lane;
 
     KLANE_ASSERT(lane->held == NULL);
-    KLANE_ASSERT(!slot->back.passed);
-    slot->back.token = 0;
-    slot->back.notice = NULL;
     slot->control.state = SLOT_WAITING;
     lane->held = slot;
     heap_set(&core->timers, &lane->timer, due_ms);
+}
+
+static void wait_for_retry(struct core *core, struct klane_slot *slot, int64_t due_ms)
+{
+    KLANE_ASSERT(!slot->back.passed);
+    slot->back.token = 0;
+    slot->back.notice = NULL;
+    wait_until(core, slot, due_ms);
     core->counts.retried++;
 }
 
@@ -90,12 +95,13 @@ static void count_outcome(struct core *core, const struct klane_slot *slot, int6
         break;
     case SLOT_RETRY:
         KLANE_MARK("a record is to be retried while its partition drains");
-        slot_unfinished(core, slot, &(struct head_note){slot->record.attempt, retry_at_ms});
+        slot_unfinished(core, slot, &(struct head_note){slot->record.attempt, retry_at_ms, 0});
         break;
     case SLOT_NOT_STARTED:
     case SLOT_UNPAID:
         KLANE_MARK("a record comes back unfinished while its partition drains");
-        slot_unfinished(core, slot, &(struct head_note){slot->record.attempt - 1, 0});
+        slot_unfinished(core, slot,
+                        &(struct head_note){slot->record.attempt - 1, 0, slot->control.crashes});
         break;
     }
 }
@@ -107,6 +113,9 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
     struct chain_link *next = NULL;
 
     weights_pay_back(core, slot);
+    trial_back(slot);
+    if (slot->back.outcome < SLOT_NOT_STARTED)
+        slot->control.crashes = 0;
     if (slot->back.outcome == SLOT_UNPAID && assignment_state(assignment) == ASSIGNMENT_ACTIVE) {
         hold_slot(core, slot);
         return;
@@ -129,4 +138,15 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
     lane_settle(core, lane);
     if (core->draining > 0)
         drains_check(core, now_ms);
+}
+
+void slot_crashes(struct core *core, struct klane_slot *slot)
+{
+    if (slot->record.assignment->partition->topic->crashed != KLANE_CRASHED_SKIP) {
+        wait_until(core, slot, INT64_MAX);
+        return;
+    }
+    slot->back.outcome = SLOT_SKIPPED;
+    slot->back.passed = false;
+    core_came_back(core, slot, -1, 0);
 }

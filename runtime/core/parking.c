@@ -76,6 +76,7 @@ static void set_next(struct parked *parked, int64_t next)
 {
     if (next != parked->next) {
         parked->attempts = 0;
+        parked->crashes = 0;
         parked->is_unmet = false;
     }
     parked->next = next;
@@ -351,6 +352,7 @@ void parking_slot_gone(struct core *core, const struct klane_slot *slot)
 static void note_head(struct core *core, struct parked *parked, const struct head_note *note)
 {
     parked->attempts = note->attempts;
+    parked->crashes = note->crashes;
     parked->due_ms = note->due_ms;
     parked->due_wall_ms = 0;
     if (heap_has(&parked->timer))
@@ -402,7 +404,7 @@ bool parking_restore(struct core *core, struct klane_assignment *assignment,
         parked->end = end;
     /* A head that a map has from a parked lane may lie before its next record. */
     parked->is_unmet = false;
-    note_head(core, parked, &(struct head_note){lane->attempts, 0});
+    note_head(core, parked, &(struct head_note){lane->attempts, 0, lane->crashes});
     parked->due_wall_ms = lane->due_ms;
     if (lane->due_ms > 0)
         heap_set(&core->parked_timers, &parked->timer, 0);
@@ -581,6 +583,13 @@ static bool is_known(const struct klane_assignment *assignment, const struct lan
            lane->last->record.offset >= offset;
 }
 
+/* It is the record of which something is known. */
+static void head_is_known(struct klane_slot *slot, const struct parked *parked)
+{
+    slot->record.attempt += parked->attempts;
+    slot->control.crashes = parked->crashes & PROGRESS_CRASHES_MAX;
+}
+
 /* True: it is taken in. */
 static bool feed_record(struct core *core, struct parked *parked, struct lane *lane,
                         const struct source_record *record, const struct core_place *place)
@@ -598,7 +607,7 @@ static bool feed_record(struct core *core, struct parked *parked, struct lane *l
     if (slot == NULL)
         return false;
     if (record->offset == parked->next)
-        slot->record.attempt += parked->attempts;
+        head_is_known(slot, parked);
     slot_counted(core, slot);
     if (!feed(core, slot, place->kind)) {
         slot_forget(core, slot);

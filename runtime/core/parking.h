@@ -54,6 +54,7 @@ struct parked {
     bool takes_part;
     TAILQ_ENTRY(parked) part;
     uint32_t attempts;      /* of the record at next so far, if that is known */
+    uint32_t crashes;       /* of them those that ended with the process */
     int64_t due_ms;         /* before which it is not to run again; 0: at once */
     int64_t due_wall_ms;    /* the same by the wall's clock, if a map has it from there; or 0 */
     struct heap_node timer; /* in the core's parked_timers, until due_ms */

@@ -53,6 +53,7 @@ struct gathering {
     const struct klane_assignment *assignment;
     uint32_t count;
     int64_t bound; /* what is at or above it may be missing */
+    bool is_last;  /* the stay ends in order: what runs on does not end the process */
 };
 
 static void drop_highest(struct gathering *gathering)
@@ -94,6 +95,11 @@ static void gather_slot(struct gathering *gathering, const struct klane_slot *sl
         head.attempts++;
         head.due_ms =
             wall(gathering->writer, gathering->writer->timers->entries[lane->timer.place].value);
+    }
+    head.crashes = slot->control.crashes;
+    if (slot->control.on_trial && !gathering->is_last) {
+        head.attempts = slot->record.attempt;
+        head.crashes += head.crashes < PROGRESS_CRASHES_MAX;
     }
     if (!head.is_record)
         head.fingerprint = parking_fingerprint(gathering->assignment, slot);
@@ -149,6 +155,7 @@ static void gather_parked(struct gathering *gathering)
             .fingerprint = parked->fingerprint,
             .head = parked->next,
             .attempts = parked->attempts,
+            .crashes = parked->crashes,
             .is_record = parked->is_record,
         };
 
@@ -187,11 +194,13 @@ static bool keep(const struct progress_writer *writer, struct klane_assignment *
     return true;
 }
 
-bool progress_write(struct progress_writer *writer, struct klane_assignment *assignment)
+static bool write_map(struct progress_writer *writer, struct klane_assignment *assignment,
+                      bool is_last)
 {
     const struct offsets *offsets = &assignment->offsets;
-    struct gathering gathering = {writer, assignment, 0, INT64_MAX};
+    struct gathering gathering = {writer, assignment, 0, INT64_MAX, is_last};
     struct progress_map map = {
+        .starts = is_last ? 0 : assignment->trial.starts,
         .seed = assignment->seed,
         .base = assignment_base(assignment),
         .ceiling = offsets->frontier,
@@ -215,9 +224,14 @@ bool progress_write(struct progress_writer *writer, struct klane_assignment *ass
     return keep(writer, assignment, size, map.ceiling);
 }
 
+bool progress_write(struct progress_writer *writer, struct klane_assignment *assignment)
+{
+    return write_map(writer, assignment, false);
+}
+
 void progress_write_last(struct progress_writer *writer, struct klane_assignment *assignment)
 {
-    if (progress_write(writer, assignment))
+    if (write_map(writer, assignment, true))
         return;
     keep(writer, assignment, 0, assignment_base(assignment));
 }
@@ -277,6 +291,7 @@ enum progress_refusal core_restore(struct core *core, struct klane_assignment *a
     if (refusal == PROGRESS_READ) {
         KLANE_MARK("a progress map is taken up");
         offsets_reach(&assignment->offsets, map.ceiling);
+        trial_restore(assignment, map.starts);
         assignment->progress = mark_of(text, size, map.ceiling);
     } else {
         parking_forget(core, assignment);

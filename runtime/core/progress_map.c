@@ -183,6 +183,15 @@ static char *put_header(const struct progress_map *map, char *to, uint32_t width
     return put(to, map->count - lanes, COUNT_DIGITS);
 }
 
+static uint64_t due_of(const struct progress_lane *lane)
+{
+    KLANE_ASSERT(lane->crashes <= PROGRESS_CRASHES_MAX);
+    if (lane->crashes > 0)
+        return lane->crashes;
+    /* No time of ours is in the first milliseconds of 1970. */
+    return lane->due_ms <= (int64_t)PROGRESS_CRASHES_MAX ? 0 : (uint64_t)lane->due_ms;
+}
+
 static char *put_notes(const struct progress_map *map, char *to, const char *end)
 {
     for (uint32_t i = 0; i < map->count; i++) {
@@ -192,7 +201,7 @@ static char *put_notes(const struct progress_map *map, char *to, const char *end
             continue;
         to = put(to, i, COUNT_DIGITS);
         to = put(to, lane->attempts, ATTEMPT_DIGITS);
-        to = put(to, lane->due_ms < 0 ? 0 : (uint64_t)lane->due_ms, DUE_DIGITS);
+        to = put(to, due_of(lane), DUE_DIGITS);
     }
     return to;
 }
@@ -261,7 +270,10 @@ static bool get_notes(struct reader *reader, struct progress_map *map)
         if (reader->is_torn || index >= map->count || attempts == 0)
             return false;
         map->lanes[index].attempts = (uint32_t)attempts;
-        map->lanes[index].due_ms = (int64_t)due_ms;
+        if (due_ms <= PROGRESS_CRASHES_MAX)
+            map->lanes[index].crashes = (uint32_t)due_ms;
+        else
+            map->lanes[index].due_ms = (int64_t)due_ms;
     }
     return true;
 }

@@ -25,13 +25,15 @@
  *   27    11   ceiling
  *   38     1   width: digits of a distance
  *   39     6   leader epoch of the ceiling, plus one; 0: unknown
- *   45     3   starts: assignments in a row that have finished nothing
+ *   45     3   starts: stays in a row that ended, soon and without a word, with their process;
+ *              0: the last one ended in order
  *   48     3   lanes
  *   51     3   records
  *   54         for each lane, by rising fingerprint: fingerprint (11), ceiling - head (width)
  *              for each record, by rising offset: ceiling - offset (width)
  *              notes, to the end: index into lanes and records (3), attempts so far (4), time
- *              before which it is not to run again, in ms since 1970; 0: none (7)
+ *              before which it is not to run again, in ms since 1970, 0: none; or, below 16,
+ *              how many of its starts ended with the process (7)
  *
  * A note is left out where it does not fit: the attempts of that record begin again. */
 #ifndef KLANE_CORE_PROGRESS_MAP_H
@@ -57,6 +59,7 @@ struct progress_lane {
     int64_t head;
     int64_t due_ms;    /* since 1970; 0: at once */
     uint32_t attempts; /* of the head so far; 0: none */
+    uint32_t crashes;  /* of them those that ended with the process; then due_ms is 0 */
     bool is_record;    /* of no lane */
 };
 
@@ -84,6 +87,9 @@ enum progress_refusal {
 
 /* The largest map; and what its header takes, without which there is none. */
 #define PROGRESS_MAP_MAX 65536U
+
+/* The most crashes that a note can say. */
+#define PROGRESS_CRASHES_MAX 15U
 
 /* For qsort(). */
 int progress_lane_by_head(const void *left, const void *right);

@@ -5,32 +5,24 @@
 #include "core/assignment.h"
 #include "core/lane.h"
 
-void ready_add(struct ready_round *round, struct lane *lane)
+/* How many of the queue's lanes may be taken. */
+static uint32_t takeable(const struct ready_queue *queue)
 {
-    struct partition *partition = lane->partition;
-    struct ready_queue *queue = &partition->ready;
+    return queue->count < queue->open ? queue->count : queue->open;
+}
 
-    KLANE_ASSERT(lane->held != NULL);
-    lane->ready_next = NULL;
-    lane->ready_previous = queue->last;
-    if (queue->last != NULL)
-        queue->last->ready_next = lane;
-    else
-        queue->first = lane;
-    queue->last = lane;
-    round->lanes++;
-    if (queue->next != NULL)
-        return;
+static void join_round(struct ready_round *round, struct partition *partition)
+{
     if (round->last == NULL) {
-        queue->next = partition;
+        partition->ready.next = partition;
     } else {
-        queue->next = round->last->ready.next;
+        partition->ready.next = round->last->ready.next;
         round->last->ready.next = partition;
     }
     round->last = partition;
 }
 
-/* The partition that follows previous in the ring has no ready lane left. */
+/* The partition that follows previous in the ring has no lane to take left. */
 static void leave_round(struct ready_round *round, struct partition *previous)
 {
     struct partition *partition = previous->ready.next;
@@ -43,10 +35,36 @@ static void leave_round(struct ready_round *round, struct partition *previous)
     partition->ready.next = NULL;
 }
 
-static void unlink_lane(struct ready_round *round, struct lane *lane)
+/* The partition had so many lanes to take. */
+static void settle(struct ready_round *round, struct partition *partition, uint32_t before)
 {
-    struct ready_queue *queue = &lane->partition->ready;
+    struct partition *previous = partition;
+    uint32_t now = takeable(&partition->ready);
 
+    round->lanes += now - before;
+    if (now > 0 && partition->ready.next == NULL)
+        join_round(round, partition);
+    if (now > 0 || partition->ready.next == NULL)
+        return;
+    while (previous->ready.next != partition)
+        previous = previous->ready.next;
+    leave_round(round, previous);
+}
+
+static void append(struct ready_queue *queue, struct lane *lane)
+{
+    lane->ready_next = NULL;
+    lane->ready_previous = queue->last;
+    if (queue->last != NULL)
+        queue->last->ready_next = lane;
+    else
+        queue->first = lane;
+    queue->last = lane;
+    queue->count++;
+}
+
+static void unlink_lane(struct ready_queue *queue, struct lane *lane)
+{
     if (lane->ready_previous != NULL)
         lane->ready_previous->ready_next = lane->ready_next;
     else
@@ -55,20 +73,35 @@ static void unlink_lane(struct ready_round *round, struct lane *lane)
         lane->ready_next->ready_previous = lane->ready_previous;
     else
         queue->last = lane->ready_previous;
-    round->lanes--;
+    queue->count--;
+}
+
+void ready_add(struct ready_round *round, struct lane *lane)
+{
+    struct partition *partition = lane->partition;
+    uint32_t before = takeable(&partition->ready);
+
+    KLANE_ASSERT(lane->held != NULL);
+    append(&partition->ready, lane);
+    settle(round, partition, before);
 }
 
 struct lane *ready_take(struct ready_round *round)
 {
     struct partition *partition;
+    struct ready_queue *queue;
     struct lane *lane;
 
     if (round->last == NULL)
         return NULL;
     partition = round->last->ready.next;
-    lane = partition->ready.first;
-    unlink_lane(round, lane);
-    if (partition->ready.first == NULL)
+    queue = &partition->ready;
+    lane = queue->first;
+    unlink_lane(queue, lane);
+    if (queue->open != READY_ALL)
+        queue->open--;
+    round->lanes--;
+    if (takeable(queue) == 0)
         leave_round(round, round->last);
     else
         round->last = partition;
@@ -77,12 +110,26 @@ struct lane *ready_take(struct ready_round *round)
 
 void ready_remove(struct ready_round *round, struct lane *lane)
 {
-    struct partition *partition = lane->partition, *previous = partition;
+    struct partition *partition = lane->partition;
+    uint32_t before = takeable(&partition->ready);
 
-    unlink_lane(round, lane);
-    if (partition->ready.first != NULL)
-        return;
-    while (previous->ready.next != partition)
-        previous = previous->ready.next;
-    leave_round(round, previous);
+    unlink_lane(&partition->ready, lane);
+    settle(round, partition, before);
+}
+
+void ready_open(struct ready_round *round, struct partition *partition, uint32_t open)
+{
+    uint32_t before = takeable(&partition->ready);
+
+    partition->ready.open = open;
+    settle(round, partition, before);
+}
+
+void ready_put_last(struct lane *lane)
+{
+    struct ready_queue *queue = &lane->partition->ready;
+
+    KLANE_ASSERT(queue->open == 0);
+    unlink_lane(queue, lane);
+    append(queue, lane);
 }

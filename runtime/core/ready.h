@@ -17,12 +17,16 @@ struct partition;
 struct ready_queue {
     struct lane *first;
     struct lane *last;
-    struct partition *next; /* in the round; NULL: this partition has no ready lane */
+    struct partition *next; /* in the round; NULL: this partition has no lane to take */
+    uint32_t count;
+    uint32_t open; /* so many of the first may be taken; READY_ALL: all */
 };
+
+#define READY_ALL UINT32_MAX
 
 struct ready_round {
     struct partition *last; /* a ring of partitions; last->next is whose turn it is */
-    uint32_t lanes;
+    uint32_t lanes;         /* that may be taken */
 };
 
 void ready_add(struct ready_round *round, struct lane *lane);
@@ -31,5 +35,11 @@ void ready_add(struct ready_round *round, struct lane *lane);
 struct lane *ready_take(struct ready_round *round);
 
 void ready_remove(struct ready_round *round, struct lane *lane);
+
+/* So many of the partition's lanes may be taken from now on. */
+void ready_open(struct ready_round *round, struct partition *partition, uint32_t open);
+
+/* Moves the lane behind the others of its partition, of which none may be taken. */
+void ready_put_last(struct lane *lane);
 
 #endif

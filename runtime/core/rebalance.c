@@ -20,6 +20,7 @@ static struct partition *partition_get(struct core *core, const struct core_topi
         return NULL;
     partition->topic = topic;
     partition->number = number;
+    partition->ready.open = READY_ALL;
     partition->next = core->partitions;
     core->partitions = partition;
     return partition;
@@ -48,6 +49,7 @@ struct klane_assignment *core_assign(struct core *core, const struct core_topic 
     core->assignments = assignment;
     core->assigned++;
     core->behind++;
+    trial_begin(core, assignment);
     if (partition->slots > 0)
         KLANE_MARK("a partition comes back beside a handler of its last stay");
     if (partition->held)
@@ -85,14 +87,18 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
         note.attempts = held->record.attempt - 1;
         ready_remove(&core->ready, lane);
         weights_pay_back(core, held);
+        trial_back(held);
     } else if (held != NULL && held->control.state == SLOT_HEAVY) {
         note.attempts = held->record.attempt - 1;
         weights_forget(core, lane);
+        trial_back(held);
     } else if (held != NULL) {
-        note = (struct head_note){held->record.attempt,
-                                  core->timers.entries[lane->timer.place].value};
+        note.attempts = held->record.attempt;
+        note.due_ms = core->timers.entries[lane->timer.place].value;
         heap_remove(&core->timers, &lane->timer);
     }
+    if (held != NULL)
+        note.crashes = held->control.crashes;
     slot = lane_take_back(lane);
     if (slot == NULL)
         return false;
@@ -133,6 +139,7 @@ void core_fence(struct core *core, struct klane_assignment *assignment)
         core->behind--;
     assignment->behind = false;
     core->draining++;
+    trial_end(core, assignment);
     parking_end_pass(core, assignment);
     take_back_all(core, assignment);
 }

@@ -43,6 +43,8 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->back.passed = false;
     slot->control.size_class = size_class;
     slot->control.overdue = false;
+    slot->control.on_trial = false;
+    slot->control.crashes = 0;
     slot->record.offset = record->offset;
     slot->record.timestamp_ms = record->timestamp_ms;
     slot->record.key_size = record->key_size;

@@ -67,9 +67,11 @@ struct klane_slot {
     struct {
         uint8_t state; /* enum slot_state */
         uint8_t size_class;
-        uint8_t kind;      /* enum lane_kind, while it is kept behind a parked lane */
-        bool overdue;      /* the drain goes on without it */
-        uint32_t sequence; /* place in the ring of offsets */
+        uint8_t kind;        /* enum lane_kind, while it is kept behind a parked lane */
+        uint8_t crashes : 4; /* of its starts, those that ended with the process */
+        bool overdue : 1;    /* the drain goes on without it */
+        bool on_trial : 1;   /* the log knows that it runs */
+        uint32_t sequence;   /* place in the ring of offsets */
         struct lane *lane;
         struct klane_slot *next; /* in the lane's list of unfinished slots */
     } control;
@@ -86,7 +88,7 @@ struct klane_slot {
         uint32_t attempt;
         uint16_t route;
         uint8_t has;  /* enum slot_has */
-        bool is_paid; /* its weight; also if it has none */
+        bool is_paid; /* it may start, as far as weights and trials are concerned */
     } record;
 
     unsigned char bytes[];

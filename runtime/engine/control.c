@@ -188,6 +188,28 @@ static void over_budget(struct klane_runtime *runtime, const struct klane_assign
                   assignment->over_budget.offset, (int64_t)assignment->over_budget.bytes, what);
 }
 
+static void crashed(struct klane_runtime *runtime, const struct klane_assignment *assignment)
+{
+    static const char *const becomes[] = {
+        [KLANE_CRASHED_RETRY] = "it runs again",
+        [KLANE_CRASHED_BLOCK] = "its key is blocked",
+        [KLANE_CRASHED_SKIP] = "it is skipped",
+        [KLANE_CRASHED_STOP] = "the runtime stops",
+    };
+    enum klane_crashed rule = assignment->partition->topic->crashed;
+    char text[160];
+
+    snprintf(text, sizeof text,
+             "%.60s [%" PRId32 "]: record %" PRId64 " has ended the process; %s",
+             assignment->partition->topic->name, assignment->partition->number,
+             assignment->crashed.offset, becomes[rule]);
+    observe_log(&runtime->observe, KLANE_LOG_WARNING, "%s", text);
+    control_event(runtime, KLANE_EVENT_CRASHED, KLANE_OK, assignment, assignment->crashed.offset,
+                  assignment->crashed.crashes, becomes[rule]);
+    if (rule == KLANE_CRASHED_STOP)
+        control_stop(runtime, KLANE_ERR_FATAL, text);
+}
+
 static void act_on_hold(struct klane_runtime *runtime, const struct klane_assignment *assignment,
                         bool held)
 {
@@ -217,6 +239,9 @@ static void act_on_notices(struct klane_runtime *runtime)
             break;
         case NOTICE_OVER_BUDGET:
             over_budget(runtime, assignment);
+            break;
+        case NOTICE_CRASHED:
+            crashed(runtime, assignment);
             break;
         }
     }

@@ -95,7 +95,7 @@ struct control {
     uint64_t loops;
     uint64_t sleeps;
     uint64_t spares_started;
-    struct observe_limit limits[KLANE_EVENT_OVER_BUDGET + 1];
+    struct observe_limit limits[KLANE_EVENT_CRASHED + 1];
 };
 
 struct klane_runtime {

@@ -47,14 +47,16 @@ klane_err_t klane_progress_read(const char *metadata, size_t size, int64_t commi
         .null_keys = map.scheme.null_keys,
         .key_version = map.scheme.key_version,
         .lane_count = map.count,
+        .starts = map.starts,
     };
     memset(progress, 0, progress_size);
     memcpy(progress, &found, progress_size < sizeof(found) ? progress_size : sizeof(found));
     for (uint32_t i = 0; lanes != NULL && i < map.count && i < lanes_max; i++) {
         const struct progress_lane *lane = &map.lanes[i];
 
-        lanes[i] = (struct klane_progress_lane){lane->fingerprint, lane->head, lane->due_ms,
-                                                lane->attempts, lane->is_record};
+        lanes[i] =
+            (struct klane_progress_lane){lane->fingerprint, lane->head,      lane->due_ms,
+                                         lane->attempts,    lane->is_record, lane->crashes};
     }
     progress_map_free(&map);
     return KLANE_OK;

@@ -167,7 +167,8 @@ klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
     if (!name_is_valid(rules->name) || (unsigned)rules->order > KLANE_ORDER_NONE ||
         (unsigned)rules->null_keys > KLANE_NULL_KEYS_ORDERED ||
         (unsigned)rules->begin > KLANE_BEGIN_ERROR ||
-        (unsigned)rules->out_of_range > KLANE_BEGIN_ERROR)
+        (unsigned)rules->out_of_range > KLANE_BEGIN_ERROR ||
+        (unsigned)rules->crashed > KLANE_CRASHED_STOP)
         return KLANE_ERR_INVALID;
     /* A key function that is never asked is a mistake of the program's. */
     if (rules->key != NULL && rules->order != KLANE_ORDER_KEY)
@@ -183,6 +184,7 @@ klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
     topic->rules = *rules;
     topic->rules.name = topic->core.name;
     topic->core.scheme = scheme_of(rules);
+    topic->core.crashed = rules->crashed;
     return KLANE_OK;
 }
 

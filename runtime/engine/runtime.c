@@ -40,6 +40,9 @@ static uint32_t quiet_max(const struct klane_options *options)
  * not, nobody waits for this process. */
 #define SETTLE_PER_DRAIN 3U
 
+/* Who takes a partition up and dies within this time may have died of a record. */
+#define CALM_MS 60000U
+
 const char *klane_version(void)
 {
 #define TEXT_OF(number) #number
@@ -82,6 +85,7 @@ static bool core_set_up(struct klane_runtime *runtime)
         .parks = runtime->source->ops->sweep != NULL,
         .map_limit = options->map_size,
         .beyond_max = options->beyond_max,
+        .calm_ms = CALM_MS,
         .drain_ms = options->drain_ms,
         .settle_ms = SETTLE_PER_DRAIN * options->drain_ms,
     };

@@ -25,6 +25,8 @@ static void model_init(struct model *model, uint64_t seed)
 {
     *model = (struct model){.random = seed};
     for (uint32_t i = 0; i < PARTITIONS; i++)
+        model->partitions[i].ready.open = READY_ALL;
+    for (uint32_t i = 0; i < PARTITIONS; i++)
         for (uint32_t j = 0; j < LANES; j++) {
             model->lanes[i][j].partition = &model->partitions[i];
             /* Only that it holds some slot matters here. */

@@ -215,7 +215,7 @@ static bool hear_notice(struct world *world, struct process *process)
                    (long long)assignment->head_gone.offset);
         return true;
     }
-    if (notice == NOTICE_OVER_BUDGET)
+    if (notice == NOTICE_OVER_BUDGET || notice == NOTICE_CRASHED)
         return true;
     if (notice == NOTICE_HELD || notice == NOTICE_RELEASED) {
         stay->held = notice == NOTICE_HELD;

@@ -85,6 +85,7 @@ static void choose_mishaps(struct plan *plan, uint64_t *random)
     plan->core.map_limit = ONE_OF(random, 0, 60, 64, 100, 300, 4096, 4096, 4096);
     plan->core.fingerprints_alike = below(random, 4) == 0 ? ~UINT64_C(15) : 0;
     plan->core.beyond_max = ONE_OF(random, 0, 0, 20, 200);
+    plan->core.calm_ms = ONE_OF(random, 0, 50, 2000, 60000);
     plan->scheme_changes = below(random, 8) == 0;
     plan->faults_min = plan->quiet ? 0 : 20 + below(random, 20);
     /* A quiet run still has handlers that ask for their records again: that repeats nothing. */

@@ -22,6 +22,8 @@ static int setup(void **state)
 
     fixture = (struct fixture){.round = {NULL, 0}};
     for (int i = 0; i < PARTITIONS; i++)
+        fixture.partitions[i].ready.open = READY_ALL;
+    for (int i = 0; i < PARTITIONS; i++)
         for (int j = 0; j < LANES; j++) {
             fixture.lanes[i][j].partition = &fixture.partitions[i];
             /* Only that it holds some slot matters here. */
@@ -138,6 +140,49 @@ static void last_lane_leaves_an_empty_round(void **state)
     assert_null(fixture->partitions[1].ready.next);
 }
 
+static void only_so_many_as_are_open_are_taken(void **state)
+{
+    struct fixture *fixture = *state;
+
+    ready_open(&fixture->round, &fixture->partitions[0], 0);
+    for (int lane = 0; lane < 3; lane++)
+        add(fixture, 0, lane);
+    add(fixture, 1, 0);
+    assert_int_equal(fixture->round.lanes, 1);
+    assert_takes(fixture, 1, 0);
+    assert_null(ready_take(&fixture->round));
+
+    ready_put_last(&fixture->lanes[0][0]);
+    ready_open(&fixture->round, &fixture->partitions[0], 2);
+    assert_int_equal(fixture->round.lanes, 2);
+    add(fixture, 1, 1);
+    assert_takes(fixture, 0, 1);
+    assert_takes(fixture, 1, 1);
+    assert_takes(fixture, 0, 2);
+    assert_null(ready_take(&fixture->round));
+    ready_open(&fixture->round, &fixture->partitions[0], READY_ALL);
+    assert_takes(fixture, 0, 0);
+    assert_int_equal(fixture->round.lanes, 0);
+}
+
+static void a_lane_leaves_a_queue_that_is_shut(void **state)
+{
+    struct fixture *fixture = *state;
+
+    ready_open(&fixture->round, &fixture->partitions[0], 1);
+    add(fixture, 0, 0);
+    add(fixture, 0, 1);
+    ready_remove(&fixture->round, &fixture->lanes[0][0]);
+    assert_int_equal(fixture->round.lanes, 1);
+    assert_takes(fixture, 0, 1);
+    ready_open(&fixture->round, &fixture->partitions[0], 0);
+    add(fixture, 0, 2);
+    ready_remove(&fixture->round, &fixture->lanes[0][2]);
+    assert_int_equal(fixture->round.lanes, 0);
+    ready_open(&fixture->round, &fixture->partitions[0], READY_ALL);
+    assert_null(ready_take(&fixture->round));
+}
+
 #define READY_TEST(test) cmocka_unit_test_setup(test, setup)
 
 int main(void)
@@ -150,6 +195,8 @@ int main(void)
         READY_TEST(lane_leaves_from_the_middle_of_its_queue),
         READY_TEST(partition_leaves_the_round_from_any_place),
         READY_TEST(last_lane_leaves_an_empty_round),
+        READY_TEST(only_so_many_as_are_open_are_taken),
+        READY_TEST(a_lane_leaves_a_queue_that_is_shut),
     };
 
     return check_run(ready_round_tests);
