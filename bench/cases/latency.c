@@ -115,7 +115,7 @@ static void timetable_init(struct timetable *timetable, struct bench_run *run, c
     uint64_t records = bench_count(run, plan->records, plan->records_quick);
 
     *timetable = (struct timetable){
-        .log = scratch_log_open(path),
+        .log = scratch_log_open(path, 1),
         .records = records,
         .committed_ns = calloc(records, sizeof(int64_t)),
         .started_ns = calloc(records, sizeof(int64_t)),
@@ -127,9 +127,8 @@ static void timetable_init(struct timetable *timetable, struct bench_run *run, c
 
 static void latency_run(struct bench_run *run)
 {
-    char path[SCRATCH_PATH_MAX], name[32], text[256] = "";
+    char path[SCRATCH_PATH_MAX], name[32];
     struct timetable timetable;
-    struct klane_source *source;
     struct klane_runtime *runtime;
     struct bench_meter meter;
     struct drive drive;
@@ -138,10 +137,8 @@ static void latency_run(struct bench_run *run)
     snprintf(name, sizeof(name), "latency-%u.klane", run->round);
     scratch_path(run, name, path);
     timetable_init(&timetable, run, path);
-    if (klane_sqlite_create(path, "bench", &source, text, sizeof(text)) != KLANE_OK)
-        bench_fail("klane_sqlite_create: %s", text);
     drive_init(&drive, 1, handle_by_noting, &timetable);
-    runtime = drive_create(&drive, source);
+    runtime = drive_create(&drive, scratch_source(path, "bench"));
     bench_meter_start(&meter);
     bench_check(klane_start(runtime), "klane_start");
     if (pthread_create(&feeder, NULL, feeder_main, &timetable) != 0)

@@ -8,7 +8,6 @@
 #include "lib/scratch_log.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 enum { KEYS = 10000 };
 
@@ -19,17 +18,6 @@ struct log_plan {
 
 static const struct log_plan plan_append = {300000, 20000};
 static const struct log_plan plan_read = {1000000, 50000};
-
-static void remove_file(const char *path)
-{
-    static const char *const endings[] = {"", "-wal", "-shm"};
-    char each[SCRATCH_PATH_MAX + 8];
-
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        snprintf(each, sizeof(each), "%s%s", path, endings[i]);
-        unlink(each);
-    }
-}
 
 static void append_settings(struct bench_run *run, uint64_t records)
 {
@@ -50,12 +38,12 @@ static void klane_append_run(struct bench_run *run)
     struct bench_meter meter;
 
     scratch_path(run, "append.klane", path);
-    log = scratch_log_open(path);
+    log = scratch_log_open(path, 1);
     bench_meter_start(&meter);
     scratch_log_fill(log, records, KEYS);
     bench_meter_stop(&meter);
     klane_sqlite_close(log);
-    remove_file(path);
+    scratch_remove(path);
     bench_meter_report(&meter, run, records);
     append_settings(run, records);
 }
@@ -74,7 +62,7 @@ static void bare_append_run(struct bench_run *run)
     scratch_table_fill(table, records, KEYS);
     bench_meter_stop(&meter);
     sqlite3_close(table);
-    remove_file(path);
+    scratch_remove(path);
     bench_meter_report(&meter, run, records);
     append_settings(run, records);
 }
@@ -90,7 +78,7 @@ static void read_prepare(struct bench_run *run)
     sqlite3 *table;
 
     scratch_path(run, "read.klane", path);
-    log = scratch_log_open(path);
+    log = scratch_log_open(path, 1);
     scratch_log_fill(log, records, KEYS);
     klane_sqlite_close(log);
     scratch_path(run, "read.sqlite", path);
@@ -111,19 +99,16 @@ static void klane_read_run(struct bench_run *run)
 {
     const struct log_plan *plan = run->plan;
     uint64_t records = bench_count(run, plan->records, plan->records_quick);
-    char path[SCRATCH_PATH_MAX], group[32], text[256] = "";
-    struct klane_source *source;
+    char path[SCRATCH_PATH_MAX], group[32];
     struct klane_runtime *runtime;
     struct bench_meter meter;
     struct drive drive;
 
     scratch_path(run, "read.klane", path);
     snprintf(group, sizeof(group), "round-%u", run->round);
-    if (klane_sqlite_create(path, group, &source, text, sizeof(text)) != KLANE_OK)
-        bench_fail("klane_sqlite_create: %s", text);
     drive_init(&drive, 1, handle_nothing, NULL);
     drive.options.stop_when_caught_up = true;
-    runtime = drive_create(&drive, source);
+    runtime = drive_create(&drive, scratch_source(path, group));
     bench_meter_start(&meter);
     bench_check(klane_start(runtime), "klane_start");
     drive_wait(runtime);

@@ -4,10 +4,9 @@
 #include "cases/restart.h"
 #include "lib/scratch_log.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 10000, BATCH_MS = 10, BATCH_RECORDS = RESTART_RATE * BATCH_MS / 1000 };
+enum { BATCH_MS = 10, BATCH_RECORDS = RESTART_RATE * BATCH_MS / 1000 };
 
 static bool is_stuck(const struct klane_record *record, uint64_t stuck)
 {
@@ -16,23 +15,7 @@ static bool is_stuck(const struct klane_record *record, uint64_t stuck)
 
 static struct klane_runtime *create(struct restart *restart, struct drive *drive)
 {
-    struct klane_source *source;
-    char text[256] = "";
-
-    if (klane_sqlite_create(restart->log, "group", &source, text, sizeof(text)) != KLANE_OK)
-        bench_fail("klane_sqlite_create: %s", text);
-    return drive_create(drive, source);
-}
-
-static struct klane_sqlite *open_log(const char *path)
-{
-    struct klane_sqlite *log;
-    char text[256] = "";
-
-    if (klane_sqlite_open(path, BUSY_MS, &log, text, sizeof(text)) != KLANE_OK)
-        bench_fail("klane_sqlite_open: %s", text);
-    bench_check(klane_sqlite_topic(log, DRIVE_TOPIC, RESTART_PARTITIONS), "klane_sqlite_topic");
-    return log;
+    return drive_create(drive, scratch_source(restart->log, "group"));
 }
 
 static void append(struct klane_sqlite *log, uint64_t *state)
@@ -73,17 +56,6 @@ static void feed(struct klane_sqlite *log, uint64_t records, bool is_paced)
     }
 }
 
-static void remove_log(const char *path)
-{
-    char name[SCRATCH_PATH_MAX + 8];
-
-    unlink(path);
-    snprintf(name, sizeof(name), "%s-wal", path);
-    unlink(name);
-    snprintf(name, sizeof(name), "%s-shm", path);
-    unlink(name);
-}
-
 static void run_log(struct bench_run *run)
 {
     struct restart restart = {.is_stuck = is_stuck, .create = create};
@@ -94,12 +66,12 @@ static void run_log(struct bench_run *run)
     restart_init(&restart, run);
     scratch_path(run, "restart.klane", path);
     restart.log = path;
-    remove_log(path);
-    klane_sqlite_close(open_log(path));
+    scratch_remove(path);
+    klane_sqlite_close(scratch_log_open(path, RESTART_PARTITIONS));
     /* Nobody has the log open when a process begins: a child could not use it. */
     feeder = fork();
     if (feeder == 0) {
-        log = open_log(path);
+        log = scratch_log_open(path, RESTART_PARTITIONS);
         feed(log, restart.records, !restart.plan->is_far);
         klane_sqlite_close(log);
         _exit(0);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 enum { BUSY_MS = 10000 };
 
@@ -37,26 +38,51 @@ void scratch_settings(struct bench_run *run)
     bench_setting_text(run, "sqlite", sqlite3_libversion());
 }
 
-struct klane_sqlite *scratch_log_open(const char *path)
+void scratch_remove(const char *path)
+{
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    char each[SCRATCH_PATH_MAX + 8];
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        snprintf(each, sizeof(each), "%s%s", path, endings[i]);
+        unlink(each);
+    }
+}
+
+struct klane_sqlite *scratch_log_open(const char *path, int32_t partitions)
 {
     struct klane_sqlite *log;
     char text[256] = "";
 
     if (klane_sqlite_open(path, BUSY_MS, &log, text, sizeof(text)) != KLANE_OK)
         bench_fail("klane_sqlite_open: %s", text);
-    bench_check(klane_sqlite_topic(log, DRIVE_TOPIC, 1), "klane_sqlite_topic");
+    bench_check(klane_sqlite_topic(log, DRIVE_TOPIC, partitions), "klane_sqlite_topic");
     return log;
 }
 
-void scratch_log_fill(struct klane_sqlite *log, uint64_t records, uint64_t keys)
+struct klane_source *scratch_source(const char *path, const char *group)
+{
+    struct klane_source *source;
+    char text[256] = "";
+
+    if (klane_sqlite_create(path, group, &source, text, sizeof(text)) != KLANE_OK)
+        bench_fail("klane_sqlite_create: %s", text);
+    return source;
+}
+
+void scratch_log_fill_by(struct klane_sqlite *log, int32_t partitions, uint64_t records,
+                         uint64_t (*next)(void *context), void *context)
 {
     static struct klane_sqlite_record batch[SCRATCH_BATCH];
     static unsigned char key[SCRATCH_BATCH][DRIVE_KEY_BYTES];
-    uint64_t state = 1;
+    uint64_t count;
 
-    for (uint64_t i = 0; i < records; i += SCRATCH_BATCH) {
-        for (uint64_t k = 0; k < SCRATCH_BATCH; k++) {
-            drive_key(key[k], drive_random(&state) % keys);
+    for (uint64_t i = 0; i < records; i += count) {
+        count = records - i < SCRATCH_BATCH ? records - i : SCRATCH_BATCH;
+        for (uint64_t k = 0; k < count; k++) {
+            uint64_t number = next(context);
+
+            drive_key(key[k], number);
             batch[k] = (struct klane_sqlite_record){
                 .topic = DRIVE_TOPIC,
                 .key = key[k],
@@ -64,11 +90,31 @@ void scratch_log_fill(struct klane_sqlite *log, uint64_t records, uint64_t keys)
                 .key_size = DRIVE_KEY_BYTES,
                 .value_size = DRIVE_VALUE_BYTES,
                 .timestamp_ms = 1,
+                .partition = (int32_t)(number % (uint64_t)partitions),
             };
         }
-        if (klane_sqlite_append_batch(log, batch, SCRATCH_BATCH, NULL) != KLANE_OK)
+        if (klane_sqlite_append_batch(log, batch, count, NULL) != KLANE_OK)
             bench_fail("klane_sqlite_append_batch: %s", klane_sqlite_errmsg(log));
     }
+}
+
+struct uniform {
+    uint64_t state;
+    uint64_t keys;
+};
+
+static uint64_t uniform_next(void *context)
+{
+    struct uniform *uniform = context;
+
+    return drive_random(&uniform->state) % uniform->keys;
+}
+
+void scratch_log_fill(struct klane_sqlite *log, uint64_t records, uint64_t keys)
+{
+    struct uniform uniform = {1, keys};
+
+    scratch_log_fill_by(log, 1, records, uniform_next, &uniform);
 }
 
 /* ---- a plain table --------------------------------------------------------------------- */

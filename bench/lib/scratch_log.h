@@ -18,9 +18,21 @@ void scratch_path(const struct bench_run *run, const char *name, char path[SCRAT
 /* The settings that say where the file is. */
 void scratch_settings(struct bench_run *run);
 
-struct klane_sqlite *scratch_log_open(const char *path);
+/* Remove the file, and what SQLite keeps beside it. */
+void scratch_remove(const char *path);
 
-/* Append records with keys drawn uniformly from 0 to keys - 1, SCRATCH_BATCH in a transaction. */
+/* For appending; with the topic. */
+struct klane_sqlite *scratch_log_open(const char *path, int32_t partitions);
+
+/* For a runtime. */
+struct klane_source *scratch_source(const char *path, const char *group);
+
+/* Append records, SCRATCH_BATCH in a transaction; next() says the number of each one's key, and a
+ * key is always in the same partition. */
+void scratch_log_fill_by(struct klane_sqlite *log, int32_t partitions, uint64_t records,
+                         uint64_t (*next)(void *context), void *context);
+
+/* The same to one partition, with keys drawn uniformly from 0 to keys - 1. */
 void scratch_log_fill(struct klane_sqlite *log, uint64_t records, uint64_t keys);
 
 /* The plain table: write-ahead log, every commit synced, as many pages before a checkpoint. */
