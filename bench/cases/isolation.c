@@ -72,8 +72,7 @@ static void isolation_run(struct bench_run *run)
     runtime = drive_create(&drive, log);
     bench_meter_start(&meter);
     bench_check(klane_start(runtime), "klane_start");
-    while (sem_wait(&watch.done) != 0)
-        continue;
+    bench_wait(&watch.done);
     bench_meter_stop(&meter);
     if (watch.stuck) {
         bench_check_count(watch.handled_of_key, 1, "records of the stuck key that started");

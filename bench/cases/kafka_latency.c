@@ -73,8 +73,7 @@ void kafka_latency_klane_run(struct bench_run *run)
     while (drive_stats(runtime).partitions < CLUSTER_PARTITIONS)
         usleep(10000);
     feeder_go(&feeder);
-    while (sem_wait(&times.done) != 0)
-        continue;
+    bench_wait(&times.done);
     bench_check_count(feeder_wait(&feeder), times.passage.records, "records fed");
     feeder_end(&feeder);
     klane_stop(runtime);

@@ -60,8 +60,7 @@ void kafka_noop_klane_run(struct bench_run *run)
     drive.topic.without_headers = run->plan != &kafka_has_headers;
     runtime = cluster_runtime(&drive, cluster_records_topic(), cluster_consumer_conf(group));
     bench_check(klane_start(runtime), "klane_start");
-    while (sem_wait(&noop.done) != 0)
-        continue;
+    bench_wait(&noop.done);
     stats = drive_stats(runtime);
     klane_stop(runtime);
     drive_wait(runtime);

@@ -73,8 +73,7 @@ void kafka_stuck_run(struct bench_run *run)
     drive.options.stop_when_caught_up = true;
     runtime = cluster_runtime(&drive, cluster_records_topic(), cluster_consumer_conf(group));
     bench_check(klane_start(runtime), "klane_start");
-    while (sem_wait(&stuck.done) != 0)
-        continue;
+    bench_wait(&stuck.done);
     if (stuck.is_stuck)
         check_and_finish(&stuck, runtime);
     drive_wait(runtime);

@@ -143,8 +143,7 @@ static void latency_run(struct bench_run *run)
     bench_check(klane_start(runtime), "klane_start");
     if (pthread_create(&feeder, NULL, feeder_main, &timetable) != 0)
         bench_fail("no thread");
-    while (sem_wait(&timetable.done) != 0)
-        continue;
+    bench_wait(&timetable.done);
     bench_meter_stop(&meter);
     pthread_join(feeder, NULL);
     klane_stop(runtime);

@@ -7,13 +7,12 @@
  *                distance, so that it stays small; rss is that of the whole process. */
 #include "cases/cases.h"
 #include "lib/drive.h"
+#include "lib/resident.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <unistd.h>
 
 /* ---- a record in flight ---------------------------------------------------------------- */
 
@@ -22,24 +21,12 @@ enum { RECORDS = 200000, RECORDS_QUICK = 50000, SLOW_MS = 600000 };
 /* Control takes nothing in for the last few places while workers have enough to do. */
 enum { ROOM_SHARE = 4 };
 
-static uint64_t resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long long size = 0, resident = 0;
-
-    if (file == NULL || fscanf(file, "%llu %llu", &size, &resident) != 2)
-        bench_fail("/proc/self/statm cannot be read");
-    fclose(file);
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static enum klane_outcome handle_when_released(const struct klane_record *record, void *context)
 {
     sem_t *gate = context;
 
     (void)record;
-    while (sem_wait(gate) != 0)
-        continue;
+    bench_wait(gate);
     sem_post(gate);
     return KLANE_DONE;
 }
@@ -142,8 +129,7 @@ static void idle_keys_run(struct bench_run *run)
     bench_check(klane_start(runtime), "klane_start");
     if (pthread_create(&feeder, NULL, feeder_main, &passage) != 0)
         bench_fail("no thread");
-    while (sem_wait(&passage.done) != 0)
-        continue;
+    bench_wait(&passage.done);
     bench_meter_stop(&meter);
     pthread_join(feeder, NULL);
     klane_stop(runtime);

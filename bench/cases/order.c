@@ -53,8 +53,7 @@ static void order_run(struct bench_run *run)
     runtime = drive_create(&drive, log);
     bench_meter_start(&meter);
     bench_check(klane_start(runtime), "klane_start");
-    while (sem_wait(&counter.done) != 0)
-        continue;
+    bench_wait(&counter.done);
     bench_meter_stop(&meter);
     klane_stop(runtime);
     drive_wait(runtime);

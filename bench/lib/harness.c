@@ -26,6 +26,7 @@ static const struct bench_metric metrics[] = {
     {"cpu-share", "of the other arm", false, "cpu"},
     {"rss", "bytes", false, NULL},
     {"rss-share", "of the other arm", false, "rss"},
+    {"rss-over", "bytes", false, NULL},
     {"bytes", "bytes/record", false, NULL},
     {"p50", "us", false, NULL},
     {"p99", "us", false, NULL},
@@ -33,6 +34,8 @@ static const struct bench_metric metrics[] = {
     {"pause", "ms", false, NULL},
     {"repeats", "records", false, NULL},
     {"first", "ms", false, NULL},
+    {"wait", "s", false, NULL},
+    {"at-once", "handlers", false, NULL},
 };
 
 const struct bench_metric *bench_metric_find(const char *name)
@@ -93,6 +96,13 @@ void bench_setting_text(struct bench_run *run, const char *name, const char *tex
     bench_setting(run, name, 0);
     snprintf(run->result->settings[run->result->setting_count - 1].text, BENCH_TEXT_MAX, "%s",
              text);
+}
+
+void bench_wait(sem_t *semaphore)
+{
+    /* A signal may end a wait early. */
+    while (sem_wait(semaphore) != 0)
+        continue;
 }
 
 static int64_t cpu_now_ns(void)

@@ -11,6 +11,7 @@
 
 #include <klane/klane.h>
 
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -131,6 +132,8 @@ static inline void bench_sleep_ms(uint64_t ms)
 
     nanosleep(&time, NULL);
 }
+
+void bench_wait(sem_t *semaphore);
 
 /* The clock of an arm: time that passed and time of all processors. */
 struct bench_meter {

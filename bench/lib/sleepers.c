@@ -50,12 +50,10 @@ void sleepers_begin(struct sleepers *sleepers)
 void sleepers_wait(struct sleepers *sleepers)
 {
     if (sleepers->warm_up > 0) {
-        while (sem_wait(&sleepers->is_warm) != 0)
-            continue;
+        bench_wait(&sleepers->is_warm);
         bench_meter_start(&sleepers->meter);
     }
-    while (sem_wait(&sleepers->is_done) != 0)
-        continue;
+    bench_wait(&sleepers->is_done);
     bench_meter_stop(&sleepers->meter);
 }
 
