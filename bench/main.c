@@ -27,7 +27,9 @@ static const struct family families[] = {
     {order_cases, NULL, NULL},
     {isolation_cases, NULL, NULL},
     {memory_cases, NULL, NULL},
+    {weight_cases, NULL, NULL},
 #ifdef BENCH_SQLITE
+    {budget_cases, NULL, NULL},
     {log_cases, NULL, NULL},
     {restart_log_cases, NULL, NULL},
     {latency_cases, NULL, NULL},

@@ -12,12 +12,12 @@ import sys
 
 PREFIXES = [(1e9, "G"), (1e6, "M"), (1e3, "k")]
 # A panel shows the first of them that a case has.
-CHART_METRICS = ["pause", "p99", "bytes", "throughput"]
+CHART_METRICS = ["pause", "p99", "bytes", "rss-over", "repeats", "throughput"]
 CHART_COLUMNS = 3
 
 
 def number(value, metric):
-    if metric in ("throughput", "rss"):
+    if metric in ("throughput", "rss", "rss-over"):
         for size, prefix in PREFIXES:
             if value >= size:
                 return f"{value / size:.3g} {prefix}"

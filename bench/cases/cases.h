@@ -10,7 +10,9 @@ extern const struct bench_case schedule_cases[];
 extern const struct bench_case order_cases[];
 extern const struct bench_case isolation_cases[];
 extern const struct bench_case memory_cases[];
+extern const struct bench_case weight_cases[];
 #ifdef BENCH_SQLITE
+extern const struct bench_case budget_cases[];
 extern const struct bench_case log_cases[];
 extern const struct bench_case restart_log_cases[];
 extern const struct bench_case latency_cases[];
