@@ -30,6 +30,8 @@ static const struct family families[] = {
     {weight_cases, NULL, NULL},
 #ifdef BENCH_SQLITE
     {budget_cases, NULL, NULL},
+    {blocked_cases, NULL, NULL},
+    {catch_up_cases, NULL, NULL},
     {log_cases, NULL, NULL},
     {restart_log_cases, NULL, NULL},
     {latency_cases, NULL, NULL},

@@ -12,7 +12,8 @@ import sys
 
 PREFIXES = [(1e9, "G"), (1e6, "M"), (1e3, "k")]
 # A panel shows the first of them that a case has.
-CHART_METRICS = ["pause", "p99", "bytes", "rss-over", "repeats", "throughput"]
+CHART_METRICS = ["pause", "p99", "bytes", "rss-over", "repeats", "ideal-time",
+                 "throughput"]
 CHART_COLUMNS = 3
 
 

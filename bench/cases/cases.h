@@ -12,6 +12,8 @@ extern const struct bench_case isolation_cases[];
 extern const struct bench_case memory_cases[];
 extern const struct bench_case weight_cases[];
 #ifdef BENCH_SQLITE
+extern const struct bench_case blocked_cases[];
+extern const struct bench_case catch_up_cases[];
 extern const struct bench_case budget_cases[];
 extern const struct bench_case log_cases[];
 extern const struct bench_case restart_log_cases[];

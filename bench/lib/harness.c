@@ -27,6 +27,7 @@ static const struct bench_metric metrics[] = {
     {"rss", "bytes", false, NULL},
     {"rss-share", "of the other arm", false, "rss"},
     {"rss-over", "bytes", false, NULL},
+    {"rss-growth", "of a tenth in", false, NULL},
     {"bytes", "bytes/record", false, NULL},
     {"p50", "us", false, NULL},
     {"p99", "us", false, NULL},
@@ -35,6 +36,7 @@ static const struct bench_metric metrics[] = {
     {"repeats", "records", false, NULL},
     {"first", "ms", false, NULL},
     {"wait", "s", false, NULL},
+    {"ideal-time", "of handlers alone", false, NULL},
     {"at-once", "handlers", false, NULL},
 };
 
