@@ -57,6 +57,7 @@ static struct parked *add(struct core *core, struct klane_assignment *assignment
     *parked = (struct parked){
         .assignment = assignment,
         .fingerprint = fingerprint,
+        .others_from = INT64_MAX,
         .next = next,
         .end = next + 1,
         .fit_at = core->config.lane_records_max / 2,
@@ -163,6 +164,27 @@ static uint64_t fingerprint_of(const struct klane_assignment *assignment,
     return fingerprint;
 }
 
+/* The other hash of its key. */
+static uint64_t own_of(const struct klane_assignment *assignment, const struct lane_name *name)
+{
+    return lane_fingerprint(name, 0, ~assignment->seed);
+}
+
+/* The record is one of the lane's, or of those of a key that clashes with it that were dropped. */
+static bool stands_for(const struct parked *parked, const struct lane_name *name, int64_t offset)
+{
+    return offset >= parked->others_from || parked->own == own_of(parked->assignment, name);
+}
+
+/* From this record on the entry stands for its key. */
+static void stand_for(struct parked *parked, const struct lane_name *name, int64_t offset)
+{
+    if (stands_for(parked, name, offset))
+        return;
+    KLANE_MARK("a parked lane stands for another key too");
+    parked->others_from = offset;
+}
+
 uint64_t parking_fingerprint(const struct klane_assignment *assignment,
                              const struct klane_slot *slot)
 {
@@ -203,6 +225,7 @@ bool parking_takes(struct core *core, struct klane_assignment *assignment,
 
     if (parked == NULL)
         return false;
+    stand_for(parked, &name, record->offset);
     if (parked->takes_part &&
         parked->slots + parked->kept_count < core->config.lane_records_max &&
         room_is_there(core, slot_size_of(record, place->lane_key_size, place->weight)))
@@ -227,6 +250,7 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
     if (parked == NULL)
         return false;
     KLANE_MARK("a lane over its quota is parked");
+    parked->own = own_of(assignment, name);
     parked->slots = lane->count;
     is_full_with(core, parked);
     fit_check(parked);
@@ -250,14 +274,18 @@ static void look_for_longest(struct table_node *node, void *context)
         *longest = lane_of_node(node)->count;
 }
 
-/* A lane that clashes with it may have got on beyond its end: what is repeated of that has to be
- * repeated as far as it has come. */
-static void reach_frontier(struct parked *parked)
+/* Of the slot's lane, from it on. NULL: no memory. */
+static struct parked *add_for(struct core *core, const struct klane_slot *slot)
 {
-    int64_t frontier = parked->assignment->offsets.frontier;
+    struct klane_assignment *assignment = slot->record.assignment;
+    enum lane_kind kind = (enum lane_kind)slot->control.lane->kind;
+    struct lane_name name = lane_name_of_slot(slot, kind);
+    struct parked *parked =
+        add(core, assignment, parking_fingerprint(assignment, slot), kind, slot->record.offset);
 
-    if (!parked->is_record && parked->end < frontier)
-        parked->end = frontier;
+    if (parked != NULL)
+        parked->own = own_of(assignment, &name);
+    return parked;
 }
 
 /* Half of the lane is parked. False: workers have it all, or there is no memory. */
@@ -273,8 +301,7 @@ static bool shorten(struct core *core, struct lane *lane)
         return false;
     /* First, as it can fail. */
     if (is_new)
-        parked = add(core, assignment, fingerprint, (enum lane_kind)lane->kind,
-                     lane->last->record.offset);
+        parked = add_for(core, lane->last);
     if (parked == NULL)
         return false;
     first = lane_shorten(lane, lane->count / 2);
@@ -296,7 +323,6 @@ static bool shorten(struct core *core, struct lane *lane)
         parking_unfinished(core, slot, &(struct head_note){0});
         slot_gone(core, slot);
     }
-    reach_frontier(parked);
     parked->slots = lane->count;
     parked->fit_at = parked->slots / 2;
     return true;
@@ -371,16 +397,18 @@ bool parking_unfinished(struct core *core, const struct klane_slot *slot,
     uint64_t fingerprint = parking_fingerprint(assignment, slot);
     int64_t offset = slot->record.offset;
     enum lane_kind kind = (enum lane_kind)slot->control.lane->kind;
+    struct lane_name name = lane_name_of_slot(slot, kind);
     struct parked *parked = find(core, assignment, fingerprint, kind);
 
     if (parked == NULL) {
-        parked = add(core, assignment, fingerprint, kind, offset);
+        parked = add_for(core, slot);
         if (parked == NULL)
             return false;
         note_head(core, parked, note);
         return true;
     }
     KLANE_ASSERT(!parked->takes_part);
+    stand_for(parked, &name, offset);
     if (offset < parked->next) {
         set_next(parked, offset);
         parked->is_unmet = true;
@@ -402,6 +430,7 @@ bool parking_restore(struct core *core, struct klane_assignment *assignment,
         return false;
     if (!lane->is_record)
         parked->end = end;
+    parked->others_from = INT64_MIN;
     /* A head that a map has from a parked lane may lie before its next record. */
     parked->is_unmet = false;
     note_head(core, parked, &(struct head_note){lane->attempts, 0, lane->crashes});
@@ -629,7 +658,7 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
         return;
     parked = find(core, assignment, fingerprint_of(assignment, &name, record->offset), name.kind);
     if (parked == NULL || !parked->takes_part || record->offset < parked->next ||
-        record->offset >= parked->end)
+        record->offset >= parked->end || !stands_for(parked, &name, record->offset))
         return;
     if (parked->is_unmet && record->offset > parked->next)
         head_is_gone(core, parked);

@@ -42,6 +42,10 @@ struct parked {
     struct table_node node; /* in the core's table */
     struct klane_assignment *assignment;
     uint64_t fingerprint;
+    uint64_t own;        /* another hash of its key: clashes with the same fingerprint are told
+                            apart by it */
+    int64_t others_from; /* from here on keys that clash with it were dropped too; INT64_MIN: its
+                            key is not known, and it stands for all */
     int64_t next;
     int64_t end;
     struct heap_node by_next; /* in the assignment's parked */

@@ -384,7 +384,7 @@ static void check_ceiling(struct world *world, const struct process *process,
 
     if (core->commit.writer.limit < MAP_MAX || core->slab.limit_bytes > 0 ||
         assignment_state(assignment) >= ASSIGNMENT_SETTLING ||
-        core->lanes.table.count + core->lanes.alone + core->parked.count > 300)
+        core->lanes.table.count + core->lanes.alone + core->parked.count > 280)
         return;
     if (assignment->map.mark.ceiling != assignment->offsets.frontier)
         world_fail(world, "a progress map speaks only of what is below %lld, of %lld",

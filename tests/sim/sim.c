@@ -24,11 +24,11 @@
 #ifdef __SANITIZE_ADDRESS__
 #define SEEDS 1500
 #else
-#define SEEDS SEEDS_FOR_ALL_MARKS
+#define SEEDS 100000
 #endif
 #define SEEDS_FOR_ALL_MARKS 20000
 #define SEEDS_SOAK 1000000
-#define EVENTS_MAX ((size_t)2000000)
+#define EVENTS_MAX ((size_t)4000000)
 /* Beside idle workers; a record may have to wait until all others have had their turn. */
 #define START_WITHIN_MS 60000
 #define TURN_MS 500
