@@ -34,6 +34,8 @@ static void print_lane(const struct klane_progress_lane *lane)
         printf("    lane %016" PRIx64 "   at %" PRId64, lane->fingerprint, lane->head);
     if (lane->attempts > 0)
         printf(", tried %" PRIu32 " times", lane->attempts);
+    if (lane->crashes > 0)
+        printf(", of which %" PRIu32 " ended the process", lane->crashes);
     if (lane->due_ms > 0)
         printf(", not again before %" PRId64 " ms since 1970", lane->due_ms);
     putchar('\n');
