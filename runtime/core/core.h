@@ -79,6 +79,7 @@ struct core {
     uint32_t fullest;                       /* of them, held as the fullest */
     uint32_t wanting;                       /* partitions whose next record had no room */
     uint32_t trials;                        /* assignments whose trial is not TRIAL_NONE */
+    uint32_t trials_on;                     /* of them those with records on trial */
     struct klane_assignment *alone;         /* of which a record is tried alone; NULL: of none */
     uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
     struct klane_assignment *notices_first; /* in order */

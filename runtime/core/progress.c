@@ -291,7 +291,7 @@ enum progress_refusal core_restore(struct core *core, struct klane_assignment *a
     if (refusal == PROGRESS_READ) {
         KLANE_MARK("a progress map is taken up");
         offsets_reach(&assignment->offsets, map.ceiling);
-        trial_restore(assignment, map.starts);
+        trial_restore(core, assignment, map.starts);
         assignment->progress = mark_of(text, size, map.ceiling);
     } else {
         parking_forget(core, assignment);

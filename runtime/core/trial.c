@@ -23,15 +23,17 @@ void trial_begin(struct core *core, struct klane_assignment *assignment)
     commit_hurry(&core->commit);
 }
 
-void trial_restore(struct klane_assignment *assignment, uint32_t starts)
+void trial_restore(struct core *core, struct klane_assignment *assignment, uint32_t starts)
 {
     struct trial *trial = &assignment->trial;
 
     if (trial->state == TRIAL_NONE)
         return;
     trial->is_on = starts >= TRIAL_AFTER;
-    if (trial->is_on)
+    if (trial->is_on) {
         KLANE_MARK("records are on trial");
+        core->trials_on++;
+    }
     trial->starts = starts + 1;
 }
 
@@ -42,6 +44,7 @@ void trial_end(struct core *core, struct klane_assignment *assignment)
     if (trial->state == TRIAL_NONE)
         return;
     trial->state = TRIAL_NONE;
+    core->trials_on -= trial->is_on;
     trial->is_on = false;
     core->trials--;
     if (core->alone == assignment)

@@ -51,7 +51,7 @@ struct trial {
 void trial_begin(struct core *core, struct klane_assignment *assignment);
 
 /* The map that it takes up says so. */
-void trial_restore(struct klane_assignment *assignment, uint32_t starts);
+void trial_restore(struct core *core, struct klane_assignment *assignment, uint32_t starts);
 
 /* Nothing of the assignment starts any more. */
 void trial_end(struct core *core, struct klane_assignment *assignment);

@@ -388,11 +388,12 @@ static enum bell_urgency least_urgency(const struct klane_runtime *runtime)
     const struct core *core = &control->core;
 
     /* Something ends with the next outcome. */
-    if (control->stopping || core->draining > 0 ||
+    if (control->stopping || core->draining > 0 || core->trials_on > 0 ||
         (runtime->options.stop_when_caught_up && core->behind == 0))
         return BELL_QUIET;
     /* There is more to hand over, or to take in. */
-    if (core->held > 0 || core->ready.lanes > 0 || core_is_half_full(core))
+    if (core->held > 0 || core->ready.lanes > 0 || core->weights.waiting > 0 ||
+        core_is_half_full(core))
         return BELL_WANTED;
     return BELL_URGENT;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -126,6 +127,35 @@ static void handlers_take_no_more_at_once_than_the_budget_has(void **state)
     assert_int_equal(kit_stats(&kit).weight_used, 0);
     assert_int_equal(kit_stats(&kit).weight_waits, 0);
     kit_assert_order(&kit);
+    kit_end(&kit);
+}
+
+static enum klane_outcome sleep_a_moment(struct kit *kit, const struct klane_record *record)
+{
+    (void)kit;
+    (void)record;
+    usleep(2000);
+    return KLANE_DONE;
+}
+
+/* Else each would wait for control to look by itself: 25 s for these. */
+static void a_weight_that_comes_free_is_used_at_once(void **state)
+{
+    uint64_t weight = 1000 * MIB;
+    struct kit kit;
+
+    (void)state;
+    kit_init(&kit, 1);
+    kit.options.commit_interval_ms = 10000;
+    kit.act = sleep_a_moment;
+    kit_create(&kit);
+    weigh(&kit, &weight);
+    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    for (int i = 0; i < 100; i++)
+        kit_append(&kit, 0, NULL);
+
+    kit_wait_done(&kit, 100);
+
     kit_end(&kit);
 }
 
@@ -247,6 +277,7 @@ int main(void)
         cmocka_unit_test(a_budget_that_is_too_small_is_refused_with_what_is_needed),
         cmocka_unit_test(weights_need_a_larger_budget_and_start_says_so),
         cmocka_unit_test(handlers_take_no_more_at_once_than_the_budget_has),
+        cmocka_unit_test(a_weight_that_comes_free_is_used_at_once),
         cmocka_unit_test(a_weight_above_the_budget_runs_alone_with_an_event),
         cmocka_unit_test(large_records_come_in_turns_and_none_starves),
         cmocka_unit_test(a_stuck_large_record_stops_no_other_partition),
