@@ -480,8 +480,8 @@ KLANE_API bool klane_token_cancelled(struct klane_runtime *runtime, klane_token_
 /**
  * Take the next record whose turn it is onto the calling thread, instead of or beside klane's
  * workers; klane_finish() ends it. timeout_ms -1: without limit; 0: only look. The record's
- * handler is not called. Beside workers that are idle, which are woken first, a call may wait long.
- * Thread: any. Errors: TIMEOUT, STOPPED, STATE, FORKED.
+ * handler is not called. Beside workers that are idle, which are woken first, a call may wait
+ * long. Thread: any. Errors: TIMEOUT, STOPPED, STATE, FORKED.
  */
 KLANE_API klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *record,
                                  klane_token_t *token, int64_t timeout_ms);
