@@ -18,6 +18,7 @@
 
 #define SLAB_CLASSES 80
 #define SLAB_CLASS_LARGE 255
+#define SLAB_CLASS_SMALL 39 /* the class of 1 KiB; what is smaller has a lower one */
 #define SLAB_CHUNK_BYTES ((size_t)256 * 1024)
 /* Empty chunks beyond this give their pages back; below it they stay, as they are needed soon. */
 #define SLAB_EMPTY_KEPT 16

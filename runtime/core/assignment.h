@@ -51,7 +51,7 @@ struct partition {
     int32_t number;
     uint32_t slots;      /* in memory, of all assignments */
     uint32_t over_quota; /* lanes that are over their quota */
-    uint64_t bytes;      /* of those slots */
+    uint64_t bytes;      /* of those slots that are large */
     uint64_t full_at;    /* its load when it was held as the fullest; 0: it is not */
     uint64_t wants;      /* bytes of its next record, for which there was no room; 0: there was */
     bool crowded;        /* it holds until there is room for that */

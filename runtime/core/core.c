@@ -136,7 +136,7 @@ struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *as
     slot->record.assignment = assignment;
     slot->record.route = place->route;
     if (assignment->trial.is_on)
-        slot->record.is_paid = false;
+        slot->record.is_paid = slot->control.is_plain = false;
     return slot;
 }
 
@@ -144,7 +144,7 @@ void slot_counted(struct core *core, struct klane_slot *slot)
 {
     slot->record.assignment->slots++;
     slot->record.assignment->partition->slots++;
-    slot->record.assignment->partition->bytes += slot_size(slot);
+    slot->record.assignment->partition->bytes += slot_large_bytes(slot);
     core->admission.records++;
 }
 
@@ -157,14 +157,16 @@ static bool lane_takes(struct core *core, struct klane_assignment *assignment,
     struct klane_slot *slot;
     uint64_t hash = 0;
 
-    if (!offsets_reserve(&assignment->offsets, assignment->slots))
-        return false;
-    assignment_charge(core, assignment);
+    if (!offsets_have_room(&assignment->offsets, assignment->slots)) {
+        if (!offsets_reserve(&assignment->offsets, assignment->slots))
+            return false;
+        assignment_charge(core, assignment);
+    }
     if (place->kind != LANE_OF_RECORD)
         lane = lane_find(&core->lanes, &name, &hash);
     if (lane != NULL && core->config.parks && lane_is_full(core, lane))
         return parking_begin(core, assignment, lane, &name, record->offset);
-    if (!room_for(core, assignment, record, place))
+    if (!room_is_plenty(core, record, place) && !room_for(core, assignment, record, place))
         return false;
     slot = slot_of_record(core, assignment, record, place);
     if (slot == NULL)
@@ -223,6 +225,8 @@ static bool may_run(struct core *core, struct lane *lane)
 {
     struct klane_slot *slot = lane->held;
 
+    if (slot->control.is_plain)
+        return true;
     if (!trial_lets(core, slot)) {
         lane->held = NULL;
         slot_crashes(core, slot);

@@ -51,9 +51,6 @@ void quota_check(struct core *core, struct lane *lane, uint32_t count)
 /* A lane whose head stays for so long is stuck, as far as memory is concerned. */
 #define STUCK_LOOK_MS 100
 
-/* The main flow leaves so much to what cannot wait: lanes, and the table of parked ones. */
-#define ROOM_KEPT (2 * SLAB_CHUNK_BYTES)
-
 /* How much of the memory for records a partition has: each record counts with its bytes and with
  * its part of records_max. */
 static uint64_t load_of(const struct core *core, const struct partition *partition)
@@ -226,7 +223,7 @@ static void share_check(struct core *core, const struct klane_assignment *assign
     uint64_t limit = core->config.limit_bytes;
     const struct klane_assignment *each;
 
-    if (assignment->partition->bytes <= limit / 2 || assignment->partition->held ||
+    if (load_of(core, assignment->partition) <= limit / 2 || assignment->partition->held ||
         slab_used(&core->slab) <= limit - limit / 4)
         return;
     for (each = core->assignments; each != NULL; each = each->next)

@@ -22,6 +22,23 @@ void fullness_check(struct core *core, struct partition *partition);
 /* A map was written: does it speak of enough? */
 void reach_check(struct core *core, const struct klane_assignment *assignment);
 
+/* The main flow leaves so much to what cannot wait: lanes, and the table of parked ones. */
+#define ROOM_KEPT (2 * SLAB_CHUNK_BYTES)
+
+/* A quarter of the budget is free beside this record, and nobody waits for room: room_for() need
+ * not be asked. */
+static inline bool room_is_plenty(const struct core *core, const struct source_record *record,
+                                  const struct core_place *place)
+{
+    uint64_t limit = core->config.limit_bytes;
+
+    if (core->wanting > 0)
+        return false;
+    return limit == 0 || slab_used(&core->slab) + ROOM_KEPT +
+                                 slot_size_of(record, place->lane_key_size, place->weight) <=
+                             limit - limit / 4;
+}
+
 /* There is room for the assignment's next record. False: its partition holds until there is. */
 bool room_for(struct core *core, struct klane_assignment *assignment,
               const struct source_record *record, const struct core_place *place);

@@ -75,14 +75,16 @@ struct lane *lane_create(struct lane_table *table, struct slab *slab,
 
     if (lane == NULL)
         return NULL;
-    *lane = (struct lane){
-        .partition = name->partition,
-        .seen_head = -1,
-        .head = {HEAP_NOWHERE},
-        .timer = {HEAP_NOWHERE},
-        .kind = (uint8_t)name->kind,
-        .size_class = size_class,
-    };
+    /* One by one: as a whole it would be cleared by an instruction that takes long to begin. */
+    lane->partition = name->partition;
+    lane->first = lane->last = lane->held = NULL;
+    lane->bytes = 0;
+    lane->seen_head = -1;
+    lane->count = 0;
+    lane->head.place = lane->timer.place = HEAP_NOWHERE;
+    lane->kind = (uint8_t)name->kind;
+    lane->over_quota = false;
+    lane->size_class = size_class;
     if (name->kind == LANE_OF_RECORD)
         table->alone++;
     else
@@ -113,7 +115,7 @@ bool lane_append(struct lane *lane, struct klane_slot *slot)
     slot->control.state = SLOT_QUEUED;
     lane->last = slot;
     lane->count++;
-    lane->bytes += slot_size(slot);
+    lane->bytes += slot_large_bytes(slot);
     if (tail == NULL) {
         lane->first = slot;
         return true;
@@ -135,7 +137,7 @@ struct klane_slot *lane_take_finished(struct lane *lane)
     if (lane->first == NULL)
         lane->last = NULL;
     lane->count--;
-    lane->bytes -= slot_size(slot);
+    lane->bytes -= slot_large_bytes(slot);
     return slot;
 }
 
@@ -147,7 +149,7 @@ static struct klane_slot *list_end_before(struct lane *lane, struct klane_slot *
 
     for (taken = slot; taken != NULL; taken = taken->control.next) {
         lane->count--;
-        lane->bytes -= slot_size(taken);
+        lane->bytes -= slot_large_bytes(taken);
     }
     lane->last = predecessor;
     if (predecessor == NULL)

@@ -45,7 +45,7 @@ struct lane {
                                 NULL */
     struct lane *ready_next; /* in the partition's list of ready lanes, or among the heavy ones */
     struct lane *ready_previous;
-    uint64_t bytes;         /* of the slots in the list */
+    uint64_t bytes;         /* of the large slots in the list */
     int64_t seen_head;      /* its first offset at the last look for what is stuck */
     uint32_t count;         /* slots in the list */
     struct heap_node head;  /* in the offsets of its first slot outside the ring */

@@ -39,6 +39,13 @@ void offsets_deinit(struct offsets *offsets);
  * False: no memory. */
 bool offsets_reserve(struct offsets *offsets, uint32_t unfinished);
 
+/* offsets_reserve() has nothing to do. */
+static inline bool offsets_have_room(const struct offsets *offsets, uint32_t unfinished)
+{
+    return offsets->heads.capacity > unfinished &&
+           offsets->end - offsets->first < offsets->capacity;
+}
+
 /* A record was taken in; its slot is the last of its lane. Offsets rise. */
 void offsets_add(struct offsets *offsets, struct klane_slot *slot);
 

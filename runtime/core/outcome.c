@@ -12,7 +12,7 @@ void slot_forget(struct core *core, struct klane_slot *slot)
 
     assignment->slots--;
     partition->slots--;
-    partition->bytes -= slot_size(slot);
+    partition->bytes -= slot_large_bytes(slot);
     if (partition->full_at > 0)
         fullness_check(core, partition);
     core->admission.records--;
@@ -112,10 +112,12 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
     struct lane *lane = slot->control.lane;
     struct chain_link *next = NULL;
 
-    weights_pay_back(core, slot);
-    trial_back(slot);
-    if (slot->back.outcome < SLOT_NOT_STARTED)
-        slot->control.crashes = 0;
+    if (!slot->control.is_plain) {
+        weights_pay_back(core, slot);
+        trial_back(slot);
+        if (slot->back.outcome < SLOT_NOT_STARTED)
+            slot->control.crashes = 0;
+    }
     if (slot->back.outcome == SLOT_UNPAID && assignment_state(assignment) == ASSIGNMENT_ACTIVE) {
         hold_slot(core, slot);
         return;

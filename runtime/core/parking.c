@@ -617,6 +617,7 @@ static void head_is_known(struct klane_slot *slot, const struct parked *parked)
 {
     slot->record.attempt += parked->attempts;
     slot->control.crashes = parked->crashes & PROGRESS_CRASHES_MAX;
+    slot->control.is_plain &= parked->crashes == 0;
 }
 
 /* True: it is taken in. */

@@ -79,11 +79,14 @@ static void unlink_lane(struct ready_queue *queue, struct lane *lane)
 void ready_add(struct ready_round *round, struct lane *lane)
 {
     struct partition *partition = lane->partition;
-    uint32_t before = takeable(&partition->ready);
 
     KLANE_ASSERT(lane->held != NULL);
     append(&partition->ready, lane);
-    settle(round, partition, before);
+    if (partition->ready.count > partition->ready.open)
+        return;
+    round->lanes++;
+    if (partition->ready.next == NULL)
+        join_round(round, partition);
 }
 
 struct lane *ready_take(struct ready_round *round)

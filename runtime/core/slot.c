@@ -13,12 +13,6 @@ static unsigned char *put(unsigned char *to, const void *bytes, size_t size)
     return to + size;
 }
 
-size_t slot_size_of(const struct source_record *record, uint32_t lane_key_size, uint64_t weight)
-{
-    return sizeof(struct klane_slot) + record->key_size + record->value_size +
-           record->headers_size + lane_key_size + (weight > 0 ? sizeof(weight) : 0);
-}
-
 struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
                                const void *lane_key, uint32_t lane_key_size, uint64_t weight)
 {
@@ -45,6 +39,7 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->control.overdue = false;
     slot->control.on_trial = false;
     slot->control.crashes = 0;
+    slot->control.is_plain = weight == 0;
     slot->record.offset = record->offset;
     slot->record.timestamp_ms = record->timestamp_ms;
     slot->record.key_size = record->key_size;

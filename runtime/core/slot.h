@@ -9,6 +9,7 @@
 #ifndef KLANE_CORE_SLOT_H
 #define KLANE_CORE_SLOT_H
 
+#include "base/slab.h"
 #include "base/source_record.h"
 #include "sync/chain.h"
 #include "sync/mailbox.h"
@@ -17,7 +18,6 @@
 
 struct klane_assignment;
 struct lane;
-struct slab;
 
 /* How an attempt ended, as whoever ended it reports. */
 enum slot_outcome {
@@ -71,6 +71,7 @@ struct klane_slot {
         uint8_t crashes : 4; /* of its starts, those that ended with the process */
         bool overdue : 1;    /* the drain goes on without it */
         bool on_trial : 1;   /* the log knows that it runs */
+        bool is_plain : 1;   /* it has no weight and no crashes, and was never to be tried */
         uint32_t sequence;   /* place in the ring of offsets */
         struct lane *lane;
         struct klane_slot *next; /* in the lane's list of unfinished slots */
@@ -100,7 +101,12 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
                                const void *lane_key, uint32_t lane_key_size, uint64_t weight);
 
 /* The bytes of a slot of this record. */
-size_t slot_size_of(const struct source_record *record, uint32_t lane_key_size, uint64_t weight);
+static inline size_t slot_size_of(const struct source_record *record, uint32_t lane_key_size,
+                                  uint64_t weight)
+{
+    return sizeof(struct klane_slot) + record->key_size + record->value_size +
+           record->headers_size + lane_key_size + (weight > 0 ? sizeof(weight) : 0);
+}
 
 void slot_destroy(struct slab *slab, struct klane_slot *slot);
 
@@ -142,6 +148,12 @@ static inline size_t slot_size(const struct klane_slot *slot)
     return sizeof(*slot) + slot->record.key_size + slot->record.value_size +
            slot->record.headers_size + slot->record.lane_key_size +
            (slot->record.has & SLOT_HAS_WEIGHT ? sizeof(uint64_t) : 0);
+}
+
+/* Its bytes if it is large: small ones are bounded well enough by their number. */
+static inline size_t slot_large_bytes(const struct klane_slot *slot)
+{
+    return slot->control.size_class <= SLAB_CLASS_SMALL ? 0 : slot_size(slot);
 }
 
 /* What its handler takes, as the program says; 0: nothing. */
