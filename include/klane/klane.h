@@ -290,9 +290,11 @@ struct klane_options {
     uint64_t budget_bytes; /**< Bytes that records, what is kept about them, what the source reads
                                 ahead, and the weights of handlers may take together. The stacks
                                 of threads, and what the log itself keeps in memory, come on top.
-                                klane_create() refuses what is too small, and names what is
-                                needed. A record larger than half of what is left for records is
-                                taken all the same, alone, with an event. Default 256 MiB. */
+                                What is too small is refused with what is needed: by
+                                klane_create(), and by klane_start() where a topic has weights. A
+                                record larger than about half of what is left for records is taken
+                                when half of that is free, beyond the budget if need be, with an
+                                event. Default 256 MiB. */
 };
 
 /** Set every default. options_size: sizeof(struct klane_options) as the caller knows it. */
@@ -313,7 +315,8 @@ KLANE_API klane_err_t klane_create(const struct klane_options *options,
 /**
  * Start the threads and return. Blocks: never, but on an error on the ends of the threads that
  * were made. The reason of an error goes to the log. Errors: STATE (started before, or no
- * handler), INVALID (a topic without a handler for all other keys), NOMEM, SYSTEM, FORKED, and
+ * handler), INVALID (a topic without a handler for all other keys, or too small a budget for
+ * weights), NOMEM, SYSTEM, FORKED, and
  * whatever the source reports.
  */
 KLANE_API klane_err_t klane_start(struct klane_runtime *runtime);
@@ -389,10 +392,11 @@ typedef bool (*klane_key_fn)(const struct klane_record *record, void *context, c
 
 /**
  * Says how many bytes the handling of a record takes beside the record, such as the size of the
- * file that it names; 0: none to speak of. What runs at once takes no more than seven eighths of
- * the budget's bytes for records together; what does not fit waits its turn, without holding up
- * records that have no weight. May be asked more than once for a record. Headers cannot be read
- * here. Runs on the control thread.
+ * file that it names; 0: none to speak of. What runs at once takes no more than the budget has for
+ * weights: what is left of it for records, less an eighth of that and less what the records need
+ * at least, some 20 MiB and twice the largest record. What does not fit waits its turn, without
+ * holding up records that have no weight. May be asked more than once for a record. Headers cannot
+ * be read here. Runs on the control thread.
  */
 typedef uint64_t (*klane_weight_fn)(const struct klane_record *record, void *context);
 

@@ -135,7 +135,7 @@ struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *as
         return NULL;
     slot->record.assignment = assignment;
     slot->record.route = place->route;
-    if (assignment->trial.is_on)
+    if (trial_asks_for_each(&assignment->trial))
         slot->record.is_paid = slot->control.is_plain = false;
     return slot;
 }
@@ -198,6 +198,8 @@ bool core_take_in(struct core *core, struct klane_assignment *assignment,
          !parking_takes(core, assignment, record, place)) &&
         !lane_takes(core, assignment, record, place))
         return false;
+    /* Also if it was only parked. */
+    wants_are_met(core, assignment->partition);
     core->counts.records++;
     return true;
 }
@@ -207,6 +209,7 @@ void core_end(struct core *core, struct klane_assignment *assignment, int64_t en
     if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
         return;
     assignment->end = end;
+    wants_are_met(core, assignment->partition);
     if (end > assignment->offsets.frontier) {
         KLANE_MARK("the log ends in a hole");
         offsets_reach(&assignment->offsets, end);

@@ -80,7 +80,7 @@ struct core {
     uint32_t wanting;                       /* partitions whose next record had no room */
     uint32_t trials;                        /* assignments whose trial is not TRIAL_NONE */
     uint32_t trials_on;                     /* of them those with records on trial */
-    struct klane_assignment *alone;         /* of which a record is tried alone; NULL: of none */
+    const struct klane_slot *alone;         /* that is tried alone, until it is back */
     uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;
@@ -169,13 +169,11 @@ void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
  * until settle_by_ms, however long before that a drain is complete. */
 void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int64_t now_ms);
 
-/* Memory is nearly full and nothing in it can run: of the lanes that have not got on for a while
- * the longest are parked by half. Where there is nothing to park, the partition that has most of
- * it holds, until it has half of that, if there is another that still takes in. */
+/* Nothing in memory can run. Where there is room, what was held as the fullest goes on. Where
+ * memory is nearly full, of the lanes that have not got on for a while the longest are parked by
+ * half; and where it is full and there is nothing to park, the partition that has most of it
+ * holds, until it has half of that, if there is another that still takes in. */
 void core_relieve(struct core *core, int64_t now_ms);
-
-/* Nothing in memory can run, and there is room: what was held as the fullest may go on. */
-void core_go_on(struct core *core);
 
 /* Time passed: retries that are due, deadlines of drains. */
 void core_tick(struct core *core, int64_t now_ms);
@@ -205,7 +203,10 @@ uint32_t core_room(const struct core *core);
 /* Half of the memory for records is in use, by their number or their bytes. */
 bool core_is_half_full(const struct core *core);
 
-/* Records or bytes have come near their bounds, or a large record waits for room: only what has
+/* Records or bytes have come near their bounds. */
+bool core_is_full(const struct core *core);
+
+/* They have, or a large record waits for room: only what has
  * no work should be given more. */
 bool core_is_nearly_full(const struct core *core);
 

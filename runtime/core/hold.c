@@ -105,8 +105,23 @@ void fullness_check(struct core *core, struct partition *partition)
         fullest_goes_on(core, partition);
 }
 
+/* Nothing in memory can run, and there is room: what was held as the fullest may go on. */
+static void fullest_go_on(struct core *core)
+{
+    struct partition *each;
+
+    core->stuck_looks = 0;
+    for (each = core->partitions; each != NULL && core->fullest > 0; each = each->next)
+        if (each->full_at > 0)
+            fullest_goes_on(core, each);
+}
+
 void core_relieve(struct core *core, int64_t now_ms)
 {
+    if (!core_is_full(core))
+        fullest_go_on(core);
+    if (!core_is_nearly_full(core) || (!core->config.parks && !core_is_full(core)))
+        return;
     if (!core->config.parks) {
         hold_fullest(core);
         return;
@@ -118,16 +133,6 @@ void core_relieve(struct core *core, int64_t now_ms)
     /* The first look only sees where the heads are. */
     if (core->stuck_looks > 1)
         hold_fullest(core);
-}
-
-void core_go_on(struct core *core)
-{
-    struct partition *each;
-
-    core->stuck_looks = 0;
-    for (each = core->partitions; each != NULL && core->fullest > 0; each = each->next)
-        if (each->full_at > 0)
-            fullest_goes_on(core, each);
 }
 
 /* ---- the budget -------------------------------------------------------------------------- */
@@ -149,17 +154,18 @@ bool core_is_half_full(const struct core *core)
            (core->config.limit_bytes > 0 && !is_half_free(core));
 }
 
-bool core_is_nearly_full(const struct core *core)
+bool core_is_full(const struct core *core)
 {
     uint64_t limit = core->config.limit_bytes;
 
-    if (core_room(core) <= core->config.records_max / 8)
-        return true;
-    if (limit == 0)
-        return false;
-    if ((core->wanting > 0 || core->pass_wants > 0) && !is_half_free(core))
-        return true;
-    return slab_used(&core->slab) >= limit - limit / 8;
+    return core_room(core) <= core->config.records_max / 8 ||
+           (limit > 0 && slab_used(&core->slab) >= limit - limit / 8);
+}
+
+bool core_is_nearly_full(const struct core *core)
+{
+    return core_is_full(core) || (core->config.limit_bytes > 0 && !is_half_free(core) &&
+                                  (core->wanting > 0 || core->pass_wants > 0));
 }
 
 bool room_is_there(const struct core *core, uint64_t bytes)
@@ -186,7 +192,7 @@ static uint64_t promised(const struct core *core, const struct partition *except
     if (core->wanting == (except->wants > 0))
         return 0;
     for (each = core->partitions; each != NULL; each = each->next)
-        if (each != except && !each->crowded && each->wants > most)
+        if (each != except && !each->held && each->wants > most)
             most = each->wants;
     return most;
 }
@@ -207,7 +213,7 @@ static bool is_too_large(struct core *core, struct klane_assignment *assignment,
     return true;
 }
 
-static void wants_are_met(struct core *core, struct partition *partition)
+void wants_are_met(struct core *core, struct partition *partition)
 {
     if (partition->wants == 0)
         return;

@@ -53,6 +53,9 @@ bool room_is_there(const struct core *core, uint64_t bytes);
 /* A pass may begin. */
 bool room_for_a_pass(const struct core *core);
 
+/* The partition's next record was taken, or there is none. */
+void wants_are_met(struct core *core, struct partition *partition);
+
 /* There may be room now for what holds. */
 void room_check(struct core *core);
 

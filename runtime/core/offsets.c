@@ -24,6 +24,7 @@ void offsets_deinit(struct offsets *offsets)
 {
     free(offsets->ring);
     offsets->ring = NULL;
+    offsets->capacity = 0;
     heap_deinit(&offsets->heads);
 }
 

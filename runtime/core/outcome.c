@@ -114,7 +114,7 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
 
     if (!slot->control.is_plain) {
         weights_pay_back(core, slot);
-        trial_back(slot);
+        trial_back(core, slot);
         if (slot->back.outcome < SLOT_NOT_STARTED)
             slot->control.crashes = 0;
     }

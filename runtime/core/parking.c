@@ -483,6 +483,7 @@ void parking_forget(struct core *core, struct klane_assignment *assignment)
         remove_entry(core, parked_of_next(parking->parked.entries[0].node));
     heap_deinit(&parking->parked);
     heap_deinit(&parking->fit);
+    core->pass_wants = 0;
     assignment_charge(core, assignment);
 }
 
@@ -669,6 +670,9 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
         !feed_record(core, parked, lane, record, place)) {
         set_next(parked, record->offset);
         parked->is_unmet = true;
+        /* Also those of an earlier stay, which was before the entry. */
+        if (lane != NULL && parked->slots < lane->count)
+            parked->slots = lane->count;
         is_full_with(core, parked);
         leave(core, parked);
         return;

@@ -192,18 +192,32 @@ static uint64_t due_of(const struct progress_lane *lane)
     return lane->due_ms <= (int64_t)PROGRESS_CRASHES_MAX ? 0 : (uint64_t)lane->due_ms;
 }
 
-static char *put_notes(const struct progress_map *map, char *to, const char *end)
+/* Those with crashes, or the others. */
+static char *put_notes(const struct progress_map *map, bool with_crashes, char *to,
+                       const char *end)
 {
     for (uint32_t i = 0; i < map->count; i++) {
         const struct progress_lane *lane = &map->lanes[i];
 
-        if (lane->attempts == 0 || (size_t)(end - to) < NOTE_DIGITS)
+        if (lane->attempts == 0 || (lane->crashes > 0) != with_crashes ||
+            (size_t)(end - to) < NOTE_DIGITS)
             continue;
         to = put(to, i, COUNT_DIGITS);
         to = put(to, lane->attempts, ATTEMPT_DIGITS);
         to = put(to, due_of(lane), DUE_DIGITS);
     }
     return to;
+}
+
+/* What ends processes has to be found, so the notes that say so have room, up to half of it. */
+static size_t kept_for_crashes(const struct progress_map *map, size_t limit)
+{
+    size_t kept = 0, most = (limit - PROGRESS_MAP_HEADER) / 2;
+
+    for (uint32_t i = 0; i < map->count && kept + NOTE_DIGITS <= most; i++)
+        if (map->lanes[i].crashes > 0)
+            kept += NOTE_DIGITS;
+    return kept;
 }
 
 size_t progress_map_write(struct progress_map *map, char *text, size_t limit)
@@ -215,7 +229,7 @@ size_t progress_map_write(struct progress_map *map, char *text, size_t limit)
     if (limit < PROGRESS_MAP_HEADER)
         return 0;
     merge_clashes(map);
-    cut_to_fit(map, limit);
+    cut_to_fit(map, limit - kept_for_crashes(map, limit));
     sort(map, by_name);
     width = width_of((uint64_t)(map->ceiling - map->base));
     memcpy(to, VERSION, CHECK_AT);
@@ -228,7 +242,8 @@ size_t progress_map_write(struct progress_map *map, char *text, size_t limit)
             to = put(to, lane->fingerprint, LONG_DIGITS);
         to = put(to, (uint64_t)(map->ceiling - lane->head), width);
     }
-    to = put_notes(map, to, text + limit);
+    to = put_notes(map, true, to, text + limit);
+    to = put_notes(map, false, to, text + limit);
     put(text + CHECK_AT, check_of(text + BODY_AT, (size_t)(to - text) - BODY_AT, map->base),
         CHECK_DIGITS);
     *to = '\0';

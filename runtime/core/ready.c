@@ -82,11 +82,32 @@ void ready_add(struct ready_round *round, struct lane *lane)
 
     KLANE_ASSERT(lane->held != NULL);
     append(&partition->ready, lane);
+    round->all++;
     if (partition->ready.count > partition->ready.open)
         return;
     round->lanes++;
     if (partition->ready.next == NULL)
         join_round(round, partition);
+}
+
+void ready_add_open(struct ready_round *round, struct lane *lane)
+{
+    struct partition *partition = lane->partition;
+    struct ready_queue *queue = &partition->ready;
+    uint32_t before = takeable(queue);
+
+    lane->ready_previous = NULL;
+    lane->ready_next = queue->first;
+    if (queue->first != NULL)
+        queue->first->ready_previous = lane;
+    else
+        queue->last = lane;
+    queue->first = lane;
+    queue->count++;
+    round->all++;
+    if (queue->open != READY_ALL)
+        queue->open++;
+    settle(round, partition, before);
 }
 
 struct lane *ready_take(struct ready_round *round)
@@ -104,6 +125,7 @@ struct lane *ready_take(struct ready_round *round)
     if (queue->open != READY_ALL)
         queue->open--;
     round->lanes--;
+    round->all--;
     if (takeable(queue) == 0)
         leave_round(round, round->last);
     else
@@ -117,6 +139,7 @@ void ready_remove(struct ready_round *round, struct lane *lane)
     uint32_t before = takeable(&partition->ready);
 
     unlink_lane(&partition->ready, lane);
+    round->all--;
     settle(round, partition, before);
 }
 

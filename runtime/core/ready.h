@@ -27,9 +27,13 @@ struct ready_queue {
 struct ready_round {
     struct partition *last; /* a ring of partitions; last->next is whose turn it is */
     uint32_t lanes;         /* that may be taken */
+    uint32_t all;           /* and the others */
 };
 
 void ready_add(struct ready_round *round, struct lane *lane);
+
+/* The same, before all others of its partition, and one more of them may be taken. */
+void ready_add_open(struct ready_round *round, struct lane *lane);
 
 /* The next lane, taken out; NULL: none. */
 struct lane *ready_take(struct ready_round *round);

@@ -87,11 +87,11 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
         note.attempts = held->record.attempt - 1;
         ready_remove(&core->ready, lane);
         weights_pay_back(core, held);
-        trial_back(held);
+        trial_back(core, held);
     } else if (held != NULL && held->control.state == SLOT_HEAVY) {
         note.attempts = held->record.attempt - 1;
         weights_forget(core, lane);
-        trial_back(held);
+        trial_back(core, held);
     } else if (held != NULL) {
         note.attempts = held->record.attempt;
         note.due_ms = core->timers.entries[lane->timer.place].value;
@@ -140,6 +140,7 @@ void core_fence(struct core *core, struct klane_assignment *assignment)
     assignment->behind = false;
     core->draining++;
     trial_end(core, assignment);
+    hold_forget(core, assignment->partition);
     parking_end_pass(core, assignment);
     take_back_all(core, assignment);
 }

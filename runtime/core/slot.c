@@ -39,6 +39,7 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->control.overdue = false;
     slot->control.on_trial = false;
     slot->control.crashes = 0;
+    slot->control.step = false;
     slot->control.is_plain = weight == 0;
     slot->record.offset = record->offset;
     slot->record.timestamp_ms = record->timestamp_ms;

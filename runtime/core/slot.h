@@ -71,6 +71,7 @@ struct klane_slot {
         uint8_t crashes : 4; /* of its starts, those that ended with the process */
         bool overdue : 1;    /* the drain goes on without it */
         bool on_trial : 1;   /* the log knows that it runs */
+        bool step : 1;       /* of the trial's steps, by turns */
         bool is_plain : 1;   /* it has no weight and no crashes, and was never to be tried */
         uint32_t sequence;   /* place in the ring of offsets */
         struct lane *lane;

@@ -47,8 +47,6 @@ void trial_end(struct core *core, struct klane_assignment *assignment)
     core->trials_on -= trial->is_on;
     trial->is_on = false;
     core->trials--;
-    if (core->alone == assignment)
-        core->alone = NULL;
     ready_open(&core->ready, assignment->partition, READY_ALL);
 }
 
@@ -64,14 +62,17 @@ void trial_answered(struct klane_assignment *assignment, bool acknowledged)
         assignment->trial.state = acknowledged ? TRIAL_HEARD : TRIAL_ASKS;
 }
 
-void trial_back(struct klane_slot *slot)
+void trial_back(struct core *core, struct klane_slot *slot)
 {
     struct trial *trial = &slot->record.assignment->trial;
 
     if (!slot->control.on_trial)
         return;
     slot->control.on_trial = false;
-    if (trial->out > 0)
+    if (core->alone == slot)
+        core->alone = NULL;
+    /* One that has outlasted its step counts no more. */
+    if (trial->out > 0 && slot->control.step == trial->step)
         trial->out--;
 }
 
@@ -99,12 +100,15 @@ static void choose(struct core *core, struct klane_assignment *assignment, int64
     if (trial->chosen == 0) {
         KLANE_MARK("a record is tried alone");
         trial->chosen = 1;
-        core->alone = assignment;
+        core->alone = queue->first->held;
     }
+    trial->step = !trial->step;
     lane = queue->first;
-    for (uint32_t i = 0; i < trial->chosen; i++, lane = lane->ready_next)
+    for (uint32_t i = 0; i < trial->chosen; i++, lane = lane->ready_next) {
         lane->held->control.on_trial = true;
-    trial->out += trial->chosen;
+        lane->held->control.step = trial->step;
+    }
+    trial->out = trial->chosen;
     trial->state = TRIAL_ASKS;
     trial->step_ms = clock_after(now_ms, STEP_MS);
     commit_mark(&core->commit, assignment);
@@ -149,8 +153,6 @@ static void check(struct core *core, struct klane_assignment *assignment, int64_
     }
     if (trial->out > 0)
         return;
-    if (core->alone == assignment)
-        core->alone = NULL;
     choose(core, assignment, now_ms);
 }
 
@@ -166,8 +168,7 @@ void trials_check(struct core *core, int64_t now_ms)
 /* What is ready may be chosen now: it is not one that has to wait for another's. */
 static bool may_choose(const struct core *core, const struct klane_assignment *assignment)
 {
-    return core->alone == NULL || core->alone == assignment ||
-           assignment->partition->ready.first->held->control.crashes == 0;
+    return core->alone == NULL || assignment->partition->ready.first->held->control.crashes == 0;
 }
 
 static int64_t due_ms(const struct core *core, const struct klane_assignment *assignment)
@@ -212,6 +213,6 @@ bool trial_lets(struct core *core, struct klane_slot *slot)
     notice_add(core, assignment, NOTICE_CRASHED);
     if (assignment->partition->topic->crashed == KLANE_CRASHED_RETRY)
         return true;
-    trial_back(slot);
+    trial_back(core, slot);
     return false;
 }

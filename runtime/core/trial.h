@@ -41,11 +41,18 @@ struct trial {
     uint32_t starts;  /* as maps are to say */
     uint8_t state;    /* enum trial_state */
     bool is_on;       /* records are on trial */
+    bool step;        /* which of two in turn */
     uint32_t chosen;  /* lanes, the first of the partition's queue */
     uint32_t out;     /* records of the batch that have not come back */
     int64_t step_ms;  /* when the step has lasted long enough; -1: since the next look */
     int64_t until_ms; /* when the stay has; -1: calm_ms after the next look */
 };
+
+/* A worker may not go on by itself with a record that is taken in now. */
+static inline bool trial_asks_for_each(const struct trial *trial)
+{
+    return trial->is_on || (trial->state != TRIAL_NONE && trial->state != TRIAL_RUNS);
+}
 
 /* The assignment begins; what its slots wait for is said to the log first. */
 void trial_begin(struct core *core, struct klane_assignment *assignment);
@@ -61,7 +68,7 @@ void trial_sent(struct klane_assignment *assignment);
 void trial_answered(struct klane_assignment *assignment, bool acknowledged);
 
 /* The record came back, or does not run after all. */
-void trial_back(struct klane_slot *slot);
+void trial_back(struct core *core, struct klane_slot *slot);
 
 /* Time passed, or something came back. */
 void trials_check(struct core *core, int64_t now_ms);

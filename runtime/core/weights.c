@@ -30,6 +30,8 @@ bool weights_pay(struct core *core, struct lane *lane)
     struct klane_slot *slot = lane->held;
     uint64_t weight;
 
+    if ((slot->record.has & SLOT_HAS_WEIGHT) == 0)
+        slot->record.is_paid = true;
     if (slot->record.is_paid)
         return true;
     weight = slot_weight(slot);
@@ -75,8 +77,11 @@ static void let_on(struct core *core)
 
         leave(weights, lane);
         pay(core, slot, slot_weight(slot));
-        lane->held = NULL;
-        hold_slot(core, slot);
+        slot->control.state = SLOT_READY;
+        if (slot->control.on_trial)
+            ready_add_open(&core->ready, lane);
+        else
+            ready_add(&core->ready, lane);
     }
 }
 

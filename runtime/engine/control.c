@@ -102,11 +102,12 @@ static void answer_questions(struct klane_runtime *runtime)
 static void hand_over(struct klane_runtime *runtime)
 {
     struct core *core = &runtime->control.core;
+    struct klane_slot *slot;
     bool pushed = false;
 
-    while (core->ready.lanes > 0 && ready_room(&runtime->ready) > 0) {
+    while (ready_room(&runtime->ready) > 0 && (slot = core_next_ready(core)) != NULL) {
         /* There is room, and control is the only producer. */
-        bool fits = ready_push(&runtime->ready, core_next_ready(core));
+        bool fits = ready_push(&runtime->ready, slot);
 
         KLANE_ASSERT(fits);
         pushed = true;
@@ -250,21 +251,15 @@ static void act_on_notices(struct klane_runtime *runtime)
 /* Workers have nothing to do. */
 static bool is_starving(const struct klane_runtime *runtime)
 {
-    return runtime->control.core.ready.lanes == 0 && ready_is_empty(&runtime->ready);
+    return runtime->control.core.ready.all == 0 && ready_is_empty(&runtime->ready);
 }
 
 /* When workers have nothing to do although memory is nearly full, what is in memory waits behind
  * handlers that take long: it has to make room for what does not. */
 static void relieve(struct klane_runtime *runtime)
 {
-    struct core *core = &runtime->control.core;
-
-    if (!is_starving(runtime))
-        return;
-    if (core_is_nearly_full(core))
-        core_relieve(core, runtime->control.now_ms);
-    else
-        core_go_on(core);
+    if (is_starving(runtime))
+        core_relieve(&runtime->control.core, runtime->control.now_ms);
 }
 
 static void watch_end(struct klane_runtime *runtime)

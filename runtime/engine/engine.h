@@ -192,6 +192,9 @@ void slot_report(struct klane_runtime *runtime, struct klane_slot *slot);
 void slot_left_ring(struct klane_runtime *runtime);
 /* A slot whose assignment may not start it: report it, and return what the chain passes on. */
 struct klane_slot *slot_refuse(struct klane_runtime *runtime, struct klane_slot *slot);
+/* A slot that the chain has passed on, and of which control has to say when it may run: reported.
+ * Returns NULL, what is left. */
+struct klane_slot *slot_ask(struct klane_runtime *runtime, struct klane_slot *slot);
 /* The record as the program sees it. */
 void slot_show(struct klane_slot *slot, struct klane_record *record);
 

@@ -95,7 +95,7 @@ static struct klane_slot *startable(struct klane_runtime *runtime, struct klane_
 {
     while (slot != NULL && !assignment_may_start(slot->record.assignment))
         slot = slot_refuse(runtime, slot);
-    return slot;
+    return slot == NULL || slot->record.is_paid ? slot : slot_ask(runtime, slot);
 }
 
 klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *record,

@@ -132,8 +132,7 @@ static bool takes_back(struct klane_runtime *runtime, struct klane_slot *slot,
     return outcome != KLANE_LATER && tokens_take_back(&runtime->tokens, slot->back.token - 1);
 }
 
-/* Its handler would take more than may be free just now: control says when it may run. */
-static struct klane_slot *ask_for_weight(struct klane_runtime *runtime, struct klane_slot *slot)
+struct klane_slot *slot_ask(struct klane_runtime *runtime, struct klane_slot *slot)
 {
     slot->back.outcome = SLOT_UNPAID;
     slot_report(runtime, slot);
@@ -151,7 +150,7 @@ static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, ui
     if (!assignment_may_start(slot->record.assignment))
         return slot_refuse(runtime, slot);
     if (!slot->record.is_paid)
-        return ask_for_weight(runtime, slot);
+        return slot_ask(runtime, slot);
     slot_show(slot, &record);
     turn_begin(worker, slot);
     outcome = route->handler(&record, route->context);

@@ -170,10 +170,7 @@ static void relieve(const struct world *world, struct process *process)
 {
     if (process->ring_count > 0)
         return;
-    if (core_is_nearly_full(&process->core))
-        core_relieve(&process->core, world->now_ms);
-    else
-        core_go_on(&process->core);
+    core_relieve(&process->core, world->now_ms);
 }
 
 static bool dispatch(struct world *world, struct process *process)

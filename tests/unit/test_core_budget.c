@@ -3,6 +3,8 @@
  * not overtaken for ever, and handlers take no more at once than they may. */
 #include "lib/core_kit.h"
 
+#include "core/internal.h"
+
 #define MIB ((size_t)1 << 20)
 
 enum { LIMIT = 16 << 20, WEIGHTS = 100 };
@@ -56,9 +58,9 @@ static const struct source_record *record_of(int64_t offset, const char *key, si
 static bool take_in(struct fixture *fixture, int32_t partition, int64_t offset, const char *key,
                     size_t size)
 {
-    bool in = core_take_in(&fixture->kit.core, fixture->assignments[partition],
-                           record_of(offset, key, size),
-                           &(struct core_place){.kind = LANE_OF_KEY});
+    bool in =
+        core_take_in(&fixture->kit.core, fixture->assignments[partition],
+                     record_of(offset, key, size), &(struct core_place){.kind = LANE_OF_KEY});
 
     core_verify(&fixture->kit.core);
     return in;
@@ -247,6 +249,96 @@ static void a_pass_that_finds_no_room_begins_again_when_there_is(void **state)
     assert_int_equal(kit->core.parked.count, 0);
 }
 
+static void sweep_one(struct fixture *fixture, int64_t offset, const char *key, size_t size)
+{
+    core_swept(&fixture->kit.core, fixture->assignments[0], record_of(offset, key, size),
+               &(struct core_place){.kind = LANE_OF_KEY});
+    core_verify(&fixture->kit.core);
+}
+
+static void what_a_lost_pass_wanted_is_forgotten(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    int64_t from;
+
+    assert_true(take_in(fixture, 0, 0, "a", 5 * MIB));
+    assert_true(take_in(fixture, 0, 1, "a", 6 * MIB)); /* parked */
+    core_kit_run(kit, 0);
+    assert_true(take_in(fixture, 1, 0, "b", 6 * MIB));
+    assert_true(take_in(fixture, 1, 1, "c", 6 * MIB));
+    assert_non_null(core_next_pass(&kit->core, &from));
+    sweep_one(fixture, 1, "a", 6 * MIB);
+    core_swept_to(&kit->core, fixture->assignments[0], 1);
+    assert_true(kit->core.pass_wants > 0);
+
+    core_kit_lose(kit, fixture->assignments[0]);
+
+    assert_int_equal(kit->core.pass_wants, 0);
+    core_kit_run(kit, 0);
+    core_kit_run(kit, 1);
+}
+
+/* The handler of the last stay has not returned. */
+static void a_lane_that_an_earlier_stay_fills_is_not_swept_in_vain(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct lane_name name = {.kind = LANE_OF_KEY, .key = "a", .key_size = 1};
+    struct progress_lane lane = {.head = 0};
+    struct klane_slot *stuck;
+    int64_t from;
+
+    assert_true(take_in(fixture, 0, 0, "a", 5 * MIB));
+    stuck = core_kit_start(kit, 0);
+    core_kit_lose(kit, fixture->assignments[0]);
+    fixture->assignments[0] = core_kit_assign(kit, 0, 0);
+    lane.fingerprint = lane_fingerprint(&name, 0, fixture->assignments[0]->seed);
+    assert_true(parking_restore(&kit->core, fixture->assignments[0], &lane, 1));
+    offsets_reach(&fixture->assignments[0]->offsets, 1);
+    assert_non_null(core_next_pass(&kit->core, &from));
+    sweep_one(fixture, 0, "a", 5 * MIB);
+    assert_true(core_swept_to(&kit->core, fixture->assignments[0], 1));
+
+    assert_null(core_next_pass(&kit->core, &from));
+    core_kit_back(kit, stuck, SLOT_DONE);
+    assert_non_null(core_next_pass(&kit->core, &from));
+    core_kit_lose(kit, fixture->assignments[0]);
+    fixture->assignments[0] = core_kit_assign(kit, 0, 0);
+}
+
+/* Its lane was parked meanwhile: the record that had no room is dropped. */
+static void what_is_parked_after_all_wants_no_room_any_more(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    int64_t from;
+
+    assert_true(take_in(fixture, 0, 0, "a", 10));
+    assert_true(take_in(fixture, 1, 0, "b", 7 * MIB));
+    assert_true(take_in(fixture, 1, 1, "c", 5 * MIB));
+    assert_false(take_in(fixture, 0, 2, "a", 6 * MIB));
+    assert_int_equal(kit->core.wanting, 1);
+    fixture->assignments[0]->partition->crowded = false;
+    assert_true(parking_restore(
+        &kit->core, fixture->assignments[0],
+        &(struct progress_lane){
+            .fingerprint = lane_fingerprint(
+                &(struct lane_name){.kind = LANE_OF_KEY, .key = "a", .key_size = 1}, 0,
+                fixture->assignments[0]->seed),
+            .head = 1},
+        2));
+
+    assert_true(take_in(fixture, 0, 2, "a", 6 * MIB));
+
+    assert_int_equal(kit->core.wanting, 0);
+    core_kit_run(kit, 0);
+    core_kit_run(kit, 0);
+    core_kit_run(kit, 1);
+    assert_non_null(core_next_pass(&kit->core, &from));
+    core_kit_lose(kit, fixture->assignments[0]);
+}
+
 static void a_partition_that_goes_wants_nothing_any_more(void **state)
 {
     struct fixture *fixture = *state;
@@ -393,6 +485,9 @@ int main(void)
         TEST(a_partition_with_most_of_the_memory_holds_when_it_runs_short),
         TEST(a_lane_with_a_quarter_of_the_memory_is_parked),
         TEST(a_pass_that_finds_no_room_begins_again_when_there_is),
+        TEST(what_a_lost_pass_wanted_is_forgotten),
+        TEST(a_lane_that_an_earlier_stay_fills_is_not_swept_in_vain),
+        TEST(what_is_parked_after_all_wants_no_room_any_more),
         TEST(a_partition_that_goes_wants_nothing_any_more),
         TEST(weights_that_run_at_once_stay_inside_the_budget_and_keep_their_order),
         TEST(a_weight_above_the_budget_runs_alone),

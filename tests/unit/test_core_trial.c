@@ -3,6 +3,8 @@
  * and is treated as its topic says. */
 #include "lib/core_kit.h"
 
+#include <stdio.h>
+
 enum { LIMIT = 4096, CALM_MS = 60000 };
 
 struct fixture {
@@ -448,6 +450,87 @@ static void a_batch_is_not_waited_for_longer_than_a_second(void **state)
     core_kit_back(kit, slow, SLOT_DONE);
 }
 
+/* Else innocent records would be marked with the one that ends the process. */
+static void a_record_is_tried_alone_until_it_is_back(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *slow;
+
+    begin_trial(fixture);
+    assert_null(next(fixture));
+    assert_null(next(fixture));
+    commit(fixture);
+    go_on(fixture); /* all four have one crash */
+    assert_null(next(fixture));
+    assert_null(next(fixture));
+    commit(fixture);
+    slow = next(fixture);
+    assert_int_equal(slow->record.offset, 0);
+    for (int i = 0; i < 5; i++) {
+        core_kit_wait(kit, 1000);
+        assert_null(next(fixture));
+    }
+    assert_int_equal(crashes_of(fixture, 1), 1);
+
+    core_kit_back(kit, slow, SLOT_DONE);
+
+    assert_null(next(fixture));
+    commit(fixture);
+    assert_int_equal(crashes_of(fixture, 1), 2);
+    core_kit_wait(kit, 0);
+    core_kit_run(kit, 1);
+}
+
+static void a_map_that_is_full_still_says_what_runs(void **state)
+{
+    enum { MANY = 600 };
+    static char names[MANY][5];
+    struct fixture *fixture = *state;
+
+    crash_often(fixture, TRIAL_AFTER);
+    for (int64_t offset = 0; offset < MANY; offset++) {
+        snprintf(names[offset], sizeof(names[offset]), "%d", (int)offset);
+        take_in(fixture, offset, names[offset]);
+    }
+    assert_null(next(fixture));
+    commit(fixture);
+    assert_null(next(fixture));
+    assert_null(next(fixture));
+    commit(fixture);
+
+    for (int64_t offset = 0; offset < TRIAL_BATCH; offset++)
+        assert_int_equal(crashes_of(fixture, offset), 1);
+}
+
+static void on_trial_what_has_no_weight_does_not_wait_for_weights(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *heavy;
+
+    crash_often(fixture, TRIAL_AFTER);
+    kit->core.weights.max = 100;
+    for (int64_t offset = 0; offset < 3; offset++) {
+        struct source_record record = {.key = keys[offset], .key_size = 1, .offset = offset};
+        struct core_place place = {.kind = LANE_OF_KEY, .weight = offset < 2 ? 100 : 0};
+
+        assert_true(core_take_in(&kit->core, fixture->assignment, &record, &place));
+    }
+    assert_null(next(fixture));
+    commit(fixture);
+    assert_null(next(fixture));
+    assert_null(next(fixture));
+    commit(fixture);
+    heavy = next(fixture);
+    assert_int_equal(heavy->record.offset, 0);
+
+    core_kit_run(kit, 2);
+
+    core_kit_back(kit, heavy, SLOT_DONE);
+    core_kit_run(kit, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -461,6 +544,9 @@ int main(void)
         TEST(blocked_it_waits_and_other_keys_go_on),
         TEST(skipped_it_is_finished),
         TEST(a_batch_is_not_waited_for_longer_than_a_second),
+        TEST(a_record_is_tried_alone_until_it_is_back),
+        TEST(a_map_that_is_full_still_says_what_runs),
+        TEST(on_trial_what_has_no_weight_does_not_wait_for_weights),
     };
 #undef TEST
 

@@ -20,7 +20,7 @@ static int setup(void **state)
 {
     static struct fixture fixture;
 
-    fixture = (struct fixture){.round = {NULL, 0}};
+    fixture = (struct fixture){.round = {.last = NULL}};
     for (int i = 0; i < PARTITIONS; i++)
         fixture.partitions[i].ready.open = READY_ALL;
     for (int i = 0; i < PARTITIONS; i++)

@@ -371,14 +371,28 @@ static unsigned char *copy_column(unsigned char *to, sqlite3_stmt *row, int colu
 
 /* A record that needs a run of its own size, while others of them are in memory. Passes have one
  * run, which may be as large as it has to be. */
-static bool is_too_much(const struct sqlite_reader *reader, const struct sqlite_run *run,
-                        size_t size)
+static bool is_too_much(struct sqlite_reader *reader, const struct sqlite_run *run, size_t size)
 {
     /* Relaxed: a bound. What the run held before does not matter: the list (M1) orders that. */
     size_t large = atomic_load_explicit(&reader->large_bytes, memory_order_relaxed);
+    int64_t now_ms;
+    bool is_next;
 
-    return size > READER_RUN_BYTES && run->request.type == READER_READ && large > 0 &&
-           large + size > READER_LARGE_BYTES;
+    if (size <= READER_RUN_BYTES || run->request.type != READER_READ)
+        return false;
+    now_ms = clock_now_ms();
+    if (now_ms >= clock_after(reader->large_asked_ms, READER_LARGE_WAIT_MS))
+        reader->large_next = NULL;
+    is_next = reader->large_next == NULL || reader->large_next == run->partition;
+    if (is_next && (large == 0 || large + size <= READER_LARGE_BYTES)) {
+        reader->large_next = NULL;
+        return false;
+    }
+    if (is_next) {
+        reader->large_next = run->partition;
+        reader->large_asked_ms = now_ms;
+    }
+    return true;
 }
 
 /* Room for size bytes more; a single record may take more than a run usually does. */

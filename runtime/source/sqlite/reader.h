@@ -24,6 +24,7 @@
 
 enum {
     READER_RUN_BYTES = 256 << 10,
+    READER_LARGE_WAIT_MS = 100,   /* then it has gone, or is held */
     READER_LARGE_BYTES = 4 << 20, /* of all runs that a large record has needed; or one alone */
     READER_LOOK_MS = 10,
     READER_PLACE_MS = 1000, /* how often it looks whether the file is still in its place, and
@@ -186,6 +187,10 @@ struct sqlite_reader {
 
     /* Of runs that a large record has needed: the helper adds, control takes off. */
     _Atomic size_t large_bytes;
+
+    /* The helper's: who waits for room for a large record goes first, if it asked just now. */
+    const struct sqlite_partition *large_next;
+    int64_t large_asked_ms;
 
     struct sqlite_partition **watched; /* by rising id */
     size_t watched_count;
