@@ -558,9 +558,10 @@ static void large_records_of_several_partitions_are_read_in_turns(void **state)
     free(value);
 
     reader = read_as(fixture, "group");
-    reader->refuse_records = true;
+    /* None of them is given back meanwhile. */
+    reader->refuse_records = UINT32_MAX;
     reader_poll_until(reader, check_marked("sqlite: a large record waits for others") > 0);
-    reader->refuse_records = false;
+    reader->refuse_records = 0;
     for (int32_t i = 0; i < PARTITIONS; i++) {
         struct klane_assignment *assignment = reader_assigned(reader, "orders", i, NULL);
 
