@@ -373,7 +373,7 @@ static bool tick(struct world *world, struct process *process)
     return core_next_due_ms(&process->core) != due_ms || process->core.ready.lanes != lanes;
 }
 
-/* What fits into a map is in it. */
+/* What fits into a map is in it: half of it may be kept for what is said of crashes. */
 static void check_ceiling(struct world *world, const struct process *process,
                           const struct klane_assignment *assignment)
 {
@@ -381,7 +381,7 @@ static void check_ceiling(struct world *world, const struct process *process,
 
     if (core->commit.writer.limit < MAP_MAX || core->slab.limit_bytes > 0 ||
         assignment_state(assignment) >= ASSIGNMENT_SETTLING ||
-        core->lanes.table.count + core->lanes.alone + core->parked.count > 280)
+        core->lanes.table.count + core->lanes.alone + core->parked.count > 140)
         return;
     if (assignment->map.mark.ceiling != assignment->offsets.frontier)
         world_fail(world, "a progress map speaks only of what is below %lld, of %lld",
