@@ -35,7 +35,7 @@ void quota_check(struct core *core, struct lane *lane, uint32_t count)
     if (core->config.parks)
         return;
     if (!over)
-        over = admission_is_over(&core->admission, count) || lane_is_full(core, lane);
+        over = admission_is_over(&core->admission, count) || lane_is_wide(core, lane, 4);
     else if (admission_is_back(&core->admission, count) && !lane_is_wide(core, lane, 8))
         over = false;
     if (over == lane->over_quota)
