@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define CHUNK_BYTES SLAB_CHUNK_BYTES
 #define REGION_CHUNKS 16
-#define REGION_BYTES (CHUNK_BYTES * REGION_CHUNKS)
+#define REGION_BYTES (SLAB_CHUNK_BYTES * REGION_CHUNKS)
 #define FINE_MAX ((size_t)512)
 #define FINE_STEP ((size_t)16)
 #define COARSE_STEPS 8
@@ -117,22 +116,22 @@ static bool region_map(struct slab *slab)
 
     if (region == NULL)
         return false;
-    mapped = mmap(NULL, REGION_BYTES + CHUNK_BYTES, PROT_READ | PROT_WRITE,
+    mapped = mmap(NULL, REGION_BYTES + SLAB_CHUNK_BYTES, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED) {
         free(region);
         return false;
     }
-    slack = (CHUNK_BYTES - (uintptr_t)mapped % CHUNK_BYTES) % CHUNK_BYTES;
+    slack = (SLAB_CHUNK_BYTES - (uintptr_t)mapped % SLAB_CHUNK_BYTES) % SLAB_CHUNK_BYTES;
     if (slack > 0)
         munmap(mapped, slack);
-    if (slack < CHUNK_BYTES)
-        munmap(mapped + slack + REGION_BYTES, CHUNK_BYTES - slack);
+    if (slack < SLAB_CHUNK_BYTES)
+        munmap(mapped + slack + REGION_BYTES, SLAB_CHUNK_BYTES - slack);
     region->address = mapped + slack;
     region->next = slab->regions;
     slab->regions = region;
     for (size_t i = REGION_CHUNKS; i-- > 0;)
-        list_push(&slab->empty, (void *)(mapped + slack + i * CHUNK_BYTES));
+        list_push(&slab->empty, (void *)(mapped + slack + i * SLAB_CHUNK_BYTES));
     slab->empty_count += REGION_CHUNKS;
     return true;
 }
@@ -140,11 +139,11 @@ static bool region_map(struct slab *slab)
 static void chunk_give_back(struct slab *slab, struct slab_chunk *chunk)
 {
     list_remove(&slab->partial[chunk->size_class], chunk);
-    slab->bytes -= CHUNK_BYTES;
+    slab->bytes -= SLAB_CHUNK_BYTES;
     slab->idle--;
     if (slab->empty_count >= SLAB_EMPTY_KEPT) {
         KLANE_MARK("slab gives pages back");
-        madvise(chunk, CHUNK_BYTES, MADV_DONTNEED);
+        madvise(chunk, SLAB_CHUNK_BYTES, MADV_DONTNEED);
     }
     list_push(&slab->empty, chunk);
     slab->empty_count++;
@@ -170,7 +169,7 @@ static struct slab_chunk *chunk_take(struct slab *slab, uint8_t size_class)
 {
     struct slab_chunk *chunk;
 
-    if (!make_room(slab, CHUNK_BYTES))
+    if (!make_room(slab, SLAB_CHUNK_BYTES))
         return NULL;
     if (slab->empty == NULL && !region_map(slab))
         return NULL;
@@ -181,9 +180,9 @@ static struct slab_chunk *chunk_take(struct slab *slab, uint8_t size_class)
         .block_bytes = (uint32_t)class_bytes(size_class),
         .size_class = size_class,
     };
-    chunk->capacity = (uint32_t)((CHUNK_BYTES - CHUNK_HEAD) / chunk->block_bytes);
+    chunk->capacity = (uint32_t)((SLAB_CHUNK_BYTES - CHUNK_HEAD) / chunk->block_bytes);
     list_push(&slab->partial[size_class], chunk);
-    slab->bytes += CHUNK_BYTES;
+    slab->bytes += SLAB_CHUNK_BYTES;
     slab->idle++;
     return chunk;
 }
@@ -244,7 +243,7 @@ void slab_free(struct slab *slab, void *pointer, uint8_t size_class)
         munmap(head, head->mapped_bytes);
         return;
     }
-    chunk = (void *)((uintptr_t)pointer & ~(CHUNK_BYTES - 1));
+    chunk = (void *)((uintptr_t)pointer & ~(SLAB_CHUNK_BYTES - 1));
     KLANE_ASSERT(chunk->size_class == size_class);
     KLANE_ASSERT(chunk->used > 0);
     block->next = chunk->free;

@@ -181,7 +181,7 @@ static bool lane_takes(struct core *core, struct klane_assignment *assignment,
         hold_slot(core, slot);
     offsets_add(&assignment->offsets, slot);
     slot_counted(core, slot);
-    quota_check(core, lane, lane->count);
+    quota_check(core, lane);
     return true;
 }
 
@@ -199,7 +199,8 @@ bool core_take_in(struct core *core, struct klane_assignment *assignment,
         !lane_takes(core, assignment, record, place))
         return false;
     /* Also if it was only parked. */
-    wants_are_met(core, assignment->partition);
+    if (assignment->partition->wants > 0)
+        wants_are_met(core, assignment->partition);
     core->counts.records++;
     return true;
 }
@@ -317,6 +318,7 @@ uint32_t core_room(const struct core *core)
 int64_t core_next_due_ms(const struct core *core)
 {
     int64_t due_ms = commit_due_ms(&core->commit, core->settling > 0);
+    int64_t trials_ms = trials_due_ms(core);
 
     if (core->timers.count > 0 && core->timers.entries[0].value < due_ms)
         due_ms = core->timers.entries[0].value;
@@ -324,8 +326,8 @@ int64_t core_next_due_ms(const struct core *core)
         due_ms = core->parked_timers.entries[0].value;
     if (core->stuck_look_ms < due_ms)
         due_ms = core->stuck_look_ms;
-    if (trials_due_ms(core) < due_ms)
-        due_ms = trials_due_ms(core);
+    if (trials_ms < due_ms)
+        due_ms = trials_ms;
     if (core->draining + core->settling > 0)
         for (struct klane_assignment *each = core->assignments; each; each = each->next)
             if (assignment_state(each) == ASSIGNMENT_DRAINING ||
@@ -363,7 +365,7 @@ void core_verify(const struct core *core)
         settling += state == ASSIGNMENT_SETTLING;
     }
     KLANE_ASSERT(slots == core->admission.records);
-    KLANE_ASSERT((core->weights.first == NULL) == (core->weights.waiting == 0));
+    KLANE_ASSERT((core->weights.line.first == NULL) == (core->weights.waiting == 0));
     KLANE_ASSERT(core->weights.waiting == 0 || core->weights.out > 0);
     KLANE_ASSERT(assigned == core->assigned);
     KLANE_ASSERT(draining == core->draining);

@@ -26,7 +26,7 @@ static void hold_check(struct core *core, struct partition *partition)
 }
 
 /* A lane has got longer or shorter: does its partition hold? */
-void quota_check(struct core *core, struct lane *lane, uint32_t count)
+void quota_check(struct core *core, struct lane *lane)
 {
     struct partition *partition = lane->partition;
     bool over = lane->over_quota;
@@ -35,8 +35,8 @@ void quota_check(struct core *core, struct lane *lane, uint32_t count)
     if (core->config.parks)
         return;
     if (!over)
-        over = admission_is_over(&core->admission, count) || lane_is_wide(core, lane, 4);
-    else if (admission_is_back(&core->admission, count) && !lane_is_wide(core, lane, 8))
+        over = lane_is_full(core, lane);
+    else if (admission_is_back(&core->admission, lane->count) && !lane_is_wide(core, lane, 8))
         over = false;
     if (over == lane->over_quota)
         return;

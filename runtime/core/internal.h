@@ -13,8 +13,8 @@ void notice_forget(struct core *core, struct klane_assignment *assignment);
 /* Control holds the slot, which can run: its lane is ready. */
 void hold_slot(struct core *core, struct klane_slot *slot);
 
-/* hold.c: the lane holds count records now; 0: it goes. */
-void quota_check(struct core *core, struct lane *lane, uint32_t count);
+/* hold.c: the lane has got longer or shorter. */
+void quota_check(struct core *core, struct lane *lane);
 
 /* A partition that was held as the fullest has fewer slots. */
 void fullness_check(struct core *core, struct partition *partition);
@@ -75,7 +75,7 @@ static inline bool lane_is_wide(const struct core *core, const struct lane *lane
 /* The lane has its quota, in records or bytes. */
 static inline bool lane_is_full(const struct core *core, const struct lane *lane)
 {
-    return lane->count >= core->config.lane_records_max || lane_is_wide(core, lane, 4);
+    return admission_is_over(&core->admission, lane->count) || lane_is_wide(core, lane, 4);
 }
 
 /* By which name the record's lane is known. */

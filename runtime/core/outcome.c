@@ -50,7 +50,7 @@ void lane_settle(struct core *core, struct lane *lane)
 
     while ((slot = lane_take_finished(lane)) != NULL)
         slot_gone(core, slot);
-    quota_check(core, lane, lane->count);
+    quota_check(core, lane);
     if (lane->first == NULL)
         lane_destroy(&core->lanes, &core->slab, lane);
 }

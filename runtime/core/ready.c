@@ -5,6 +5,38 @@
 #include "core/assignment.h"
 #include "core/lane.h"
 
+/* Puts the lane in before next, or at the end. */
+static void insert(struct lane_list *list, struct lane *lane, struct lane *next)
+{
+    lane->ready_next = next;
+    lane->ready_previous = next != NULL ? next->ready_previous : list->last;
+    if (lane->ready_previous != NULL)
+        lane->ready_previous->ready_next = lane;
+    else
+        list->first = lane;
+    if (next != NULL)
+        next->ready_previous = lane;
+    else
+        list->last = lane;
+}
+
+void lane_list_append(struct lane_list *list, struct lane *lane)
+{
+    insert(list, lane, NULL);
+}
+
+void lane_list_remove(struct lane_list *list, struct lane *lane)
+{
+    if (lane->ready_previous != NULL)
+        lane->ready_previous->ready_next = lane->ready_next;
+    else
+        list->first = lane->ready_next;
+    if (lane->ready_next != NULL)
+        lane->ready_next->ready_previous = lane->ready_previous;
+    else
+        list->last = lane->ready_previous;
+}
+
 /* How many of the queue's lanes may be taken. */
 static uint32_t takeable(const struct ready_queue *queue)
 {
@@ -53,26 +85,13 @@ static void settle(struct ready_round *round, struct partition *partition, uint3
 
 static void append(struct ready_queue *queue, struct lane *lane)
 {
-    lane->ready_next = NULL;
-    lane->ready_previous = queue->last;
-    if (queue->last != NULL)
-        queue->last->ready_next = lane;
-    else
-        queue->first = lane;
-    queue->last = lane;
+    lane_list_append(&queue->list, lane);
     queue->count++;
 }
 
 static void unlink_lane(struct ready_queue *queue, struct lane *lane)
 {
-    if (lane->ready_previous != NULL)
-        lane->ready_previous->ready_next = lane->ready_next;
-    else
-        queue->first = lane->ready_next;
-    if (lane->ready_next != NULL)
-        lane->ready_next->ready_previous = lane->ready_previous;
-    else
-        queue->last = lane->ready_previous;
+    lane_list_remove(&queue->list, lane);
     queue->count--;
 }
 
@@ -96,13 +115,7 @@ void ready_add_open(struct ready_round *round, struct lane *lane)
     struct ready_queue *queue = &partition->ready;
     uint32_t before = takeable(queue);
 
-    lane->ready_previous = NULL;
-    lane->ready_next = queue->first;
-    if (queue->first != NULL)
-        queue->first->ready_previous = lane;
-    else
-        queue->last = lane;
-    queue->first = lane;
+    insert(&queue->list, lane, queue->list.first);
     queue->count++;
     round->all++;
     if (queue->open != READY_ALL)
@@ -120,7 +133,7 @@ struct lane *ready_take(struct ready_round *round)
         return NULL;
     partition = round->last->ready.next;
     queue = &partition->ready;
-    lane = queue->first;
+    lane = queue->list.first;
     unlink_lane(queue, lane);
     if (queue->open != READY_ALL)
         queue->open--;

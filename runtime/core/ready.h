@@ -13,10 +13,18 @@
 struct lane;
 struct partition;
 
-/* In each partition. */
-struct ready_queue {
+/* Lanes by ready_next and ready_previous; a lane is in one such list at most. */
+struct lane_list {
     struct lane *first;
     struct lane *last;
+};
+
+void lane_list_append(struct lane_list *list, struct lane *lane);
+void lane_list_remove(struct lane_list *list, struct lane *lane);
+
+/* In each partition. */
+struct ready_queue {
+    struct lane_list list;
     struct partition *next; /* in the round; NULL: this partition has no lane to take */
     uint32_t count;
     uint32_t open; /* so many of the first may be taken; READY_ALL: all */

@@ -212,7 +212,6 @@ void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int6
 static void end(struct core *core, struct klane_assignment *assignment)
 {
     assignment->partition->current = NULL;
-    hold_forget(core, assignment->partition);
     core->assigned--;
     notice_forget(core, assignment);
     commit_forget(&core->commit, assignment);

@@ -84,7 +84,7 @@ static void choose(struct core *core, struct klane_assignment *assignment, int64
 {
     struct ready_queue *queue = &assignment->partition->ready;
     struct trial *trial = &assignment->trial;
-    struct lane *lane = queue->first, *next;
+    struct lane *lane = queue->list.first, *next;
 
     trial->chosen = 0;
     for (uint32_t left = queue->count; left > 0 && trial->chosen < TRIAL_BATCH; left--) {
@@ -100,10 +100,10 @@ static void choose(struct core *core, struct klane_assignment *assignment, int64
     if (trial->chosen == 0) {
         KLANE_MARK("a record is tried alone");
         trial->chosen = 1;
-        core->alone = queue->first->held;
+        core->alone = queue->list.first->held;
     }
     trial->step = !trial->step;
-    lane = queue->first;
+    lane = queue->list.first;
     for (uint32_t i = 0; i < trial->chosen; i++, lane = lane->ready_next) {
         lane->held->control.on_trial = true;
         lane->held->control.step = trial->step;
@@ -168,7 +168,8 @@ void trials_check(struct core *core, int64_t now_ms)
 /* What is ready may be chosen now: it is not one that has to wait for another's. */
 static bool may_choose(const struct core *core, const struct klane_assignment *assignment)
 {
-    return core->alone == NULL || assignment->partition->ready.first->held->control.crashes == 0;
+    return core->alone == NULL ||
+           assignment->partition->ready.list.first->held->control.crashes == 0;
 }
 
 static int64_t due_ms(const struct core *core, const struct klane_assignment *assignment)

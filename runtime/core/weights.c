@@ -35,35 +35,21 @@ bool weights_pay(struct core *core, struct lane *lane)
     if (slot->record.is_paid)
         return true;
     weight = slot_weight(slot);
-    if (weights->first == NULL && fits(weights, weight)) {
+    if (weights->line.first == NULL && fits(weights, weight)) {
         pay(core, slot, weight);
         return true;
     }
     KLANE_MARK("a record waits for its weight");
     slot->control.state = SLOT_HEAVY;
-    lane->ready_next = NULL;
-    lane->ready_previous = weights->last;
-    if (weights->last != NULL)
-        weights->last->ready_next = lane;
-    else
-        weights->first = lane;
-    weights->last = lane;
+    lane_list_append(&weights->line, lane);
     weights->waiting++;
     return false;
 }
 
 static void leave(struct weights *weights, struct lane *lane)
 {
-
     KLANE_ASSERT(lane->held->control.state == SLOT_HEAVY);
-    if (lane->ready_previous != NULL)
-        lane->ready_previous->ready_next = lane->ready_next;
-    else
-        weights->first = lane->ready_next;
-    if (lane->ready_next != NULL)
-        lane->ready_next->ready_previous = lane->ready_previous;
-    else
-        weights->last = lane->ready_previous;
+    lane_list_remove(&weights->line, lane);
     weights->waiting--;
 }
 
@@ -72,7 +58,7 @@ static void let_on(struct core *core)
     struct weights *weights = &core->weights;
     struct lane *lane;
 
-    while ((lane = weights->first) != NULL && fits(weights, slot_weight(lane->held))) {
+    while ((lane = weights->line.first) != NULL && fits(weights, slot_weight(lane->held))) {
         struct klane_slot *slot = lane->held;
 
         leave(weights, lane);

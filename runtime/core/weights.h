@@ -10,6 +10,8 @@
 #ifndef KLANE_CORE_WEIGHTS_H
 #define KLANE_CORE_WEIGHTS_H
 
+#include "core/ready.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,10 +21,9 @@ struct lane;
 
 struct weights {
     uint64_t max;
-    uint64_t out;       /* paid */
-    uint32_t waiting;   /* lanes whose held slot is SLOT_HEAVY */
-    struct lane *first; /* of them, by ready_next */
-    struct lane *last;
+    uint64_t out;          /* paid */
+    uint32_t waiting;      /* lanes whose held slot is SLOT_HEAVY */
+    struct lane_list line; /* those lanes, in the order in which they came */
 };
 
 /* The lane's held slot may be handed over. False: it waits for its weight, and is held on. */
