@@ -168,14 +168,6 @@ static enum klane_outcome handle(const struct klane_record *record, void *contex
     return KLANE_DONE;
 }
 
-static void on_event(const struct klane_event *event, void *context)
-{
-    struct flow *flow = context;
-
-    if (event->type == KLANE_EVENT_ASSIGNED)
-        sem_post(&flow->is_assigned);
-}
-
 /* ---- the arm ------------------------------------------------------------------------------- */
 
 static void flow_init(struct flow *flow, const struct bench_run *run)
@@ -196,8 +188,8 @@ static struct klane_runtime *create(struct flow *flow, const char *path)
 
     drive_init(&drive, WORKERS, handle, flow);
     drive.options.budget_bytes = BUDGET;
-    drive.options.event = on_event;
-    drive.options.event_context = flow;
+    drive.options.event = drive_post_assigned;
+    drive.options.event_context = &flow->is_assigned;
     return drive_create(&drive, scratch_source(path, "bench"));
 }
 

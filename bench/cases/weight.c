@@ -63,14 +63,6 @@ static enum klane_outcome handle(const struct klane_record *record, void *contex
     return KLANE_DONE;
 }
 
-static void on_event(const struct klane_event *event, void *context)
-{
-    struct load *load = context;
-
-    if (event->type == KLANE_EVENT_ASSIGNED)
-        sem_post(&load->is_assigned);
-}
-
 static void weight_run(struct bench_run *run)
 {
     struct load load = {.records = bench_count(run, RECORDS, RECORDS_QUICK)};
@@ -85,8 +77,8 @@ static void weight_run(struct bench_run *run)
     sem_init(&load.is_done, 0, 0);
     drive_init(&drive, WORKERS, handle, &load);
     drive.options.budget_bytes = BUDGET;
-    drive.options.event = on_event;
-    drive.options.event_context = &load;
+    drive.options.event = drive_post_assigned;
+    drive.options.event_context = &load.is_assigned;
     drive.topic.weight = weigh;
     runtime = drive_create(&drive, log);
     bench_check(klane_start(runtime), "klane_start");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/drive.h"
 
+#include <semaphore.h>
 #include <string.h>
 
 const unsigned char drive_value[DRIVE_VALUE_BYTES] =
@@ -82,6 +83,12 @@ void drive_init(struct drive *drive, uint32_t workers, klane_handler_fn handler,
     drive->route.topic = DRIVE_TOPIC;
     drive->route.handler = handler;
     drive->route.context = context;
+}
+
+void drive_post_assigned(const struct klane_event *event, void *semaphore)
+{
+    if (event->type == KLANE_EVENT_ASSIGNED)
+        sem_post(semaphore);
 }
 
 struct klane_runtime *drive_create(const struct drive *drive, struct klane_source *source)

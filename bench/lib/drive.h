@@ -43,6 +43,9 @@ struct drive {
 /* The defaults, of which an arm changes what it needs. */
 void drive_init(struct drive *drive, uint32_t workers, klane_handler_fn handler, void *context);
 
+/* An event callback that posts a semaphore, its context, for each partition that comes. */
+void drive_post_assigned(const struct klane_event *event, void *semaphore);
+
 /* A runtime with these rules, not started. */
 struct klane_runtime *drive_create(const struct drive *drive, struct klane_source *source);
 

@@ -221,6 +221,14 @@ static void begin_trial(struct fixture *fixture)
     commit(fixture);
 }
 
+/* What was sent is heard, a batch is chosen, and committed as running. */
+static void start_batch(struct fixture *fixture)
+{
+    assert_null(next(fixture));
+    assert_null(next(fixture));
+    commit(fixture);
+}
+
 /* On trial again, with what the last map lists. */
 static void go_on(struct fixture *fixture)
 {
@@ -270,9 +278,7 @@ static void a_worker_does_not_go_on_by_itself_on_trial(void **state)
 
     begin_trial(fixture);
     take_in(fixture, 4, "a");
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     first = next(fixture);
     assert_int_equal(first->record.offset, 0);
     second = core_kit_pass(first);
@@ -296,9 +302,7 @@ static void find_it(struct fixture *fixture)
     struct klane_slot *slots[4];
 
     begin_trial(fixture);
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     for (int64_t offset = 0; offset < 4; offset++)
         slots[offset] = next(fixture);
     core_kit_back(kit, slots[0], SLOT_DONE);
@@ -310,9 +314,7 @@ static void find_it(struct fixture *fixture)
     for (int64_t offset = 1; offset < 4; offset++) {
         assert_int_equal(crashes_of(fixture, offset), 1);
         /* Each alone. */
-        assert_null(next(fixture));
-        assert_null(next(fixture));
-        commit(fixture);
+        start_batch(fixture);
         assert_int_equal(crashes_of(fixture, offset), 2);
         if (offset == 2)
             break;
@@ -334,9 +336,7 @@ static void what_ends_the_process_is_told_apart_from_what_ran_beside_it(void **s
 
     find_it(fixture);
     take_in(fixture, 4, "e");
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     /* What has never crashed goes first. */
     core_kit_wait(kit, 0);
     core_kit_run(kit, 4);
@@ -346,9 +346,7 @@ static void what_ends_the_process_is_told_apart_from_what_ran_beside_it(void **s
     assert_int_equal(core_kit_notice(kit), 0);
 
     go_on(fixture);
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     core_kit_wait(kit, 0);
     core_kit_run(kit, 2);
     assert_int_equal(core_next_notice(&kit->core, &assignment), NOTICE_CRASHED);
@@ -366,15 +364,11 @@ static void what_ends_the_process_is_told_apart_from_what_ran_beside_it(void **s
 static void end_it_again(struct fixture *fixture, enum klane_crashed rule)
 {
     find_it(fixture);
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     assert_int_equal(crashes_of(fixture, 2), 3);
     fixture->kit.topic.crashed = rule;
     go_on(fixture);
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     assert_null(next(fixture));
     assert_int_equal(core_kit_notice(&fixture->kit), NOTICE_CRASHED);
 }
@@ -431,9 +425,7 @@ static void a_batch_is_not_waited_for_longer_than_a_second(void **state)
     struct klane_slot *slow;
 
     begin_trial(fixture);
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     slow = next(fixture);
     for (int64_t offset = 1; offset < 4; offset++)
         core_kit_run(kit, offset);
@@ -458,13 +450,9 @@ static void a_record_is_tried_alone_until_it_is_back(void **state)
     struct klane_slot *slow;
 
     begin_trial(fixture);
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     go_on(fixture); /* all four have one crash */
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     slow = next(fixture);
     assert_int_equal(slow->record.offset, 0);
     for (int i = 0; i < 5; i++) {
@@ -495,9 +483,7 @@ static void a_map_that_is_full_still_says_what_runs(void **state)
     }
     assert_null(next(fixture));
     commit(fixture);
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
 
     for (int64_t offset = 0; offset < TRIAL_BATCH; offset++)
         assert_int_equal(crashes_of(fixture, offset), 1);
@@ -519,9 +505,7 @@ static void on_trial_what_has_no_weight_does_not_wait_for_weights(void **state)
     }
     assert_null(next(fixture));
     commit(fixture);
-    assert_null(next(fixture));
-    assert_null(next(fixture));
-    commit(fixture);
+    start_batch(fixture);
     heavy = next(fixture);
     assert_int_equal(heavy->record.offset, 0);
 
