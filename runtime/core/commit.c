@@ -2,16 +2,6 @@
 #include "core/commit.h"
 
 #include "base/assert.h"
-#include "core/assignment.h"
-
-void commit_mark(struct commit *commit, struct klane_assignment *assignment)
-{
-    if (assignment->dirty)
-        return;
-    assignment->dirty = true;
-    assignment->dirty_next = commit->dirty;
-    commit->dirty = assignment;
-}
 
 void commit_hurry(struct commit *commit)
 {

@@ -6,13 +6,12 @@
 #ifndef KLANE_CORE_COMMIT_H
 #define KLANE_CORE_COMMIT_H
 
+#include "core/assignment.h"
 #include "core/progress.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct klane_assignment;
 
 /* After a failed commit; below the usual interval, long enough not to hammer a log that is
  * down. */
@@ -53,7 +52,14 @@ static inline int64_t commit_due_ms(const struct commit *commit, bool settling)
 }
 
 /* A record of this assignment was finished, or its base may have moved otherwise. */
-void commit_mark(struct commit *commit, struct klane_assignment *assignment);
+static inline void commit_mark(struct commit *commit, struct klane_assignment *assignment)
+{
+    if (assignment->dirty)
+        return;
+    assignment->dirty = true;
+    assignment->dirty_next = commit->dirty;
+    commit->dirty = assignment;
+}
 
 /* What is dirty does not wait for its time. */
 void commit_hurry(struct commit *commit);

@@ -11,10 +11,10 @@ bool core_init(struct core *core, const struct core_config *config)
     *core =
         (struct core){.config = *config, .settle_by_ms = INT64_MAX, .stuck_look_ms = INT64_MAX};
     slab_init(&core->slab, config->limit_bytes);
+    core_budget(core, config->limit_bytes, config->weight_max);
     heap_init(&core->timers);
     heap_init(&core->parked_timers);
     admission_init(&core->admission, config->records_max, config->lane_records_max);
-    core->weights.max = config->weight_max;
     commit_init(&core->commit, config->commit_interval_ms, config->commit_records);
     /* Each record in memory may wait for a retry: no timer can fail for want of memory later. */
     if (heap_reserve(&core->timers, config->records_max) &&
@@ -224,13 +224,11 @@ void core_end(struct core *core, struct klane_assignment *assignment, int64_t en
 
 /* ---- what is to be done ------------------------------------------------------------------ */
 
-/* The lane's held slot may be handed over now; else it is seen to. */
+/* The lane's held slot, which is not plain, may be handed over now; else it is seen to. */
 static bool may_run(struct core *core, struct lane *lane)
 {
     struct klane_slot *slot = lane->held;
 
-    if (slot->control.is_plain)
-        return true;
     if (!trial_lets(core, slot)) {
         lane->held = NULL;
         slot_crashes(core, slot);
@@ -239,21 +237,31 @@ static bool may_run(struct core *core, struct lane *lane)
     return weights_pay(core, lane);
 }
 
-struct klane_slot *core_next_ready(struct core *core)
+static struct klane_slot *hand_out(struct lane *lane)
 {
-    struct klane_slot *slot;
-    struct lane *lane;
+    struct klane_slot *slot = lane->held;
 
-    do {
-        lane = ready_take(&core->ready);
-        if (lane == NULL)
-            return NULL;
-    } while (!may_run(core, lane));
-    slot = lane->held;
     KLANE_ASSERT(slot->control.state == SLOT_READY);
     lane->held = NULL;
     slot->control.state = SLOT_OUT;
     return slot;
+}
+
+/* From this lane on, whose slot is not plain. */
+static struct klane_slot *next_that_may_run(struct core *core, struct lane *lane)
+{
+    while (lane != NULL && !lane->held->control.is_plain && !may_run(core, lane))
+        lane = ready_take(&core->ready);
+    return lane == NULL ? NULL : hand_out(lane);
+}
+
+struct klane_slot *core_next_ready(struct core *core)
+{
+    struct lane *lane = ready_take(&core->ready);
+
+    if (lane == NULL)
+        return NULL;
+    return lane->held->control.is_plain ? hand_out(lane) : next_that_may_run(core, lane);
 }
 
 struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms)

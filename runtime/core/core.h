@@ -56,6 +56,7 @@ struct core_counts {
 
 struct core {
     struct core_config config; /* fixed, but for drain_ms in a hurry */
+    uint64_t plenty_bytes;     /* below so many in use nobody has to ask for room */
     int64_t settle_by_ms;      /* in a hurry, instead of settle_ms; INT64_MAX: there is none */
     int64_t stuck_look_ms;     /* when to look again for what is stuck; INT64_MAX: at once */
     uint32_t stuck_looks;      /* in vain, one after the other */

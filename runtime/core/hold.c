@@ -26,14 +26,11 @@ static void hold_check(struct core *core, struct partition *partition)
 }
 
 /* A lane has got longer or shorter: does its partition hold? */
-void quota_check(struct core *core, struct lane *lane)
+void quota_hold(struct core *core, struct lane *lane)
 {
     struct partition *partition = lane->partition;
     bool over = lane->over_quota;
 
-    /* It is parked instead. */
-    if (core->config.parks)
-        return;
     if (!over)
         over = lane_is_full(core, lane);
     else if (admission_is_back(&core->admission, lane->count) && !lane_is_wide(core, lane, 8))
@@ -139,6 +136,11 @@ void core_relieve(struct core *core, int64_t now_ms)
 
 void core_budget(struct core *core, uint64_t records_bytes, uint64_t weights_bytes)
 {
+    uint64_t most = records_bytes - records_bytes / 4;
+
+    core->plenty_bytes = most > ROOM_KEPT ? most - ROOM_KEPT : 0;
+    if (records_bytes == 0)
+        core->plenty_bytes = UINT64_MAX;
     core->config.limit_bytes = core->slab.limit_bytes = records_bytes;
     core->config.weight_max = core->weights.max = weights_bytes;
 }

@@ -13,8 +13,14 @@ void notice_forget(struct core *core, struct klane_assignment *assignment);
 /* Control holds the slot, which can run: its lane is ready. */
 void hold_slot(struct core *core, struct klane_slot *slot);
 
-/* hold.c: the lane has got longer or shorter. */
-void quota_check(struct core *core, struct lane *lane);
+/* hold.c: the lane has got longer or shorter, and is not parked for that. */
+void quota_hold(struct core *core, struct lane *lane);
+
+static inline void quota_check(struct core *core, struct lane *lane)
+{
+    if (!core->config.parks)
+        quota_hold(core, lane);
+}
 
 /* A partition that was held as the fullest has fewer slots. */
 void fullness_check(struct core *core, struct partition *partition);
@@ -30,13 +36,10 @@ void reach_check(struct core *core, const struct klane_assignment *assignment);
 static inline bool room_is_plenty(const struct core *core, const struct source_record *record,
                                   const struct core_place *place)
 {
-    uint64_t limit = core->config.limit_bytes;
-
-    if (core->wanting > 0)
-        return false;
-    return limit == 0 || slab_used(&core->slab) + ROOM_KEPT +
-                                 slot_size_of(record, place->lane_key_size, place->weight) <=
-                             limit - limit / 4;
+    return core->wanting == 0 &&
+           core->slab.bytes + core->slab.charged +
+                   slot_size_of(record, place->lane_key_size, place->weight) <=
+               core->plenty_bytes;
 }
 
 /* There is room for the assignment's next record. False: its partition holds until there is. */
@@ -91,7 +94,19 @@ struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *as
 void slot_counted(struct core *core, struct klane_slot *slot);
 
 /* A slot that is in no lane goes. */
-void slot_forget(struct core *core, struct klane_slot *slot);
+static inline void slot_forget(struct core *core, struct klane_slot *slot)
+{
+    struct klane_assignment *assignment = slot->record.assignment;
+    struct partition *partition = assignment->partition;
+
+    assignment->slots--;
+    partition->slots--;
+    partition->bytes -= slot_large_bytes(slot);
+    if (partition->full_at > 0)
+        fullness_check(core, partition);
+    core->admission.records--;
+    slot_destroy(&core->slab, slot);
+}
 
 /* parking.c, by the rules of parking.h */
 
@@ -105,7 +120,13 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
                    const struct lane *lane, const struct lane_name *name, int64_t offset);
 
 /* A slot has left its lane, which is still there. */
-void parking_slot_gone(struct core *core, const struct klane_slot *slot);
+void parking_makes_room(struct core *core, const struct klane_slot *slot);
+
+static inline void parking_slot_gone(struct core *core, const struct klane_slot *slot)
+{
+    if (core->parked.count > 0)
+        parking_makes_room(core, slot);
+}
 
 /* What is known of a record that is to run again. */
 struct head_note {

@@ -127,20 +127,6 @@ bool lane_append(struct lane *lane, struct klane_slot *slot)
     return true;
 }
 
-struct klane_slot *lane_take_finished(struct lane *lane)
-{
-    struct klane_slot *slot = lane->first;
-
-    if (slot == NULL || slot->control.state != SLOT_FINISHED)
-        return NULL;
-    lane->first = slot->control.next;
-    if (lane->first == NULL)
-        lane->last = NULL;
-    lane->count--;
-    lane->bytes -= slot_large_bytes(slot);
-    return slot;
-}
-
 /* Ends the list before slot, whose predecessor is given (NULL: slot is the first). */
 static struct klane_slot *list_end_before(struct lane *lane, struct klane_slot *predecessor,
                                           struct klane_slot *slot)
@@ -185,15 +171,6 @@ struct klane_slot *lane_take_back(struct lane *lane)
         predecessor = slot;
     lane->held = NULL;
     return list_end_before(lane, predecessor, slot);
-}
-
-struct klane_slot *lane_head(const struct lane *lane, const struct klane_assignment *assignment)
-{
-    struct klane_slot *slot = lane->first;
-
-    while (slot != NULL && slot->record.assignment != assignment)
-        slot = slot->control.next;
-    return slot;
 }
 
 #ifdef KLANE_TESTING

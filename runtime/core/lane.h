@@ -99,7 +99,19 @@ void lane_destroy(struct lane_table *table, struct slab *slab, struct lane *lane
 bool lane_append(struct lane *lane, struct klane_slot *slot);
 
 /* The finished prefix of the list: its first slot if that is finished, taken out; else NULL. */
-struct klane_slot *lane_take_finished(struct lane *lane);
+static inline struct klane_slot *lane_take_finished(struct lane *lane)
+{
+    struct klane_slot *slot = lane->first;
+
+    if (slot == NULL || slot->control.state != SLOT_FINISHED)
+        return NULL;
+    lane->first = slot->control.next;
+    if (lane->first == NULL)
+        lane->last = NULL;
+    lane->count--;
+    lane->bytes -= slot_large_bytes(slot);
+    return slot;
+}
 
 /* Take back, in order, the slots behind a cut, as near to the first as workers have not passed
  * the lane on already; the first keep slots stay, keep being at least 1. Returns the first that
@@ -111,7 +123,15 @@ struct klane_slot *lane_shorten(struct lane *lane, uint32_t keep);
 struct klane_slot *lane_take_back(struct lane *lane);
 
 /* The first unfinished slot of an assignment in this lane, or NULL. */
-struct klane_slot *lane_head(const struct lane *lane, const struct klane_assignment *assignment);
+static inline struct klane_slot *lane_head(const struct lane *lane,
+                                           const struct klane_assignment *assignment)
+{
+    struct klane_slot *slot = lane->first;
+
+    while (slot != NULL && slot->record.assignment != assignment)
+        slot = slot->control.next;
+    return slot;
+}
 
 #ifdef KLANE_TESTING
 void lane_table_verify(const struct lane_table *table);

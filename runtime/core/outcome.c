@@ -5,20 +5,6 @@
 #include "base/clock.h"
 #include "core/internal.h"
 
-void slot_forget(struct core *core, struct klane_slot *slot)
-{
-    struct klane_assignment *assignment = slot->record.assignment;
-    struct partition *partition = assignment->partition;
-
-    assignment->slots--;
-    partition->slots--;
-    partition->bytes -= slot_large_bytes(slot);
-    if (partition->full_at > 0)
-        fullness_check(core, partition);
-    core->admission.records--;
-    slot_destroy(&core->slab, slot);
-}
-
 void slot_unfinished(struct core *core, const struct klane_slot *slot,
                      const struct head_note *note)
 {
@@ -74,36 +60,37 @@ static void wait_for_retry(struct core *core, struct klane_slot *slot, int64_t d
     core->counts.retried++;
 }
 
-/* retry_at_ms: if it is to be retried. */
-static void count_outcome(struct core *core, const struct klane_slot *slot, int64_t retry_at_ms)
+/* It has to run again, and does here: now, or when its time has come. */
+static void run_again(struct core *core, struct klane_slot *slot, int64_t retry_at_ms)
 {
-    struct klane_assignment *assignment = slot->record.assignment;
+    KLANE_ASSERT(slot->back.outcome != SLOT_NOT_STARTED);
+    if (slot->back.outcome == SLOT_RETRY)
+        wait_for_retry(core, slot, retry_at_ms);
+    else
+        hold_slot(core, slot);
+}
 
-    if (!assignment_counts(assignment)) {
-        KLANE_MARK("a record comes back after its assignment settled");
-        core->counts.fenced++;
-        return;
-    }
-    switch ((enum slot_outcome)slot->back.outcome) {
-    case SLOT_DONE:
-        core->counts.done++;
-        core->commit.finished++;
-        break;
-    case SLOT_SKIPPED:
-        core->counts.skipped++;
-        core->commit.finished++;
-        break;
-    case SLOT_RETRY:
+/* It has to run again, and not here. */
+static void run_elsewhere(struct core *core, struct klane_slot *slot, int64_t retry_at_ms)
+{
+    struct head_note note = {slot->record.attempt - 1, 0, slot->control.crashes};
+
+    if (slot->back.outcome == SLOT_RETRY) {
         KLANE_MARK("a record is to be retried while its partition drains");
-        slot_unfinished(core, slot, &(struct head_note){slot->record.attempt, retry_at_ms, 0});
-        break;
-    case SLOT_NOT_STARTED:
-    case SLOT_UNPAID:
+        note = (struct head_note){slot->record.attempt, retry_at_ms, 0};
+    } else {
         KLANE_MARK("a record comes back unfinished while its partition drains");
-        slot_unfinished(core, slot,
-                        &(struct head_note){slot->record.attempt - 1, 0, slot->control.crashes});
-        break;
     }
+    slot_unfinished(core, slot, &note);
+}
+
+static void count_finished(struct core *core, const struct klane_slot *slot)
+{
+    if (slot->back.outcome == SLOT_DONE)
+        core->counts.done++;
+    else
+        core->counts.skipped++;
+    core->commit.finished++;
 }
 
 void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms, int64_t now_ms)
@@ -118,17 +105,18 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
         if (slot->back.outcome < SLOT_NOT_STARTED)
             slot->control.crashes = 0;
     }
-    if (slot->back.outcome == SLOT_UNPAID && assignment_state(assignment) == ASSIGNMENT_ACTIVE) {
-        hold_slot(core, slot);
+    if (slot->back.outcome >= SLOT_RETRY && assignment_state(assignment) == ASSIGNMENT_ACTIVE) {
+        run_again(core, slot, clock_after(now_ms, retry_ms));
         return;
     }
-    if (slot->back.outcome == SLOT_RETRY && assignment_state(assignment) == ASSIGNMENT_ACTIVE) {
-        wait_for_retry(core, slot, clock_after(now_ms, retry_ms));
-        return;
+    if (!assignment_counts(assignment)) {
+        KLANE_MARK("a record comes back after its assignment settled");
+        core->counts.fenced++;
+    } else if (slot->back.outcome >= SLOT_RETRY) {
+        run_elsewhere(core, slot, clock_after(now_ms, retry_ms));
+    } else {
+        count_finished(core, slot);
     }
-    KLANE_ASSERT(slot->back.outcome != SLOT_NOT_STARTED ||
-                 assignment_state(assignment) != ASSIGNMENT_ACTIVE);
-    count_outcome(core, slot, clock_after(now_ms, retry_ms));
     slot->control.state = SLOT_FINISHED;
     if (!slot->back.passed)
         next = chain_finish(&slot->chain);

@@ -357,7 +357,7 @@ bool parking_shorten_stuck(struct core *core)
 
 /* ---- slots that leave -------------------------------------------------------------------- */
 
-void parking_slot_gone(struct core *core, const struct klane_slot *slot)
+void parking_makes_room(struct core *core, const struct klane_slot *slot)
 {
     /* Of whatever stay: it has made room in its lane. */
     struct klane_assignment *current = slot->record.assignment->partition->current;

@@ -37,6 +37,16 @@ void lane_list_remove(struct lane_list *list, struct lane *lane)
         list->last = lane->ready_previous;
 }
 
+/* The first goes. */
+static void lane_list_take(struct lane_list *list)
+{
+    list->first = list->first->ready_next;
+    if (list->first != NULL)
+        list->first->ready_previous = NULL;
+    else
+        list->last = NULL;
+}
+
 /* How many of the queue's lanes may be taken. */
 static uint32_t takeable(const struct ready_queue *queue)
 {
@@ -134,7 +144,8 @@ struct lane *ready_take(struct ready_round *round)
     partition = round->last->ready.next;
     queue = &partition->ready;
     lane = queue->list.first;
-    unlink_lane(queue, lane);
+    lane_list_take(&queue->list);
+    queue->count--;
     if (queue->open != READY_ALL)
         queue->open--;
     round->lanes--;

@@ -13,6 +13,21 @@ static unsigned char *put(unsigned char *to, const void *bytes, size_t size)
     return to + size;
 }
 
+/* What few records have. */
+static void put_behind(struct klane_slot *slot, unsigned char *end, const void *lane_key,
+                       uint32_t lane_key_size, uint64_t weight)
+{
+    if (lane_key != NULL) {
+        slot->record.has |= SLOT_HAS_LANE_KEY;
+        end = put(end, lane_key, lane_key_size);
+    }
+    if (weight > 0) {
+        slot->record.has |= SLOT_HAS_WEIGHT;
+        slot->record.is_paid = slot->control.is_plain = false;
+        put(end, &weight, sizeof(weight));
+    }
+}
+
 struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
                                const void *lane_key, uint32_t lane_key_size, uint64_t weight)
 {
@@ -20,27 +35,18 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     struct klane_slot *slot =
         slab_alloc(slab, slot_size_of(record, lane_key_size, weight), &size_class);
     unsigned char *end;
-    uint8_t has = 0;
 
     if (slot == NULL)
         return NULL;
-    if (record->key != NULL)
-        has |= SLOT_HAS_KEY;
-    if (record->value != NULL)
-        has |= SLOT_HAS_VALUE;
-    if (lane_key != NULL)
-        has |= SLOT_HAS_LANE_KEY;
-    if (weight > 0)
-        has |= SLOT_HAS_WEIGHT;
     slot->back.notice = NULL;
     slot->back.token = 0;
     slot->back.passed = false;
     slot->control.size_class = size_class;
+    slot->control.crashes = 0;
     slot->control.overdue = false;
     slot->control.on_trial = false;
-    slot->control.crashes = 0;
     slot->control.step = false;
-    slot->control.is_plain = weight == 0;
+    slot->control.is_plain = true;
     slot->record.offset = record->offset;
     slot->record.timestamp_ms = record->timestamp_ms;
     slot->record.key_size = record->key_size;
@@ -48,13 +54,14 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->record.headers_size = record->headers_size;
     slot->record.lane_key_size = lane_key_size;
     slot->record.attempt = 1;
-    slot->record.has = has;
-    slot->record.is_paid = weight == 0;
+    slot->record.has = (uint8_t)((record->key != NULL ? SLOT_HAS_KEY : 0) |
+                                 (record->value != NULL ? SLOT_HAS_VALUE : 0));
+    slot->record.is_paid = true;
     end = put(slot->bytes, record->key, record->key_size);
     end = put(end, record->value, record->value_size);
     end = put(end, record->headers, record->headers_size);
-    end = put(end, lane_key, lane_key_size);
-    put(end, &weight, weight > 0 ? sizeof(weight) : 0);
+    if (lane_key != NULL || weight > 0)
+        put_behind(slot, end, lane_key, lane_key_size, weight);
     return slot;
 }
 
@@ -66,9 +73,4 @@ uint64_t slot_weight(const struct klane_slot *slot)
         memcpy(&weight, slot->bytes + (slot_size(slot) - sizeof(*slot) - sizeof(weight)),
                sizeof(weight));
     return weight;
-}
-
-void slot_destroy(struct slab *slab, struct klane_slot *slot)
-{
-    slab_free(slab, slot, slot->control.size_class);
 }

@@ -19,7 +19,8 @@
 struct klane_assignment;
 struct lane;
 
-/* How an attempt ended, as whoever ended it reports. */
+/* How an attempt ended, as whoever ended it reports; from SLOT_RETRY on the record is
+ * unfinished. */
 enum slot_outcome {
     SLOT_DONE,
     SLOT_SKIPPED,
@@ -109,7 +110,10 @@ static inline size_t slot_size_of(const struct source_record *record, uint32_t l
            record->headers_size + lane_key_size + (weight > 0 ? sizeof(weight) : 0);
 }
 
-void slot_destroy(struct slab *slab, struct klane_slot *slot);
+static inline void slot_destroy(struct slab *slab, struct klane_slot *slot)
+{
+    slab_free(slab, slot, slot->control.size_class);
+}
 
 static inline struct klane_slot *slot_of_link(struct chain_link *link)
 {

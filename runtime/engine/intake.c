@@ -207,19 +207,14 @@ static void place_of(const struct topic *topic, const struct klane_assignment *a
             rules->null_keys == KLANE_NULL_KEYS_ORDERED ? LANE_OF_NULL_KEYS : LANE_OF_RECORD;
 }
 
-/* The record as its topic's rules leave it, and how it is to be handled. */
-static struct source_record described(struct klane_runtime *runtime,
-                                      const struct klane_assignment *assignment,
-                                      const struct source_record *record,
-                                      struct core_place *place)
+/* The record as its topic's rules leave it, which may be in bare, and how it is to be handled. */
+static const struct source_record *described(struct klane_runtime *runtime,
+                                             const struct klane_assignment *assignment,
+                                             const struct source_record *record,
+                                             struct source_record *bare, struct core_place *place)
 {
     const struct topic *topic = topic_of(assignment);
-    struct source_record bare = *record;
 
-    if (topic->rules.without_headers) {
-        bare.headers = NULL;
-        bare.headers_size = 0;
-    }
     place_of(topic, assignment, record, place);
     if (topic->rules.weight != NULL) {
         const struct klane_record view = view_of(topic, assignment, record);
@@ -227,6 +222,11 @@ static struct source_record described(struct klane_runtime *runtime,
         place->weight = topic->rules.weight(&view, topic->rules.weight_context);
     }
     place->route = routes_match(&runtime->routes, topic, record->key, record->key_size);
+    if (!topic->rules.without_headers)
+        return record;
+    *bare = *record;
+    bare->headers = NULL;
+    bare->headers_size = 0;
     return bare;
 }
 
@@ -239,8 +239,8 @@ static bool intake_record(struct klane_intake *intake, struct klane_assignment *
 
     if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
         return false;
-    bare = described(runtime, assignment, record, &place);
-    if (core_take_in(&runtime->control.core, assignment, &bare, &place))
+    record = described(runtime, assignment, record, &bare, &place);
+    if (core_take_in(&runtime->control.core, assignment, record, &place))
         return true;
     /* For want of room its partition holds; for want of memory it is tried again soon. */
     if (assignment->partition->wants == 0)
@@ -252,10 +252,11 @@ static void intake_swept(struct klane_intake *intake, struct klane_assignment *a
                          const struct source_record *record)
 {
     struct klane_runtime *runtime = runtime_of(intake);
+    struct source_record bare;
     struct core_place place;
-    struct source_record bare = described(runtime, assignment, record, &place);
 
-    core_swept(&runtime->control.core, assignment, &bare, &place);
+    record = described(runtime, assignment, record, &bare, &place);
+    core_swept(&runtime->control.core, assignment, record, &place);
 }
 
 static bool intake_swept_to(struct klane_intake *intake, struct klane_assignment *assignment,
