@@ -216,9 +216,10 @@ enum klane_event_type {
                                     value: the key's fingerprint, see klane_progress_fingerprint(),
                                     or, without a lane, the offset. */
     KLANE_EVENT_OVER_BUDGET = 17, /**< The record at offset is larger than half of what the budget
-                                       has for records, or its weight is more than it has for
+                                       has for records, or parked lanes fill that and no record is
+                                       in memory, or its weight is more than the budget has for
                                        weights; it runs all the same, that weight while no other
-                                       does. value: bytes; message: which of the two. */
+                                       does. value: bytes; message: which of the three. */
     KLANE_EVENT_CRASHED = 18 /**< The record at offset has ended the process, value times; what
                                   becomes of it now is as its topic says. After three stays of a
                                   partition in a row that ended with their process within a minute,

@@ -70,6 +70,13 @@ enum assignment_notice {
     NOTICE_CRASHED = 32      /* a record whose starts have ended the process is next: crashed */
 };
 
+/* Why what has no room in the budget was taken all the same. */
+enum over_budget {
+    OVER_BY_RECORD, /* there may never be room for a record of this size */
+    OVER_BY_WEIGHT, /* or for this weight */
+    OVER_BY_PARKED  /* parked lanes fill the memory, and nothing else is in it */
+};
+
 struct klane_assignment {
     /* Written by control, read by workers before each start: A1. */
     _Atomic uint8_t state;
@@ -113,7 +120,7 @@ struct klane_assignment {
     struct {
         int64_t offset; /* of the last one */
         uint64_t bytes;
-        bool is_weight;
+        enum over_budget why;
     } over_budget;
 
     uint64_t charged;    /* bytes of it that count against the budget, but for slots and lanes */

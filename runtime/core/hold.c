@@ -3,9 +3,9 @@
  * which there is no room, too much above the ceiling.
  *
  * Upholds: what is in memory stays inside the budget, but for one record that is larger than half
- * of it; a partition holds for what it has or wants itself, and a record that waits for room is
- * not overtaken for ever by smaller ones: while it waits, others are only taken in for workers
- * that have nothing to do. */
+ * of it, or one beside parked lanes that fill it; a partition holds for what it has or wants
+ * itself, and a record that waits for room is not overtaken for ever by smaller ones: while it
+ * waits, others are only taken in for workers that have nothing to do. */
 #include "base/assert.h"
 #include "core/internal.h"
 
@@ -150,6 +150,12 @@ static bool is_half_free(const struct core *core)
     return slab_used(&core->slab) <= core->config.limit_bytes / 2;
 }
 
+/* What fills it can only be parked lanes, which make no room. */
+static bool is_without_records(const struct core *core)
+{
+    return core->admission.records == 0;
+}
+
 bool core_is_half_full(const struct core *core)
 {
     return core_room(core) < core->config.records_max / 2 ||
@@ -182,7 +188,7 @@ bool room_for_a_pass(const struct core *core)
     uint64_t limit = core->config.limit_bytes;
     uint64_t wants = core->pass_wants > limit / 16 ? core->pass_wants : limit / 16;
 
-    return room_is_there(core, wants) || is_half_free(core);
+    return room_is_there(core, wants) || is_half_free(core) || is_without_records(core);
 }
 
 /* What was told that there is room, and has not used it yet. */
@@ -199,18 +205,21 @@ static uint64_t promised(const struct core *core, const struct partition *except
     return most;
 }
 
-/* It is larger than half of the memory, so there may never be room: taken when half is free. The
- * slab's limit is lifted for it, until the next record. */
-static bool is_too_large(struct core *core, struct klane_assignment *assignment, int64_t offset,
-                         uint64_t bytes)
+/* There may never be room for it, so it is taken all the same: for a record of more than half of
+ * the memory when half is free; for any when parked lanes have the memory, and no record is in
+ * it. The slab's limit is lifted for it, until the next record. */
+static bool is_taken_over_budget(struct core *core, struct klane_assignment *assignment,
+                                 int64_t offset, uint64_t bytes)
 {
-    if (!is_half_free(core) || bytes + ROOM_KEPT <= core->config.limit_bytes / 2)
+    bool is_large = bytes + ROOM_KEPT > core->config.limit_bytes / 2;
+
+    if ((!is_half_free(core) || !is_large) && !is_without_records(core))
         return false;
     KLANE_MARK("a record above the budget is taken in");
     core->slab.limit_bytes = slab_used(&core->slab) + bytes + ROOM_KEPT;
     assignment->over_budget.offset = offset;
     assignment->over_budget.bytes = bytes;
-    assignment->over_budget.is_weight = false;
+    assignment->over_budget.why = is_large ? OVER_BY_RECORD : OVER_BY_PARKED;
     notice_add(core, assignment, NOTICE_OVER_BUDGET);
     return true;
 }
@@ -255,7 +264,7 @@ bool room_for(struct core *core, struct klane_assignment *assignment,
     core->slab.limit_bytes = core->config.limit_bytes;
     others = promised(core, partition);
     if (room_is_there(core, bytes + others) ||
-        (others == 0 && is_too_large(core, assignment, record->offset, bytes))) {
+        (others == 0 && is_taken_over_budget(core, assignment, record->offset, bytes))) {
         wants_are_met(core, partition);
         share_check(core, assignment);
         return true;
@@ -277,7 +286,8 @@ bool room_for_pass(struct core *core, struct klane_assignment *assignment,
     if (core->config.limit_bytes == 0)
         return true;
     core->slab.limit_bytes = core->config.limit_bytes;
-    if (room_is_there(core, bytes) || is_too_large(core, assignment, record->offset, bytes))
+    if (room_is_there(core, bytes) ||
+        is_taken_over_budget(core, assignment, record->offset, bytes))
         return true;
     KLANE_MARK("a pass finds no room");
     core->pass_wants = bytes;
@@ -290,8 +300,8 @@ void room_check(struct core *core)
     struct partition *each;
 
     for (each = core->partitions; each != NULL && core->wanting > 0; each = each->next) {
-        if (!each->crowded ||
-            (!is_half_free(core) && !room_is_there(core, each->wants + limit / 8)))
+        if (!each->crowded || (!is_half_free(core) && !is_without_records(core) &&
+                               !room_is_there(core, each->wants + limit / 8)))
             continue;
         each->crowded = false;
         hold_check(core, each);

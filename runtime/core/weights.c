@@ -20,7 +20,7 @@ static void pay(struct core *core, struct klane_slot *slot, uint64_t weight)
     KLANE_MARK("a weight above the budget runs alone");
     assignment->over_budget.offset = slot->record.offset;
     assignment->over_budget.bytes = weight;
-    assignment->over_budget.is_weight = true;
+    assignment->over_budget.why = OVER_BY_WEIGHT;
     notice_add(core, assignment, NOTICE_OVER_BUDGET);
 }
 

@@ -177,9 +177,12 @@ static void head_gone(struct klane_runtime *runtime, const struct klane_assignme
 /* The last of several. */
 static void over_budget(struct klane_runtime *runtime, const struct klane_assignment *assignment)
 {
-    const char *what = assignment->over_budget.is_weight
-                           ? "its weight is more than the budget has for weights"
-                           : "it is larger than half of what the budget has for records";
+    static const char *const whys[] = {
+        [OVER_BY_RECORD] = "it is larger than half of what the budget has for records",
+        [OVER_BY_WEIGHT] = "its weight is more than the budget has for weights",
+        [OVER_BY_PARKED] = "parked lanes fill what the budget has for records",
+    };
+    const char *what = whys[assignment->over_budget.why];
 
     observe_log(&runtime->observe, KLANE_LOG_WARNING,
                 "%s [%" PRId32 "]: record %" PRId64 " runs all the same: %s (%" PRIu64 " bytes)",

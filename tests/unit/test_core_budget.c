@@ -308,6 +308,47 @@ static void a_lane_that_an_earlier_stay_fills_is_not_swept_in_vain(void **state)
 }
 
 /* Its lane was parked meanwhile: the record that had no room is dropped. */
+static void sweep_alone(struct fixture *fixture, int64_t offset)
+{
+    core_swept(&fixture->kit.core, fixture->assignments[0], record_of(offset, "a", 1000),
+               &(struct core_place){.kind = LANE_OF_RECORD});
+}
+
+/* Maps of many partitions may list so much. */
+static void records_run_one_by_one_when_parked_lanes_fill_the_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core *core = &fixture->kit.core;
+    struct klane_assignment *assignment = fixture->assignments[0];
+    int64_t from, count = 0;
+
+    while (slab_used(&core->slab) <= LIMIT - LIMIT / 32) {
+        assert_true(parking_restore(core, assignment,
+                                    &(struct progress_lane){.head = count, .is_record = true},
+                                    count + 1));
+        count++;
+    }
+    offsets_reach(&assignment->offsets, count);
+
+    /* Both that a pass brings and that are new; the second has to wait for the first. */
+    assert_ptr_equal(core_next_pass(core, &from), assignment);
+    for (int64_t offset = 0; offset < count; offset++)
+        sweep_alone(fixture, offset);
+    assert_true(core_swept_to(core, assignment, count));
+    assert_int_equal(assignment->over_budget.why, OVER_BY_PARKED);
+    assert_null(core_next_pass(core, &from));
+    assert_false(take_in(fixture, 1, 0, "b", 1000));
+    assert_true(notices(fixture) & NOTICE_HELD);
+    core_kit_run(&fixture->kit, 0);
+    assert_true(notices(fixture) & NOTICE_RELEASED);
+    assert_true(take_in(fixture, 1, 0, "b", 1000));
+    core_kit_run(&fixture->kit, 0);
+    assert_ptr_equal(core_next_pass(core, &from), assignment);
+    sweep_alone(fixture, 1);
+    core_kit_run(&fixture->kit, 1);
+    core_kit_lose(&fixture->kit, assignment);
+}
+
 static void what_is_parked_after_all_wants_no_room_any_more(void **state)
 {
     struct fixture *fixture = *state;
@@ -404,7 +445,7 @@ static void a_weight_above_the_budget_runs_alone(void **state)
     a = core_kit_start(kit, 1);
 
     assert_int_equal(notices(fixture), NOTICE_OVER_BUDGET);
-    assert_true(fixture->assignments[0]->over_budget.is_weight);
+    assert_int_equal(fixture->assignments[0]->over_budget.why, OVER_BY_WEIGHT);
     assert_int_equal(fixture->assignments[0]->over_budget.bytes, 101);
     assert_null(core_next_ready(&kit->core));
     core_kit_back(kit, a, SLOT_DONE);
@@ -487,6 +528,7 @@ int main(void)
         TEST(a_pass_that_finds_no_room_begins_again_when_there_is),
         TEST(what_a_lost_pass_wanted_is_forgotten),
         TEST(a_lane_that_an_earlier_stay_fills_is_not_swept_in_vain),
+        TEST(records_run_one_by_one_when_parked_lanes_fill_the_memory),
         TEST(what_is_parked_after_all_wants_no_room_any_more),
         TEST(a_partition_that_goes_wants_nothing_any_more),
         TEST(weights_that_run_at_once_stay_inside_the_budget_and_keep_their_order),
