@@ -85,17 +85,15 @@ static void gather_slot(struct gathering *gathering, const struct klane_slot *sl
     const struct lane *lane = slot->control.lane;
     struct progress_lane head = {
         .head = slot->record.offset,
-        .attempts = slot->record.attempt - 1,
+        .attempts = slot_attempts(slot),
         .is_record = lane->kind == LANE_OF_RECORD,
     };
 
     if (head.head >= gathering->bound)
         return;
-    if (slot->control.state == SLOT_WAITING) {
-        head.attempts++;
+    if (slot->control.state == SLOT_WAITING)
         head.due_ms =
             wall(gathering->writer, gathering->writer->timers->entries[lane->timer.place].value);
-    }
     head.crashes = slot->control.crashes;
     if (slot->control.on_trial && !gathering->is_last) {
         head.attempts = slot->record.attempt;

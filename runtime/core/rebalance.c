@@ -83,22 +83,19 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
     struct klane_slot *slot, *next, *held = lane->held;
     struct head_note note = {0};
 
+    if (held != NULL)
+        note = (struct head_note){slot_attempts(held), 0, held->control.crashes};
     if (held != NULL && held->control.state == SLOT_READY) {
-        note.attempts = held->record.attempt - 1;
         ready_remove(&core->ready, lane);
         weights_pay_back(core, held);
         trial_back(core, held);
     } else if (held != NULL && held->control.state == SLOT_HEAVY) {
-        note.attempts = held->record.attempt - 1;
         weights_forget(core, lane);
         trial_back(core, held);
     } else if (held != NULL) {
-        note.attempts = held->record.attempt;
         note.due_ms = core->timers.entries[lane->timer.place].value;
         heap_remove(&core->timers, &lane->timer);
     }
-    if (held != NULL)
-        note.crashes = held->control.crashes;
     slot = lane_take_back(lane);
     if (slot == NULL)
         return false;

@@ -96,28 +96,45 @@ static uint32_t starts(const struct fixture *fixture)
     struct progress_map map;
     uint32_t found;
 
-    assert_int_equal(progress_map_read(&map, fixture->map, fixture->map_size, fixture->committed,
-                                       NULL),
-                     PROGRESS_READ);
+    assert_int_equal(
+        progress_map_read(&map, fixture->map, fixture->map_size, fixture->committed, NULL),
+        PROGRESS_READ);
     found = map.starts;
     progress_map_free(&map);
     return found;
 }
 
-/* As the map has it; -1: it does not list it. */
-static int crashes_of(const struct fixture *fixture, int64_t head)
+/* As the map has it. False: it does not list it. */
+static bool is_listed(const struct fixture *fixture, int64_t head, struct progress_lane *lane)
 {
     struct progress_map map;
-    int found = -1;
+    bool found = false;
 
-    assert_int_equal(progress_map_read(&map, fixture->map, fixture->map_size, fixture->committed,
-                                       NULL),
-                     PROGRESS_READ);
-    for (uint32_t i = 0; i < map.count; i++)
-        if (map.lanes[i].head == head)
-            found = (int)map.lanes[i].crashes;
+    assert_int_equal(
+        progress_map_read(&map, fixture->map, fixture->map_size, fixture->committed, NULL),
+        PROGRESS_READ);
+    for (uint32_t i = 0; i < map.count && !found; i++) {
+        found = map.lanes[i].head == head;
+        *lane = map.lanes[i];
+    }
     progress_map_free(&map);
     return found;
+}
+
+/* -1: the map does not list it. */
+static int crashes_of(const struct fixture *fixture, int64_t head)
+{
+    struct progress_lane lane;
+
+    return is_listed(fixture, head, &lane) ? (int)lane.crashes : -1;
+}
+
+static uint32_t attempts_of(const struct fixture *fixture, int64_t head)
+{
+    struct progress_lane lane = {0};
+
+    assert_true(is_listed(fixture, head, &lane));
+    return lane.attempts;
 }
 
 static void take_in(struct fixture *fixture, int64_t offset, const char *key)
@@ -389,12 +406,15 @@ static void blocked_it_waits_and_other_keys_go_on(void **state)
     commit(fixture);
     assert_int_equal(fixture->committed, 2);
     assert_int_equal(crashes_of(fixture, 2), 3);
+    /* It has not been tried again. */
+    assert_int_equal(attempts_of(fixture, 2), 3);
 
     /* Nor after a restart in order, when nothing is on trial. */
     core_kit_revoke(kit, fixture->assignment);
     send(fixture);
     core_kit_commit_answer(kit, true);
     assert_int_equal(crashes_of(fixture, 2), 3);
+    assert_int_equal(attempts_of(fixture, 2), 3);
     crash(fixture);
     commit(fixture);
     core_kit_wait(kit, 0);
