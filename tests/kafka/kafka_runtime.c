@@ -34,12 +34,18 @@ void kafka_test_topic(struct kafka_test *test, int partitions, const char *const
 
 void kafka_test_kit(struct kafka_test *test, rd_kafka_conf_t *conf)
 {
+    kafka_test_kit_with(test, conf, NULL);
+}
+
+void kafka_test_kit_with(struct kafka_test *test, rd_kafka_conf_t *conf,
+                         const struct klane_kafka_options *options)
+{
     struct klane_source *source;
     char why[512];
 
     if (conf == NULL)
         conf = kafka_kit_consumer_conf(test->group);
-    if (klane_kafka_create(conf, NULL, &source, why, sizeof why) != KLANE_OK)
+    if (klane_kafka_create(conf, options, &source, why, sizeof why) != KLANE_OK)
         fail_msg("%s", why);
     kit_init_on(&test->kit, source, test->topic);
 }

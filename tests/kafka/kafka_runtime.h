@@ -25,6 +25,10 @@ void kafka_test_topic(struct kafka_test *test, int partitions, const char *const
 /* The kit on a source with this configuration (NULL: the usual one); options may be changed. */
 void kafka_test_kit(struct kafka_test *test, rd_kafka_conf_t *conf);
 
+/* The same with these options of the source. */
+void kafka_test_kit_with(struct kafka_test *test, rd_kafka_conf_t *conf,
+                         const struct klane_kafka_options *options);
+
 /* Make the runtime with these rules of the topic, and start it. */
 void kafka_test_start(struct kafka_test *test, const struct klane_topic *rules);
 

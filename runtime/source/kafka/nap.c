@@ -45,7 +45,7 @@ bool kafka_nap_is_possible(struct kafka_source *source, struct kafka_nap *nap, s
     /* What was taken a moment ago counts: the queue is looked at between two bursts. */
     if (length + taken >= limit)
         nap->has_been_full = true;
-    return nap->has_been_full && length < limit / 2;
+    return nap->has_been_full && length <= limit / 2;
 }
 
 bool kafka_nap_end(struct kafka_source *source, struct kafka_nap *nap,
