@@ -522,6 +522,9 @@ struct klane_stats {
     uint64_t budget_weights; /**< Gauge: bytes that the budget has for weights; 0: no topic has
                                   any. */
     uint64_t weight_waits;   /**< Gauge: records that wait for their weight. */
+    uint64_t passes;         /**< Times a range of a partition was read again for parked lanes. */
+    uint64_t swept_records;  /**< Records so read, of whatever lane. */
+    uint64_t swept_bytes;    /**< Their keys, values and headers. */
 };
 
 /**

@@ -52,6 +52,9 @@ struct core_counts {
     uint64_t commits_failed;
     uint64_t holds;
     uint64_t heads_gone;
+    uint64_t passes;
+    uint64_t swept_records;
+    uint64_t swept_bytes;
 };
 
 struct core {

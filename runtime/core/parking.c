@@ -534,6 +534,7 @@ struct klane_assignment *core_next_pass(struct core *core, int64_t *from)
         return NULL;
     begin_pass(&assignment->parking, core->config.lane_records_max);
     core->pass_wants = 0;
+    core->counts.passes++;
     *from = assignment->parking.pass.position;
     return assignment;
 }
@@ -656,6 +657,9 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
     struct lane *lane = NULL;
     uint64_t hash;
 
+    core->counts.swept_records++;
+    core->counts.swept_bytes +=
+        (uint64_t)record->key_size + record->value_size + record->headers_size;
     if (!assignment->parking.pass.is_on || record->offset >= assignment->parking.pass.end)
         return;
     parked = find(core, assignment, fingerprint_of(assignment, &name, record->offset), name.kind);

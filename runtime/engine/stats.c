@@ -68,6 +68,9 @@ void stats_publish(struct klane_runtime *runtime)
         .weight_used = core->weights.out,
         .budget_weights = core->config.weight_max,
         .weight_waits = core->weights.waiting,
+        .passes = core->counts.passes,
+        .swept_records = core->counts.swept_records,
+        .swept_bytes = core->counts.swept_bytes,
     };
     uint64_t fields[STATS_FIELDS];
 

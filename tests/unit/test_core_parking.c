@@ -152,6 +152,9 @@ static void a_pass_feeds_it_in_order_and_the_entry_goes(void **state)
     assert_true(bring_to(fixture, 11));
     run_many(fixture, 8, 10);
     assert_int_equal(base(fixture), 11);
+    assert_int_equal(kit->core.counts.passes, 2);
+    assert_int_equal(kit->core.counts.swept_records, 8);
+    assert_int_equal(kit->core.counts.swept_bytes, 8);
 }
 
 static void what_comes_while_a_pass_feeds_it_is_kept_behind(void **state)

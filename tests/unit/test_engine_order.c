@@ -319,6 +319,7 @@ static void a_stuck_key_keeps_no_other_key_of_its_partition_waiting(void **state
     assert_int_equal(stats.holds, 0);
     assert_int_equal(stats.parked, 1);
     assert_int_equal(stats.in_memory, 8);
+    assert_int_equal(stats.passes, 0);
     kit_open(&kit);
     kit_wait_ended(&kit, 4000);
     assert_int_equal(kit.note_count, 4000);
@@ -326,6 +327,11 @@ static void a_stuck_key_keeps_no_other_key_of_its_partition_waiting(void **state
     klane_stop(kit.runtime);
     assert_int_equal(klane_wait(kit.runtime, 20000), KLANE_OK);
     assert_int_equal(kit_committed(&kit, 0), 4000);
+    stats = kit_stats(&kit);
+    assert_true(stats.passes > 0);
+    /* All but those that were in memory, and those of other keys in between. */
+    assert_true(stats.swept_records >= 2000 - 8);
+    assert_true(stats.swept_bytes > stats.swept_records);
     kit_end(&kit);
 }
 
