@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Large records under a budget of bytes: what of it is resident, and whether a partition starves.
- *
- * The embedded log is empty when it is assigned, and resident memory is measured; then another
- * process appends all records in one transaction, and from then on the most is noted. */
-#include "cases/cases.h"
+#include "cases/budget.h"
 #include "lib/resident.h"
-#include "lib/scratch_log.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -13,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,23 +16,26 @@ enum {
     RECORDS = 1800, /* 1.8 GB */
     RECORDS_QUICK = 100,
     KEYS = 1000,
-    PARTITIONS = 8,
     WORKERS = 16,
+    RECORDS_MAX = 4096,
     SIZE_MIN = 1024, /* bytes of a value; each doubling is as likely */
     DOUBLINGS = 13,
-    SLEEP_MS = 2,
     LONG_EVERY = 200,
     LONG_EVERY_QUICK = 20,
-    LONG_MS = 2000,
+    LONG_MS = 2000, /* more than the others */
     LONG_MS_QUICK = 100,
     LINE_BYTES = 64,
     VALUE_BYTE = 1
 };
 
-#define BUDGET (UINT64_C(64) << 20)
+_Static_assert(BUDGET_VALUE_MAX == SIZE_MIN << DOUBLINGS, "the sizes double up to the largest");
+
+const struct budget_plan budget_plan_short = {2};
+const struct budget_plan budget_plan_long = {2400};
 
 /* Fixed, but for what stands behind the mutex. */
 struct flow {
+    uint64_t sleep_ms;
     uint64_t records;
     uint64_t long_every;
     uint64_t long_ms;
@@ -44,70 +43,57 @@ struct flow {
     sem_t is_done;
     pthread_mutex_t mutex;
     uint64_t handled;
-    int64_t
-        last_ns[PARTITIONS]; /* when its last was handled; at first, when the first of all was */
-    int64_t wait_ns;         /* the longest time in which a partition had none handled */
-    uint64_t longs;          /* handlers that slept long */
-    uint64_t bytes;          /* of values */
+    int64_t last_ns[BUDGET_PARTITIONS]; /* when its last was handled; at first, when the first of
+                                           all was */
+    int64_t wait_ns; /* the longest time in which a partition had none handled */
+    uint64_t longs;  /* handlers that slept long */
+    uint64_t bytes;  /* of values */
 };
 
 /* ---- the other process ------------------------------------------------------------------- */
 
-static size_t value_size(uint64_t *state)
+size_t budget_next(uint64_t *state, uint64_t *number)
 {
-    uint64_t least = (uint64_t)SIZE_MIN << drive_random(state) % DOUBLINGS;
+    uint64_t least;
 
+    *number = drive_random(state) % KEYS;
+    least = (uint64_t)SIZE_MIN << drive_random(state) % DOUBLINGS;
     return (size_t)(least + drive_random(state) % least);
 }
 
-/* All values are parts of the same bytes, so that this takes no memory of their own. */
-static void append_all(const char *path, uint64_t records)
+static _Noreturn void append_all(const struct budget_log *log, void *own, uint64_t records,
+                                 int arm)
 {
-    struct klane_sqlite_record *batch = calloc(records, sizeof(*batch));
-    unsigned char(*keys)[DRIVE_KEY_BYTES] = calloc(records, sizeof(*keys));
-    unsigned char *value = malloc((size_t)SIZE_MIN << DOUBLINGS);
-    struct klane_sqlite *log = scratch_log_open(path, PARTITIONS);
-    uint64_t state = 1;
+    unsigned char *value = malloc(BUDGET_VALUE_MAX);
+    char byte = 0;
 
-    if (batch == NULL || keys == NULL || value == NULL)
+    if (value == NULL)
         bench_fail("no memory");
-    memset(value, VALUE_BYTE, (size_t)SIZE_MIN << DOUBLINGS);
-    for (uint64_t i = 0; i < records; i++) {
-        uint64_t number = drive_random(&state) % KEYS;
-
-        drive_key(keys[i], number);
-        batch[i] = (struct klane_sqlite_record){
-            .topic = DRIVE_TOPIC,
-            .key = keys[i],
-            .value = value,
-            .key_size = DRIVE_KEY_BYTES,
-            .value_size = value_size(&state),
-            .timestamp_ms = 1,
-            .partition = (int32_t)(number % PARTITIONS),
-        };
-    }
-    if (klane_sqlite_append_batch(log, batch, records, NULL) != KLANE_OK)
-        bench_fail("klane_sqlite_append_batch: %s", klane_sqlite_errmsg(log));
-    klane_sqlite_close(log);
+    memset(value, VALUE_BYTE, BUDGET_VALUE_MAX);
+    log->make(own);
+    if (write(arm, &byte, 1) != 1 || read(arm, &byte, 1) != 1)
+        _exit(1);
+    log->append(own, records, value);
+    _exit(0);
 }
 
-/* Begins when it is told to by a byte in the pipe; returns the end to write it to. */
-static int feeder_begin(const char *path, uint64_t records, pid_t *process)
+/* Makes the log, and waits. Returns by what it hears; before that the arm has nothing of the log,
+ * which would not outlive the fork. */
+static int feeder_begin(const struct budget_log *log, void *own, uint64_t records, pid_t *process)
 {
     int ends[2];
     char byte;
 
-    if (pipe(ends) != 0 || (*process = fork()) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || (*process = fork()) < 0)
         bench_fail("no process");
     if (*process == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(ends[1]);
-        if (read(ends[0], &byte, 1) != 1)
-            _exit(1);
-        append_all(path, records);
-        _exit(0);
+        append_all(log, own, records, ends[0]);
     }
     close(ends[0]);
+    if (read(ends[1], &byte, 1) != 1)
+        bench_fail("the log was not made");
     return ends[1];
 }
 
@@ -135,7 +121,7 @@ static void look_at(const struct klane_record *record)
 static void note_first(struct flow *flow)
 {
     pthread_mutex_lock(&flow->mutex);
-    for (int i = 0; i < PARTITIONS && flow->last_ns[PARTITIONS - 1] == 0; i++)
+    for (int i = 0; i < BUDGET_PARTITIONS && flow->last_ns[BUDGET_PARTITIONS - 1] == 0; i++)
         flow->last_ns[i] = bench_now_ns();
     pthread_mutex_unlock(&flow->mutex);
 }
@@ -162,7 +148,7 @@ static enum klane_outcome handle(const struct klane_record *record, void *contex
     bool is_long = record->value_size % flow->long_every == 0;
 
     note_first(flow);
-    bench_sleep_ms(is_long ? flow->long_ms : SLEEP_MS);
+    bench_sleep_ms(flow->sleep_ms + (is_long ? flow->long_ms : 0));
     look_at(record);
     note_end(flow, record, is_long);
     return KLANE_DONE;
@@ -172,7 +158,10 @@ static enum klane_outcome handle(const struct klane_record *record, void *contex
 
 static void flow_init(struct flow *flow, const struct bench_run *run)
 {
+    const struct budget_plan *plan = run->plan;
+
     *flow = (struct flow){
+        .sleep_ms = bench_count(run, plan->sleep_ms, budget_plan_short.sleep_ms),
         .records = bench_count(run, RECORDS, RECORDS_QUICK),
         .long_every = bench_count(run, LONG_EVERY, LONG_EVERY_QUICK),
         .long_ms = bench_count(run, LONG_MS, LONG_MS_QUICK),
@@ -182,15 +171,16 @@ static void flow_init(struct flow *flow, const struct bench_run *run)
     pthread_mutex_init(&flow->mutex, NULL);
 }
 
-static struct klane_runtime *create(struct flow *flow, const char *path)
+static struct klane_runtime *create(struct flow *flow, const struct budget_log *log, void *own)
 {
     struct drive drive;
 
     drive_init(&drive, WORKERS, handle, flow);
-    drive.options.budget_bytes = BUDGET;
+    drive.options.budget_bytes = BUDGET_BYTES;
+    drive.options.records_max = RECORDS_MAX;
     drive.options.event = drive_post_assigned;
     drive.options.event_context = &flow->is_assigned;
-    return drive_create(&drive, scratch_source(path, "bench"));
+    return log->create(own, &drive);
 }
 
 static void report(struct bench_run *run, const struct flow *flow, double over)
@@ -200,19 +190,18 @@ static void report(struct bench_run *run, const struct flow *flow, double over)
     bench_figure(run, "wait", (double)flow->wait_ns * 1e-9);
     bench_setting(run, "records", (int64_t)flow->records);
     bench_setting(run, "keys", KEYS);
-    bench_setting(run, "partitions", PARTITIONS);
+    bench_setting(run, "partitions", BUDGET_PARTITIONS);
     bench_setting(run, "workers", WORKERS);
     bench_setting(run, "value_bytes", (int64_t)flow->bytes);
-    bench_setting(run, "budget_bytes", BUDGET);
-    bench_setting(run, "handler_ms", SLEEP_MS);
+    bench_setting(run, "budget_bytes", BUDGET_BYTES);
+    bench_setting(run, "records_max", RECORDS_MAX);
+    bench_setting(run, "handler_ms", (int64_t)flow->sleep_ms);
     bench_setting(run, "long_handlers", (int64_t)flow->longs);
-    bench_setting(run, "long_handler_ms", (int64_t)flow->long_ms);
-    scratch_settings(run);
+    bench_setting(run, "long_handler_ms", (int64_t)(flow->sleep_ms + flow->long_ms));
 }
 
-static void budget_run(struct bench_run *run)
+void budget_run(struct bench_run *run, const struct budget_log *log, void *own)
 {
-    char path[SCRATCH_PATH_MAX];
     struct resident_watch watch;
     struct klane_runtime *runtime;
     uint64_t empty;
@@ -221,33 +210,19 @@ static void budget_run(struct bench_run *run)
     int go;
 
     flow_init(&flow, run);
-    scratch_path(run, "budget.klane", path);
-    scratch_remove(path);
-    klane_sqlite_close(scratch_log_open(path, PARTITIONS));
-    /* Nobody has the log open when the process begins: it could not use it. */
-    go = feeder_begin(path, flow.records, &feeder);
-    runtime = create(&flow, path);
+    go = feeder_begin(log, own, flow.records, &feeder);
+    runtime = create(&flow, log, own);
     bench_check(klane_start(runtime), "klane_start");
-    for (int i = 0; i < PARTITIONS; i++)
+    for (int i = 0; i < BUDGET_PARTITIONS; i++)
         bench_wait(&flow.is_assigned);
     empty = resident_bytes();
     resident_watch_begin(&watch);
     feeder_finish(go, feeder);
     bench_wait(&flow.is_done);
     report(run, &flow, (double)resident_watch_end(&watch) - (double)empty);
+    log->settings(run);
     klane_stop(runtime);
     drive_wait(runtime);
     bench_check_count(drive_stats(runtime).done, flow.records, "records done");
     drive_destroy(runtime);
 }
-
-const struct bench_case budget_cases[] = {
-    {
-        .name = "budget",
-        .what = "Records of 1 KiB to 8 MiB under a budget of 64 MiB, slow handlers: resident "
-                "memory beyond that of an empty log, and the longest wait of a partition.",
-        .arms = {{.name = "klane", .run = budget_run}},
-        .targets = {{"klane", "rss-over", 80 * 1048576.0}, {"klane", "wait", 10}},
-    },
-    {.name = NULL},
-};

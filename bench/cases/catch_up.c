@@ -136,6 +136,17 @@ static void pursuit_init(struct pursuit *pursuit, const struct bench_run *run)
     sem_init(&pursuit->has_caught_up, 0, 0);
 }
 
+/* What passes read, by the bytes that lie from the first parked record to the last, which are
+ * nearly all of the log. */
+static void report_passes(struct bench_run *run, const struct klane_stats *stats)
+{
+    struct mix mix = mix_of(run, run->plan);
+    uint64_t bytes = mix_records(&mix) * (DRIVE_KEY_BYTES + DRIVE_VALUE_BYTES);
+
+    bench_figure(run, "swept", (double)stats->swept_bytes / (double)bytes);
+    bench_figure(run, "passes", (double)stats->passes);
+}
+
 static void report(struct bench_run *run, const struct pursuit *pursuit, int64_t time_ns,
                    uint32_t workers)
 {
@@ -163,6 +174,7 @@ static void catch_up_run(struct bench_run *run)
     uint32_t workers = (uint32_t)plan->keys + FREE_WORKERS;
     char path[SCRATCH_PATH_MAX], group[32];
     struct klane_runtime *runtime;
+    struct klane_stats stats;
     struct pursuit pursuit;
     struct drive drive;
     int64_t begin_ns;
@@ -182,6 +194,8 @@ static void catch_up_run(struct bench_run *run)
     report(run, &pursuit, bench_now_ns() - begin_ns, workers);
     klane_stop(runtime);
     drive_wait(runtime);
+    stats = drive_stats(runtime);
+    report_passes(run, &stats);
     drive_destroy(runtime);
 }
 

@@ -2,6 +2,7 @@
 /* The Kafka cases, on a real broker. All but those with a live producer read the same topic, which
  * is filled once in a run; each arm of each round is a group of its own and begins at the earliest
  * record. */
+#include "cases/budget.h"
 #include "cases/cases.h"
 #include "cases/kafka.h"
 #include "cases/restart.h"
@@ -124,6 +125,19 @@ const struct bench_case kafka_cases[] = {
                  {.name = "poll-eager", .run = kafka_join_run, .plan = &plan_poll_eager}},
     },
     {
+        .name = "kafka-budget",
+        .what = "Records of 1 KiB to 8 MiB under a budget of 64 MiB, slow handlers: resident "
+                "memory beyond that of an empty topic, and the longest wait of a partition.",
+        .arms = {{.name = "klane", .run = kafka_budget_run, .plan = &budget_plan_short}},
+        .targets = {{"klane", "rss-over", 80 * 1048576.0}, {"klane", "wait", 10}},
+    },
+    {
+        .name = "kafka-budget-5min",
+        .what = "The same with handlers so slow that it takes five minutes.",
+        .arms = {{.name = "klane", .run = kafka_budget_run, .plan = &budget_plan_long}},
+        .targets = {{"klane", "rss-over", 80 * 1048576.0}, {"klane", "wait", 30}},
+    },
+    {
         .name = "kafka-restart-1",
         .what = "One key stuck, then kill -9: records that run again, by commit interval, and "
                 "without a progress map.",
@@ -135,6 +149,13 @@ const struct bench_case kafka_cases[] = {
         .what = "The same with 250 of 1,000 keys stuck.",
         .arms = {RESTART_ARM(kafka_restart_run, 250_1s),
                  RESTART_ARM(kafka_restart_run, 250_100ms)},
+    },
+    {
+        .name = "kafka-restart-1000",
+        .what = "The same with 1,000 of 2,000 keys of one partition stuck, by the size of the "
+                "progress map.",
+        .arms = {RESTART_ARM(kafka_restart_run, 4k_1s), RESTART_ARM(kafka_restart_run, 16k_1s),
+                 RESTART_ARM(kafka_restart_run, 16k_100ms)},
     },
     {
         .name = "kafka-restart-far",

@@ -44,7 +44,7 @@ static void report(struct bench_run *run, uint32_t workers)
     bench_figure(run, "p50", (double)histogram_quantile(&times.histogram, 0.5) / 1000);
     bench_figure(run, "p99", (double)histogram_quantile(&times.histogram, 0.99) / 1000);
     bench_figure(run, "p999", (double)histogram_quantile(&times.histogram, 0.999) / 1000);
-    cluster_settings(run, times.passage.records, FEEDER_KEYS, workers);
+    cluster_settings(run, times.passage.records, KAFKA_KEYS, workers);
     bench_setting(run, "records_per_second", FEEDER_RATE);
     bench_setting_text(run, "producer_linger_ms", FEEDER_LINGER_MS);
 }
@@ -65,7 +65,7 @@ void kafka_latency_klane_run(struct bench_run *run)
     char group[CLUSTER_NAME_MAX];
 
     times_init(run);
-    feeder_start(&feeder, times.passage.records);
+    feeder_start(&feeder, times.passage.records, KAFKA_KEYS);
     cluster_name(group, "group");
     drive_init(&drive, 1, handle_by_timing, NULL);
     runtime = cluster_runtime(&drive, feeder.topic, cluster_consumer_conf(group));
@@ -101,7 +101,7 @@ void kafka_latency_poll_run(struct bench_run *run)
     char group[CLUSTER_NAME_MAX];
 
     times_init(run);
-    feeder_start(&feeder, times.passage.records);
+    feeder_start(&feeder, times.passage.records, KAFKA_KEYS);
     cluster_name(group, "group");
     conf = cluster_consumer_conf(group);
     cluster_set(conf, commits_nothing, NULL);

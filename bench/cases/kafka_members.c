@@ -68,7 +68,7 @@ void kafka_join_run(struct bench_run *run)
     uint64_t repeats;
     int64_t pause_ns;
 
-    feeder_start(&feeder, 0);
+    feeder_start(&feeder, 0, KAFKA_KEYS);
     rules.topic = feeder.topic;
     members = members_create(&rules);
     feeder_go(&feeder);

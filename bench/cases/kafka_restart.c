@@ -6,28 +6,14 @@
 #include "lib/feeder.h"
 
 #include <signal.h>
-#include <string.h>
 
-_Static_assert((int)RESTART_RATE == (int)FEEDER_RATE && (int)RESTART_KEYS == (int)FEEDER_KEYS,
-               "it is the feeder's timetable");
+_Static_assert((int)RESTART_RATE == (int)FEEDER_RATE, "it is the feeder's timetable");
 
 /* Of both lives. */
 struct log {
     const char *topic;
     char group[CLUSTER_NAME_MAX];
 };
-
-static bool is_stuck(const struct klane_record *record, uint64_t stuck)
-{
-    unsigned char key[CLUSTER_KEY_BYTES];
-
-    for (uint64_t number = 0; number < stuck; number++) {
-        cluster_key(key, number);
-        if (memcmp(record->key, key, sizeof(key)) == 0)
-            return true;
-    }
-    return false;
-}
 
 static struct klane_runtime *create(struct restart *restart, struct drive *drive)
 {
@@ -45,7 +31,7 @@ static struct klane_runtime *create(struct restart *restart, struct drive *drive
 /* All of the records that the other cases read, without a feeder. */
 void kafka_restart_far_run(struct bench_run *run)
 {
-    struct restart restart = {.is_stuck = is_stuck, .create = create};
+    struct restart restart = {.key_number = cluster_key_number, .create = create};
     struct log log = {.topic = cluster_records_topic()};
 
     restart_init(&restart, run);
@@ -58,13 +44,13 @@ void kafka_restart_far_run(struct bench_run *run)
 
 void kafka_restart_run(struct bench_run *run)
 {
-    struct restart restart = {.is_stuck = is_stuck, .create = create};
+    struct restart restart = {.key_number = cluster_key_number, .create = create};
     struct feeder feeder;
     struct log log;
     pid_t first;
 
     restart_init(&restart, run);
-    feeder_start(&feeder, restart.records);
+    feeder_start(&feeder, restart.records, restart.plan->keys);
     /* The end of a life is not the feeder's. */
     signal(SIGCHLD, SIG_DFL);
     log.topic = feeder.topic;

@@ -12,12 +12,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-const struct restart_plan restart_plan_1s = {1, 1000, false, false};
-const struct restart_plan restart_plan_100ms = {1, 100, false, false};
-const struct restart_plan restart_plan_contiguous = {1, 1000, true, false};
-const struct restart_plan restart_plan_250_1s = {250, 1000, false, false};
-const struct restart_plan restart_plan_250_100ms = {250, 100, false, false};
-const struct restart_plan restart_plan_far = {1, 100, false, true};
+const struct restart_plan restart_plan_1s = {1000, 1, false, 1000, 4096, false};
+const struct restart_plan restart_plan_100ms = {1000, 1, false, 100, 4096, false};
+const struct restart_plan restart_plan_contiguous = {1000, 1, false, 1000, 0, false};
+const struct restart_plan restart_plan_250_1s = {1000, 250, false, 1000, 4096, false};
+const struct restart_plan restart_plan_250_100ms = {1000, 250, false, 100, 4096, false};
+const struct restart_plan restart_plan_4k_1s = {16000, 1000, true, 1000, 4096, false};
+const struct restart_plan restart_plan_16k_1s = {16000, 1000, true, 1000, 16384, false};
+const struct restart_plan restart_plan_16k_100ms = {16000, 1000, true, 100, 16384, false};
+const struct restart_plan restart_plan_far = {1000, 1, false, 100, 4096, true};
 
 #define LOAD(count) atomic_load_explicit(&(count), memory_order_relaxed)
 #define ADD(count, value) atomic_fetch_add_explicit(&(count), (value), memory_order_relaxed)
@@ -44,6 +47,16 @@ static void note_first(struct restart_board *board)
                                             memory_order_relaxed, memory_order_relaxed);
 }
 
+/* A key is in the partition of its number modulo how many there are. */
+static bool is_stuck(const struct restart *restart, const struct klane_record *record)
+{
+    uint64_t number = restart->key_number(record->key);
+
+    if (restart->plan->is_narrow && number % RESTART_PARTITIONS != 0)
+        return false;
+    return number / (restart->plan->is_narrow ? RESTART_PARTITIONS : 1) < restart->plan->stuck;
+}
+
 static enum klane_outcome handle(const struct klane_record *record, void *context)
 {
     const struct restart *restart = context;
@@ -51,7 +64,7 @@ static enum klane_outcome handle(const struct klane_record *record, void *contex
     _Atomic bool *is_ended = &board->is_ended[record->partition][record->offset];
     klane_token_t token;
 
-    if (restart->life == 1 && restart->is_stuck(record, restart->plan->stuck))
+    if (restart->life == 1 && is_stuck(restart, record))
         return klane_later(record, &token);
     if (restart->life == 2 && LOAD(*is_ended))
         ADD(board->repeated, 1);
@@ -85,8 +98,7 @@ static _Noreturn void live(struct restart *restart)
     drive.options.stop_when_caught_up = restart->life == 2;
     drive.options.event = on_event;
     drive.options.event_context = restart;
-    if (restart->plan->is_contiguous)
-        drive.options.map_size = 0;
+    drive.options.map_size = restart->plan->map_size;
     runtime = restart->create(restart, &drive);
     bench_check(klane_start(runtime), "klane_start");
     drive_wait(runtime);
@@ -123,8 +135,8 @@ int restart_wait(pid_t process)
 
 void restart_kill(struct restart *restart, pid_t process)
 {
-    uint64_t free_keys = RESTART_KEYS - restart->plan->stuck;
-    uint64_t enough = restart->records / 20 * 19 * free_keys / RESTART_KEYS;
+    uint64_t keys = restart->plan->keys, free_keys = keys - restart->plan->stuck;
+    uint64_t enough = restart->records / 20 * 19 * free_keys / keys;
 
     while (LOAD(restart->board->ended) < enough) {
         if (waitpid(process, NULL, WNOHANG) != 0)
@@ -145,10 +157,12 @@ void restart_finish(struct restart *restart, struct bench_run *run)
     bench_figure(run, "repeats", (double)LOAD(board->repeated));
     bench_figure(run, "first", (double)(LOAD(board->first_ns) - LOAD(board->assigned_ns)) / 1e6);
     run->result->work = restart->records;
-    drive_settings(run, restart->records, RESTART_KEYS, RESTART_PARTITIONS, RESTART_WORKERS);
+    drive_settings(run, restart->records, restart->plan->keys, RESTART_PARTITIONS,
+                   RESTART_WORKERS);
     bench_setting(run, "records_per_second", restart->plan->is_far ? 0 : RESTART_RATE);
     bench_setting(run, "handler_ms", restart->plan->is_far ? 0 : RESTART_SLEEP_MS);
     bench_setting(run, "stuck_keys", (int64_t)restart->plan->stuck);
     bench_setting(run, "commit_interval_ms", restart->plan->interval_ms);
-    bench_setting_text(run, "progress_map", restart->plan->is_contiguous ? "none" : "4096");
+    bench_setting(run, "stuck_partitions", restart->plan->is_narrow ? 1 : RESTART_PARTITIONS);
+    bench_setting(run, "map_size", restart->plan->map_size);
 }

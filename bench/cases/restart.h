@@ -14,21 +14,23 @@ enum {
     RESTART_FAR = 3000000,
     RESTART_OFFSETS_MAX = 1 << 19, /* of a partition */
     RESTART_RATE = 10000,          /* records a second */
-    RESTART_KEYS = 1000,
     RESTART_WORKERS = 16,
     RESTART_SLEEP_MS = 1,
     RESTART_PARTITIONS = 8
 };
 
 struct restart_plan {
-    uint64_t stuck; /* keys of which nothing is finished in the first life */
+    uint64_t keys;
+    uint64_t stuck; /* of which nothing is finished in the first life */
+    bool is_narrow; /* they are all in one partition */
     uint32_t interval_ms;
-    bool is_contiguous; /* only the committed offset, without a progress map */
-    bool is_far;        /* RESTART_FAR records, there from the start, and handlers do nothing */
+    uint32_t map_size; /* 0: only the committed offset */
+    bool is_far;       /* RESTART_FAR records, there from the start, and handlers do nothing */
 };
 
 extern const struct restart_plan restart_plan_1s, restart_plan_100ms, restart_plan_contiguous;
 extern const struct restart_plan restart_plan_250_1s, restart_plan_250_100ms;
+extern const struct restart_plan restart_plan_4k_1s, restart_plan_16k_1s, restart_plan_16k_100ms;
 extern const struct restart_plan restart_plan_far;
 
 #define RESTART_ARM(function, what)                                                              \
@@ -50,7 +52,7 @@ struct restart {
     const struct bench_run *run;
     struct restart_board *board;
     uint64_t records;
-    bool (*is_stuck)(const struct klane_record *record, uint64_t stuck);
+    uint64_t (*key_number)(const void *key);
     struct klane_runtime *(*create)(struct restart *restart, struct drive *drive);
     const void *log; /* what create() reads */
     uint32_t life;

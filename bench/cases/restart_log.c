@@ -8,23 +8,18 @@
 
 enum { BATCH_MS = 10, BATCH_RECORDS = RESTART_RATE * BATCH_MS / 1000 };
 
-static bool is_stuck(const struct klane_record *record, uint64_t stuck)
-{
-    return drive_key_number(record->key) < stuck;
-}
-
 static struct klane_runtime *create(struct restart *restart, struct drive *drive)
 {
     return drive_create(drive, scratch_source(restart->log, "group"));
 }
 
-static void append(struct klane_sqlite *log, uint64_t *state)
+static void append(struct klane_sqlite *log, uint64_t keys_of_all, uint64_t *state)
 {
     struct klane_sqlite_record batch[BATCH_RECORDS];
     unsigned char keys[BATCH_RECORDS][DRIVE_KEY_BYTES];
 
     for (int i = 0; i < BATCH_RECORDS; i++) {
-        uint64_t number = drive_random(state) % RESTART_KEYS;
+        uint64_t number = drive_random(state) % keys_of_all;
 
         drive_key(keys[i], number);
         batch[i] = (struct klane_sqlite_record){
@@ -41,24 +36,25 @@ static void append(struct klane_sqlite *log, uint64_t *state)
 }
 
 /* By the timetable, if there is one; what is late is made up for. */
-static void feed(struct klane_sqlite *log, uint64_t records, bool is_paced)
+static void feed(struct klane_sqlite *log, const struct restart *restart)
 {
+    bool is_paced = !restart->plan->is_far;
     int64_t begin_ns = bench_now_ns();
     uint64_t state = 1;
 
-    for (uint64_t fed = 0; fed < records; fed += BATCH_RECORDS) {
+    for (uint64_t fed = 0; fed < restart->records; fed += BATCH_RECORDS) {
         int64_t due_ns = begin_ns + (int64_t)(fed / BATCH_RECORDS) * BATCH_MS * 1000000;
         int64_t wait_ns = due_ns - bench_now_ns();
 
         if (is_paced && wait_ns > 0)
             usleep((useconds_t)(wait_ns / 1000));
-        append(log, &state);
+        append(log, restart->plan->keys, &state);
     }
 }
 
 static void run_log(struct bench_run *run)
 {
-    struct restart restart = {.is_stuck = is_stuck, .create = create};
+    struct restart restart = {.key_number = drive_key_number, .create = create};
     char path[SCRATCH_PATH_MAX];
     struct klane_sqlite *log;
     pid_t feeder, first;
@@ -72,7 +68,7 @@ static void run_log(struct bench_run *run)
     feeder = fork();
     if (feeder == 0) {
         log = scratch_log_open(path, RESTART_PARTITIONS);
-        feed(log, restart.records, !restart.plan->is_far);
+        feed(log, &restart);
         klane_sqlite_close(log);
         _exit(0);
     }
@@ -98,6 +94,13 @@ const struct bench_case restart_log_cases[] = {
         .name = "restart-250",
         .what = "The same with 250 of 1,000 keys stuck.",
         .arms = {RESTART_ARM(run_log, 250_1s), RESTART_ARM(run_log, 250_100ms)},
+    },
+    {
+        .name = "restart-1000",
+        .what = "The same with 1,000 of 2,000 keys of one partition stuck, by the size of the "
+                "progress map.",
+        .arms = {RESTART_ARM(run_log, 4k_1s), RESTART_ARM(run_log, 16k_1s),
+                 RESTART_ARM(run_log, 16k_100ms)},
     },
     {
         .name = "restart-far",

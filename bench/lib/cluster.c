@@ -53,8 +53,9 @@ static bool broker_start(const char *out)
     }
     snprintf(command, sizeof(command),
              "KLANE_BROKER_JIT=full KLANE_BROKER_HEAP=1g KLANE_BROKER_PARENT=%d "
-             "'%s' start '%s'",
-             (int)getpid(), BENCH_BROKER, cluster.directory);
+             "'%s' start '%s' message.max.bytes=%d offset.metadata.max.bytes=%d",
+             (int)getpid(), BENCH_BROKER, cluster.directory, CLUSTER_MESSAGE_MAX,
+             CLUSTER_METADATA_MAX);
     if (read_bootstrap(command))
         return true;
     fprintf(stderr, "bench: the Kafka broker did not start (%s)\n", BENCH_BROKER);
@@ -226,10 +227,17 @@ rd_kafka_t *cluster_producer(rd_kafka_conf_t *conf)
 struct klane_runtime *cluster_runtime(struct drive *drive, const char *topic,
                                       rd_kafka_conf_t *conf)
 {
+    return cluster_runtime_with(drive, topic, conf, NULL);
+}
+
+struct klane_runtime *cluster_runtime_with(struct drive *drive, const char *topic,
+                                           rd_kafka_conf_t *conf,
+                                           const struct klane_kafka_options *options)
+{
     struct klane_source *source;
     char why[256];
 
-    if (klane_kafka_create(conf, NULL, &source, why, sizeof(why)) != KLANE_OK)
+    if (klane_kafka_create(conf, options, &source, why, sizeof(why)) != KLANE_OK)
         bench_fail("klane_kafka_create: %s", why);
     drive->topic.name = topic;
     drive->route.topic = topic;
@@ -318,15 +326,29 @@ void cluster_key(unsigned char key[CLUSTER_KEY_BYTES], uint64_t number)
     memcpy(key, whole + DRIVE_KEY_BYTES - CLUSTER_KEY_BYTES, CLUSTER_KEY_BYTES);
 }
 
+uint64_t cluster_key_number(const void *key)
+{
+    unsigned char whole[DRIVE_KEY_BYTES];
+
+    drive_key(whole, 0);
+    memcpy(whole + DRIVE_KEY_BYTES - CLUSTER_KEY_BYTES, key, CLUSTER_KEY_BYTES);
+    return drive_key_number(whole);
+}
+
 void cluster_produce(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number,
                      const void *value)
+{
+    cluster_produce_sized(producer, topic, number, value, CLUSTER_VALUE_BYTES);
+}
+
+void cluster_produce_sized(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number,
+                           const void *value, size_t size)
 {
     unsigned char key[CLUSTER_KEY_BYTES];
 
     cluster_key(key, number);
     while (rd_kafka_produce(topic, (int32_t)(number % CLUSTER_PARTITIONS), RD_KAFKA_MSG_F_COPY,
-                            (void *)(uintptr_t)value, CLUSTER_VALUE_BYTES, key, sizeof(key),
-                            NULL) != 0) {
+                            (void *)(uintptr_t)value, size, key, sizeof(key), NULL) != 0) {
         if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             check(rd_kafka_last_error(), "rd_kafka_produce");
         rd_kafka_poll(producer, 10);

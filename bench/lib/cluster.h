@@ -18,7 +18,10 @@ enum {
     CLUSTER_KEY_BYTES = 12,
     CLUSTER_VALUE_BYTES = DRIVE_VALUE_BYTES,
     CLUSTER_NAME_MAX = 96,
-    CLUSTER_CALL_MS = 30000 /* a call to the cluster that takes longer has failed */
+    CLUSTER_MESSAGE_MAX = 9 << 20,
+    CLUSTER_METADATA_MAX = 16384, /* bytes that the broker takes with an offset; its default is
+                                     4096 */
+    CLUSTER_CALL_MS = 30000       /* a call to the cluster that takes longer has failed */
 };
 
 /* ---- for main -------------------------------------------------------------------------- */
@@ -56,6 +59,9 @@ rd_kafka_t *cluster_producer(rd_kafka_conf_t *conf);
 /* A runtime with these rules that reads the topic, not started. Takes conf. */
 struct klane_runtime *cluster_runtime(struct drive *drive, const char *topic,
                                       rd_kafka_conf_t *conf);
+struct klane_runtime *cluster_runtime_with(struct drive *drive, const char *topic,
+                                           rd_kafka_conf_t *conf,
+                                           const struct klane_kafka_options *options);
 
 /* ---- topics and records ---------------------------------------------------------------- */
 
@@ -72,10 +78,13 @@ uint64_t cluster_records_of_key(uint64_t records, uint64_t keys, uint64_t number
 void cluster_topic_create(const char *topic);
 
 void cluster_key(unsigned char key[CLUSTER_KEY_BYTES], uint64_t number);
+uint64_t cluster_key_number(const void *key);
 
 /* Hand a record to the producer, to partition number modulo partitions; waits for room. */
 void cluster_produce(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number,
                      const void *value);
+void cluster_produce_sized(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number,
+                           const void *value, size_t size);
 
 /* Fails unless the group has committed this many records, all partitions together. */
 void cluster_check_committed(const char *group, const char *topic, uint64_t records);

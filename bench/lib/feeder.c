@@ -72,7 +72,8 @@ static bool is_to_stop(int from)
 }
 
 /* Returns how many. */
-static uint64_t feed(rd_kafka_t *producer, const char *name, uint64_t records, int from)
+static uint64_t feed(rd_kafka_t *producer, const char *name, uint64_t records, uint64_t keys,
+                     int from)
 {
     rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, name, NULL);
     const struct timespec pause = {0, 1000000};
@@ -87,7 +88,7 @@ static uint64_t feed(rd_kafka_t *producer, const char *name, uint64_t records, i
         if (records > 0 && due > records)
             due = records;
         for (; sent < due; sent++)
-            feed_one(producer, topic, drive_random(&state) % FEEDER_KEYS);
+            feed_one(producer, topic, drive_random(&state) % keys);
         rd_kafka_poll(producer, 0);
     }
     if (rd_kafka_flush(producer, CLUSTER_CALL_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -96,7 +97,8 @@ static uint64_t feed(rd_kafka_t *producer, const char *name, uint64_t records, i
     return sent;
 }
 
-static _Noreturn void feeder_main(const struct feeder *feeder, uint64_t records, int from, int to)
+static _Noreturn void feeder_main(const struct feeder *feeder, uint64_t records, uint64_t keys,
+                                  int from, int to)
 {
     rd_kafka_t *producer;
     uint64_t fed;
@@ -105,7 +107,7 @@ static _Noreturn void feeder_main(const struct feeder *feeder, uint64_t records,
     producer = producer_new();
     say(to, WORD_READY);
     hear(from, WORD_GO);
-    fed = feed(producer, feeder->topic, records, from);
+    fed = feed(producer, feeder->topic, records, keys, from);
     say(to, WORD_FED);
     if (write(to, &fed, sizeof(fed)) != sizeof(fed))
         bench_fail("the feeder and its arm have lost each other");
@@ -131,7 +133,7 @@ static void set_child_end(void (*handler)(int))
     sigaction(SIGCHLD, &action, NULL);
 }
 
-void feeder_start(struct feeder *feeder, uint64_t records)
+void feeder_start(struct feeder *feeder, uint64_t records, uint64_t keys)
 {
     pid_t arm = getpid();
     int down[2], up[2];
@@ -150,7 +152,7 @@ void feeder_start(struct feeder *feeder, uint64_t records)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != arm)
             _exit(1);
-        feeder_main(feeder, records, down[0], up[1]);
+        feeder_main(feeder, records, keys, down[0], up[1]);
     }
     close(down[0]);
     close(up[1]);

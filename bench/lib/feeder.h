@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-enum { FEEDER_RATE = 10000, FEEDER_KEYS = 1000 };
+enum { FEEDER_RATE = 10000 };
 
 #define FEEDER_LINGER_MS "2"
 
@@ -21,9 +21,9 @@ struct feeder {
     int to;   /* the words to begin and to stop */
 };
 
-/* Start it, and wait until its topic is there. records 0: until it is stopped. Before the process
- * has made a handle of librdkafka, as it forks. */
-void feeder_start(struct feeder *feeder, uint64_t records);
+/* Start it, and wait until its topic is there. records 0: until it is stopped; their keys are
+ * drawn uniformly. Before the process has made a handle of librdkafka, as it forks. */
+void feeder_start(struct feeder *feeder, uint64_t records, uint64_t keys);
 
 /* Let it begin. */
 void feeder_go(struct feeder *feeder);
