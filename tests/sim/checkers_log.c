@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The log, and who has which part of it. */
+#include "sim/checkers_internal.h"
+
+#include <inttypes.h>
+
+/* ---- the log ----------------------------------------------------------------------------- */
+
+uint32_t checker_index_from(const struct seen_partition *partition, int64_t offset)
+{
+    uint32_t low = 0, high = partition->count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (partition->records[middle].offset < offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+uint32_t checker_index_of(const struct seen_partition *partition, int64_t offset)
+{
+    uint32_t index = checker_index_from(partition, offset);
+
+    if (index == partition->count || partition->records[index].offset != offset)
+        return NONE;
+    return index;
+}
+
+void checker_on_append(struct checker *checker, const struct history_event *event)
+{
+    struct seen_partition *partition = &checker->partitions[event->partition];
+    struct seen_record *record = &partition->records[partition->count];
+
+    if (partition->count > 0 && record[-1].offset >= event->offset) {
+        checker_fail(checker, 0, "offsets of the log do not rise");
+        return;
+    }
+    record->offset = event->offset;
+    record->lane = event->lane;
+    record->lane_previous = NONE;
+    if (event->lane != 0) {
+        record->lane_previous = checker->lane_last[event->lane];
+        checker->lane_last[event->lane] = partition->count;
+    }
+    partition->count++;
+    partition->end = event->offset + 1;
+}
+
+void checker_on_log_end(struct checker *checker, const struct history_event *event)
+{
+    struct seen_partition *partition = &checker->partitions[event->partition];
+
+    if (event->offset > partition->end)
+        partition->end = event->offset;
+}
+
+/* ---- epochs ------------------------------------------------------------------------------ */
+
+struct seen_epoch *checker_epoch_of(struct checker *checker, const struct history_event *event)
+{
+    struct seen_epoch *epoch = &checker->epochs[event->epoch];
+
+    if (epoch->state != EPOCH_NONE && epoch->process == event->process &&
+        epoch->partition == event->partition)
+        return epoch;
+    checker_fail(checker, 5, "epoch %" PRIu32 " is not one of this process and partition",
+                 event->epoch);
+    return NULL;
+}
+
+/* Of one block, which begins with finished. */
+static void begin_sets(struct checker *checker, struct seen_epoch *epoch,
+                       const struct seen_partition *partition, int64_t ceiling)
+{
+    size_t words = words_of(partition);
+
+    epoch->finished = checker_zeroed(checker, 5 * words, sizeof(*epoch->finished));
+    if (epoch->finished == NULL)
+        return;
+    epoch->known = epoch->finished + words;
+    epoch->heard = epoch->known + words;
+    epoch->sent = epoch->heard + words;
+    epoch->given = epoch->sent + words;
+    for (uint32_t i = epoch->prefix;
+         i < partition->count && partition->records[i].offset < ceiling; i++) {
+        if (partition->records[i].finished)
+            set_bit(epoch->known, i);
+        if (has_bit(partition->acknowledged, i))
+            set_bit(epoch->given, i);
+    }
+}
+
+void checker_on_assign(struct checker *checker, const struct history_event *event)
+{
+    struct seen_epoch *epoch = &checker->epochs[event->epoch];
+    struct seen_partition *partition = &checker->partitions[event->partition];
+
+    if (epoch->state != EPOCH_NONE) {
+        checker_fail(checker, 8, "epoch %" PRIu32 " is used again", event->epoch);
+        return;
+    }
+    for (uint32_t i = 0; i < checker->epochs_count; i++) {
+        struct seen_epoch *other = &checker->epochs[i];
+
+        if (other->process == event->process && other->partition == event->partition &&
+            (other->state == EPOCH_ACTIVE || other->state == EPOCH_REVOKED)) {
+            checker_fail(checker, 5, "the partition came while its epoch %" PRIu32 " is there",
+                         i);
+            return;
+        }
+    }
+    epoch->state = EPOCH_ACTIVE;
+    epoch->process = event->process;
+    epoch->partition = event->partition;
+    epoch->from = epoch->committed = event->offset;
+    epoch->idle_ms = checker->processes[event->process].idle_ms;
+    epoch->prefix = checker_index_from(partition, event->offset);
+    begin_sets(checker, epoch, partition, event->ceiling);
+    if (partition->first_from < 0)
+        partition->first_from = event->offset;
+}
+
+uint32_t checker_prefix_of(struct checker *checker, struct seen_epoch *epoch)
+{
+    uint32_t count = checker->partitions[epoch->partition].count;
+
+    while (epoch->prefix < count &&
+           (has_bit(epoch->finished, epoch->prefix) || has_bit(epoch->known, epoch->prefix)))
+        epoch->prefix++;
+    return epoch->prefix;
+}
+
+/* Whether all is committed without a gap that the epoch has finished, or was given as finished. */
+static bool is_tight(struct checker *checker, const struct seen_epoch *epoch)
+{
+    const struct seen_partition *partition = &checker->partitions[epoch->partition];
+    uint32_t index = checker_index_from(partition, epoch->from);
+
+    while (index < partition->count &&
+           (has_bit(epoch->finished, index) ||
+            (checker->rules->exact_maps && has_bit(epoch->given, index))))
+        index++;
+    return checker_index_from(partition, epoch->committed) >= index;
+}
+
+void checker_on_leave(struct checker *checker, const struct history_event *event)
+{
+    struct seen_epoch *epoch = checker_epoch_of(checker, event);
+
+    if (epoch == NULL)
+        return;
+    if (epoch->state == EPOCH_GONE)
+        checker_fail(checker, 5, "epoch %" PRIu32 " goes twice", event->epoch);
+    if (event->type == HISTORY_GIVEN_UP && checker->processes[event->process].stopping)
+        epoch->loose = !event->result && !is_tight(checker, epoch);
+    epoch->state = event->type == HISTORY_REVOKE ? EPOCH_REVOKED : EPOCH_GONE;
+}
