@@ -460,17 +460,33 @@ void parking_tick(struct core *core, int64_t now_ms)
     }
 }
 
+/* A pass has got past its head without meeting it. */
+static void head_is_gone(struct core *core, struct parked *parked)
+{
+    struct klane_assignment *assignment = parked->assignment;
+
+    parked->is_unmet = false;
+    assignment->head_gone.offset = parked->next;
+    assignment->head_gone.fingerprint = parked->fingerprint;
+    core->counts.heads_gone++;
+    notice_add(core, assignment, NOTICE_HEAD_GONE);
+}
+
 void parking_end_pass(struct core *core, struct klane_assignment *assignment)
 {
     struct pass *pass = &assignment->parking.pass;
     struct parked *parked;
 
     while (pass->is_on && (parked = TAILQ_FIRST(&pass->parts)) != NULL) {
+        if (parked->is_unmet && parked->next < pass->position)
+            head_is_gone(core, parked);
         if (parked->next < pass->position)
             set_next(parked, pass->position);
         KLANE_ASSERT(parked->kept_count == 0 ||
                      parked->kept_first->record.offset >= parked->next);
         leave(core, parked);
+        if (parked->next >= parked->end)
+            remove_entry(core, parked);
     }
     pass->is_on = false;
 }
@@ -570,23 +586,13 @@ static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind
     return true;
 }
 
-/* A pass has got past its head without meeting it. */
-static void head_is_gone(struct core *core, struct parked *parked)
-{
-    struct klane_assignment *assignment = parked->assignment;
-
-    parked->is_unmet = false;
-    assignment->head_gone.offset = parked->next;
-    assignment->head_gone.fingerprint = parked->fingerprint;
-    core->counts.heads_gone++;
-    notice_add(core, assignment, NOTICE_HEAD_GONE);
-}
-
 /* Nothing of it is left in the log below its end: what was kept follows, and the entry goes. */
 static void meet_end(struct core *core, struct parked *parked)
 {
     struct klane_slot *slot;
 
+    if (parked->is_unmet)
+        head_is_gone(core, parked);
     while ((slot = parked->kept_first) != NULL) {
         struct klane_slot *next = slot->control.next;
 
@@ -702,8 +708,6 @@ bool core_swept_to(struct core *core, struct klane_assignment *assignment, int64
     /* Who still takes part has its end behind it, or has got a later one meanwhile. */
     for (parked = TAILQ_FIRST(&pass->parts); parked != NULL; parked = next) {
         next = TAILQ_NEXT(parked, part);
-        if (parked->is_unmet && position > parked->next)
-            head_is_gone(core, parked);
         if (parked->end <= position)
             meet_end(core, parked);
     }

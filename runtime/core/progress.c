@@ -157,6 +157,7 @@ static void gather_parked(struct gathering *gathering)
             .is_record = parked->is_record,
         };
 
+        KLANE_ASSERT(parked->next < parked->end);
         if (parked->due_wall_ms > 0)
             lane.due_ms = parked->due_wall_ms;
         else if (parked->due_ms > 0)

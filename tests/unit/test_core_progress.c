@@ -312,6 +312,24 @@ static void attempts_and_due_times_outlive_the_process(void **state)
     core_kit_back(kit, slot, SLOT_DONE);
 }
 
+/* The partition goes in order, and comes back with what was committed last. */
+static enum progress_refusal give_up(struct fixture *fixture, int64_t log_end)
+{
+    struct core_kit *kit = &fixture->kit;
+
+    core_kit_revoke(kit, fixture->assignment);
+    fixture->committed = core_kit_commit_send(kit, fixture->assignment);
+    fixture->map_size = fixture->assignment->map.mark.size;
+    memcpy(fixture->map, fixture->assignment->map.text, fixture->map_size);
+    core_kit_commit_answer(kit, true);
+    while (core_kit_notice(kit) != NOTICE_SETTLED)
+        continue;
+    core_given_up(&kit->core, fixture->assignment);
+    fixture->assignment = core_kit_assign(kit, 0, fixture->committed);
+    return core_restore(&kit->core, fixture->assignment, fixture->map, fixture->map_size,
+                        log_end);
+}
+
 static void a_drain_leaves_nothing_but_the_unfinished(void **state)
 {
     struct fixture *fixture = *state;
@@ -322,21 +340,32 @@ static void a_drain_leaves_nothing_but_the_unfinished(void **state)
     take_in(fixture, 2, "c");
     core_kit_back(kit, core_kit_start(kit, 0), SLOT_RETRY);
     core_kit_run(kit, 1);
-    core_kit_revoke(kit, fixture->assignment);
-    fixture->committed = core_kit_commit_send(kit, fixture->assignment);
-    assert_int_equal(fixture->committed, 0);
-    fixture->map_size = fixture->assignment->map.mark.size;
-    memcpy(fixture->map, fixture->assignment->map.text, fixture->map_size);
-    core_kit_commit_answer(kit, true);
-    assert_int_equal(core_kit_notice(kit), NOTICE_SETTLED);
-    core_given_up(&kit->core, fixture->assignment);
 
-    fixture->assignment = core_kit_assign(kit, 0, 0);
-    assert_int_equal(
-        core_restore(&kit->core, fixture->assignment, fixture->map, fixture->map_size, 3),
-        PROGRESS_READ);
+    assert_int_equal(give_up(fixture, 3), PROGRESS_READ);
+    assert_int_equal(fixture->committed, 0);
     assert_int_equal(kit->core.parked.count, 2);
     assert_int_equal(kit->core.parked_timers.count, 1);
+}
+
+/* A pass that ends early has read what held a lane's last record, which is gone from the log. */
+static void what_a_drain_finds_gone_is_not_in_its_map(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    int64_t from;
+
+    for (int64_t offset = 0; offset < 20; offset++)
+        take_in(fixture, offset, NULL);
+    core_kit_run(kit, 0);
+    commit(fixture);
+    assert_int_equal(restart(fixture, -1), PROGRESS_READ);
+    assert_non_null(core_next_pass(&kit->core, &from));
+    assert_int_equal(from, 1);
+    assert_false(core_swept_to(&kit->core, fixture->assignment, 15));
+
+    assert_int_equal(give_up(fixture, 20), PROGRESS_READ);
+    assert_int_equal(fixture->committed, 15);
+    assert_int_equal(kit->core.parked.count, 5);
 }
 
 static void a_map_that_is_too_large_is_halved(void **state)
@@ -486,6 +515,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(attempts_and_due_times_outlive_the_process, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_drain_leaves_nothing_but_the_unfinished, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_a_drain_finds_gone_is_not_in_its_map, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_map_that_is_too_large_is_halved, setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_map_is_halved_too, setup, teardown),
