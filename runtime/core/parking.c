@@ -465,6 +465,7 @@ static void head_is_gone(struct core *core, struct parked *parked)
 {
     struct klane_assignment *assignment = parked->assignment;
 
+    KLANE_MARK("the head of a parked lane is gone from the log");
     parked->is_unmet = false;
     assignment->head_gone.offset = parked->next;
     assignment->head_gone.fingerprint = parked->fingerprint;
@@ -485,8 +486,10 @@ void parking_end_pass(struct core *core, struct klane_assignment *assignment)
         KLANE_ASSERT(parked->kept_count == 0 ||
                      parked->kept_first->record.offset >= parked->next);
         leave(core, parked);
-        if (parked->next >= parked->end)
+        if (parked->next >= parked->end) {
+            KLANE_MARK("a pass ends early, past all that a lane had left");
             remove_entry(core, parked);
+        }
     }
     pass->is_on = false;
 }

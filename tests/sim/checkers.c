@@ -196,6 +196,7 @@ static void on_stop(struct checker *checker, const struct history_event *event)
 static const on_event_fn on_event[HISTORY_TYPES] = {
     [HISTORY_APPEND] = checker_on_append,
     [HISTORY_LOG_END] = checker_on_log_end,
+    [HISTORY_GONE] = checker_on_gone,
     [HISTORY_WORKERS] = on_workers,
     [HISTORY_ASSIGN] = checker_on_assign,
     [HISTORY_REVOKE] = checker_on_leave,
@@ -206,6 +207,7 @@ static const on_event_fn on_event[HISTORY_TYPES] = {
     [HISTORY_RETURN] = checker_on_return,
     [HISTORY_END] = checker_on_end,
     [HISTORY_HEARD] = checker_on_heard,
+    [HISTORY_HEAD_GONE] = checker_on_head_gone,
     [HISTORY_SENT] = checker_on_sent,
     [HISTORY_COMMITTED] = checker_on_committed,
     [HISTORY_ANSWERED] = checker_on_answered,
@@ -223,7 +225,7 @@ static void check_loss(struct checker *checker)
         uint32_t index = checker_index_from(partition, partition->first_from);
 
         for (; index < partition->count; index++)
-            if (!partition->records[index].finished)
+            if (!partition->records[index].finished && !partition->records[index].gone)
                 checker_fail(checker, 1, "p%" PRIu32 " @%" PRId64 " never finished", p,
                              partition->records[index].offset);
     }

@@ -2,10 +2,11 @@
 /* Checkers: what klane guarantees, judged from a history alone. They know nothing of the core, and
  * serve histories of the simulator and of real runs alike.
  *
- *   C1   nothing lost: at the end each record has finished in some epoch
+ *   C1   nothing lost: at the end each record that the log still has has finished in some epoch
  *   C2   order: a lane's records start one after the other, in the log's order, never two at once,
- *        also across epochs of one process
- *   C3   a commit passes only what its own epoch has finished, and never the log's end
+ *        also across epochs of one process; what has gone from the log may be left out
+ *   C3   a commit passes only what its own epoch has finished, or what has gone from the log, and
+ *        never the log's end
  *   C4   committed offsets never fall; a process has one commit out
  *   C5   a process commits only what it owns
  *   C6   a record that was finished runs again only in a later epoch that began at or below it;
@@ -18,6 +19,9 @@
  *   C11  a stop keeps its deadline, nothing happens after it; after a clean one everything that
  *        was finished without a gap is committed, and nothing else
  *   C12  measured values stay inside their limits
+ *   C13  what is said to be gone from the log is gone, is said to be once in an epoch, was not
+ *        finished in it and does not start any more
+ *   C14  an attempt's number is no higher than its record has had attempts
  *
  * (C7 is for handlers that store their progress themselves.) */
 #ifndef KLANE_TESTS_SIM_CHECKERS_H
@@ -29,13 +33,14 @@ struct check_rules {
     bool drained;            /* C1: the run went on until everything was finished */
     bool repeats;            /* C6: crashes, losses or drains that failed may repeat records */
     bool exact_maps;         /* C6: a progress map speaks for each lane */
+    bool true_attempts;      /* C14: no record is committed as running before it starts */
     bool clashes;            /* C6: keys of one fingerprint may repeat records in an epoch */
     int64_t start_within_ms; /* C10 */
     int64_t stop_slack_ms;   /* C11: by which a stop may miss its deadline */
 };
 
 struct check_failure {
-    unsigned checker; /* 1 to 12; 0: the history itself makes no sense */
+    unsigned checker; /* 1 to 14; 0: the history itself makes no sense */
     size_t event;     /* index; the number of events: found at the end */
     char text[200];
 };

@@ -14,7 +14,9 @@ struct seen_record {
     uint32_t delivered_epoch;
     uint32_t lane;
     uint32_t lane_previous; /* index of the record before it in its lane */
+    uint32_t starts;        /* by anybody */
     bool finished;
+    bool gone; /* from the log */
 };
 
 struct seen_partition {
@@ -35,7 +37,11 @@ struct seen_epoch {
     uint64_t *heard;    /* finished, as its control knows */
     uint64_t *sent;     /* finished, as its commit that is out says */
     uint64_t *given;    /* finished, as was committed when it began */
+    uint64_t *taken;    /* taken in by its main flow */
+    uint64_t *told;     /* gone, as it was told */
     int64_t from;
+    int64_t ceiling;   /* its main flow begins there */
+    int64_t reached;   /* one past what that has taken in */
     int64_t idle_ms;   /* the idle clock when it began */
     int64_t committed; /* by itself; "from" until then */
     uint32_t prefix;   /* index: everything from "from" up to here is finished in this epoch */
@@ -134,6 +140,7 @@ uint32_t checker_prefix_of(struct checker *checker, struct seen_epoch *epoch);
 
 void checker_on_append(struct checker *checker, const struct history_event *event);
 void checker_on_log_end(struct checker *checker, const struct history_event *event);
+void checker_on_gone(struct checker *checker, const struct history_event *event);
 void checker_on_assign(struct checker *checker, const struct history_event *event);
 void checker_on_leave(struct checker *checker, const struct history_event *event);
 
@@ -142,6 +149,7 @@ void checker_on_deliver(struct checker *checker, const struct history_event *eve
 void checker_on_start(struct checker *checker, const struct history_event *event);
 void checker_on_return(struct checker *checker, const struct history_event *event);
 void checker_on_end(struct checker *checker, const struct history_event *event);
+void checker_on_head_gone(struct checker *checker, const struct history_event *event);
 void checker_on_heard(struct checker *checker, const struct history_event *event);
 void checker_on_sent(struct checker *checker, const struct history_event *event);
 void checker_on_committed(struct checker *checker, const struct history_event *event);

@@ -58,6 +58,17 @@ void checker_on_log_end(struct checker *checker, const struct history_event *eve
         partition->end = event->offset;
 }
 
+void checker_on_gone(struct checker *checker, const struct history_event *event)
+{
+    struct seen_partition *partition = &checker->partitions[event->partition];
+    uint32_t index = checker_index_of(partition, event->offset);
+
+    if (index == NONE || partition->records[index].gone)
+        checker_fail(checker, 0, "a record goes that the log does not have");
+    else
+        partition->records[index].gone = true;
+}
+
 /* ---- epochs ------------------------------------------------------------------------------ */
 
 struct seen_epoch *checker_epoch_of(struct checker *checker, const struct history_event *event)
@@ -78,13 +89,15 @@ static void begin_sets(struct checker *checker, struct seen_epoch *epoch,
 {
     size_t words = words_of(partition);
 
-    epoch->finished = checker_zeroed(checker, 5 * words, sizeof(*epoch->finished));
+    epoch->finished = checker_zeroed(checker, 7 * words, sizeof(*epoch->finished));
     if (epoch->finished == NULL)
         return;
     epoch->known = epoch->finished + words;
     epoch->heard = epoch->known + words;
     epoch->sent = epoch->heard + words;
     epoch->given = epoch->sent + words;
+    epoch->taken = epoch->given + words;
+    epoch->told = epoch->taken + words;
     for (uint32_t i = epoch->prefix;
          i < partition->count && partition->records[i].offset < ceiling; i++) {
         if (partition->records[i].finished)
@@ -117,6 +130,8 @@ void checker_on_assign(struct checker *checker, const struct history_event *even
     epoch->process = event->process;
     epoch->partition = event->partition;
     epoch->from = epoch->committed = event->offset;
+    epoch->ceiling = epoch->reached = event->ceiling > event->offset ? event->ceiling
+                                                                     : event->offset;
     epoch->idle_ms = checker->processes[event->process].idle_ms;
     epoch->prefix = checker_index_from(partition, event->offset);
     begin_sets(checker, epoch, partition, event->ceiling);
@@ -126,12 +141,23 @@ void checker_on_assign(struct checker *checker, const struct history_event *even
 
 uint32_t checker_prefix_of(struct checker *checker, struct seen_epoch *epoch)
 {
-    uint32_t count = checker->partitions[epoch->partition].count;
+    const struct seen_partition *partition = &checker->partitions[epoch->partition];
 
-    while (epoch->prefix < count &&
-           (has_bit(epoch->finished, epoch->prefix) || has_bit(epoch->known, epoch->prefix)))
+    while (epoch->prefix < partition->count &&
+           (has_bit(epoch->finished, epoch->prefix) || has_bit(epoch->known, epoch->prefix) ||
+            partition->records[epoch->prefix].gone))
         epoch->prefix++;
     return epoch->prefix;
+}
+
+/* The main flow has come past where the record was; it never had it. */
+static bool is_hole(const struct seen_epoch *epoch, const struct seen_partition *partition,
+                    uint32_t index)
+{
+    const struct seen_record *record = &partition->records[index];
+
+    return record->gone && !has_bit(epoch->taken, index) && record->offset >= epoch->ceiling &&
+           record->offset < epoch->reached;
 }
 
 /* Whether all is committed without a gap that the epoch has finished, or was given as finished. */
@@ -141,7 +167,7 @@ static bool is_tight(struct checker *checker, const struct seen_epoch *epoch)
     uint32_t index = checker_index_from(partition, epoch->from);
 
     while (index < partition->count &&
-           (has_bit(epoch->finished, index) ||
+           (has_bit(epoch->finished, index) || is_hole(epoch, partition, index) ||
             (checker->rules->exact_maps && has_bit(epoch->given, index))))
         index++;
     return checker_index_from(partition, epoch->committed) >= index;

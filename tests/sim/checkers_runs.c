@@ -21,14 +21,29 @@ void checker_on_deliver(struct checker *checker, const struct history_event *eve
     struct seen_partition *partition = &checker->partitions[event->partition];
     uint32_t index = checker_index_of(partition, event->offset);
 
-    if (!alive(checker, event) || checker_epoch_of(checker, event) == NULL)
+    struct seen_epoch *epoch;
+
+    if (!alive(checker, event) || (epoch = checker_epoch_of(checker, event)) == NULL)
         return;
-    if (index == NONE) {
+    if (index == NONE || partition->records[index].gone) {
         checker_fail(checker, 0, "a record was taken in that the log does not have");
-    } else {
-        partition->records[index].delivered_idle_ms = checker->processes[event->process].idle_ms;
-        partition->records[index].delivered_epoch = event->epoch;
+        return;
     }
+    partition->records[index].delivered_idle_ms = checker->processes[event->process].idle_ms;
+    partition->records[index].delivered_epoch = event->epoch;
+    set_bit(epoch->taken, index);
+    epoch->reached = event->offset + 1;
+}
+
+/* The record before it in its lane that has to run before it, or is the lane's last; NONE: there
+ * is none. What has gone from the log need not run. */
+static uint32_t previous_of(const struct seen_partition *partition, uint32_t index, uint32_t last)
+{
+    uint32_t previous = partition->records[index].lane_previous;
+
+    while (previous != NONE && previous != last && partition->records[previous].gone)
+        previous = partition->records[previous].lane_previous;
+    return previous;
 }
 
 static void check_order(struct checker *checker, const struct history_event *event,
@@ -37,6 +52,7 @@ static void check_order(struct checker *checker, const struct history_event *eve
     const struct seen_record *record = &partition->records[index];
     const struct seen_lane *lane = &checker->processes[event->process].lanes[record->lane];
     const struct seen_epoch *epoch = &checker->epochs[event->epoch];
+    uint32_t previous = previous_of(partition, index, lane->last);
 
     if (lane->open > 0) {
         checker_fail(checker, 2, "it starts while offset %" PRId64 " of its lane runs",
@@ -49,14 +65,13 @@ static void check_order(struct checker *checker, const struct history_event *eve
             checker_fail(checker, 2,
                          "it starts before offset %" PRId64 " of its lane is finished",
                          partition->records[lane->last].offset);
-        else if (lane->last_finished && record->lane_previous != lane->last)
+        else if (lane->last_finished && previous != lane->last)
             checker_fail(checker, 2, "it is not the next of its lane after offset %" PRId64,
                          partition->records[lane->last].offset);
-    } else if (record->lane_previous != NONE &&
-               partition->records[record->lane_previous].offset >= epoch->from &&
-               !has_bit(epoch->known, record->lane_previous)) {
+    } else if (previous != NONE && partition->records[previous].offset >= epoch->from &&
+               !partition->records[previous].gone && !has_bit(epoch->known, previous)) {
         checker_fail(checker, 2, "the first of its lane in this epoch would be offset %" PRId64,
-                     partition->records[record->lane_previous].offset);
+                     partition->records[previous].offset);
     }
 }
 
@@ -146,6 +161,11 @@ void checker_on_start(struct checker *checker, const struct history_event *event
         checker_fail(checker, 6, "it is repeated, though it was committed as finished");
     if (record->finished && !checker->rules->repeats)
         checker_fail(checker, 6, "it is repeated, without a fault that could be the reason");
+    if (has_bit(epoch->told, index))
+        checker_fail(checker, 13, "it was said to be gone");
+    record->starts++;
+    if (checker->rules->true_attempts && event->attempt > record->starts)
+        checker_fail(checker, 14, "it has not had so many attempts");
     if (record->lane != 0)
         check_order(checker, event, partition, index);
     else if (attempt_find(checker, event, true) != NULL)
@@ -223,6 +243,24 @@ void checker_on_heard(struct checker *checker, const struct history_event *event
         set_bit(epoch->heard, index);
 }
 
+void checker_on_head_gone(struct checker *checker, const struct history_event *event)
+{
+    const struct seen_partition *partition = &checker->partitions[event->partition];
+    struct seen_epoch *epoch = checker_epoch_of(checker, event);
+    uint32_t index = checker_index_of(partition, event->offset);
+
+    if (epoch == NULL)
+        return;
+    if (index == NONE || !partition->records[index].gone)
+        checker_fail(checker, 13, "it is said to be gone, which it is not");
+    else if (has_bit(epoch->told, index))
+        checker_fail(checker, 13, "it is said to be gone again");
+    else if (has_bit(epoch->finished, index))
+        checker_fail(checker, 13, "it is said to be gone unfinished, and was finished");
+    else
+        set_bit(epoch->told, index);
+}
+
 /* What the commit says: of each lane what was finished without a gap. */
 static void note_sent(struct checker *checker, struct seen_epoch *epoch, int64_t ceiling)
 {
@@ -234,6 +272,10 @@ static void note_sent(struct checker *checker, struct seen_epoch *epoch, int64_t
          i < partition->count && partition->records[i].offset < ceiling; i++) {
         uint32_t lane = partition->records[i].lane;
 
+        /* What has gone from the log is either finished here or of no account. */
+        if (!has_bit(epoch->heard, i) && !has_bit(epoch->given, i) &&
+            partition->records[i].gone)
+            continue;
         if (!has_bit(epoch->heard, i) && !has_bit(epoch->given, i))
             checker->lane_open[lane] = lane == 0 ? 0 : number;
         else if (checker->lane_open[lane] != number)

@@ -208,8 +208,9 @@ static bool hear_notice(struct world *world, struct process *process)
         return true;
     }
     if (notice == NOTICE_HEAD_GONE) {
-        world_fail(world, "p%u @%lld is said to be gone from the log", partition,
-                   (long long)assignment->head_gone.offset);
+        event = event_of(process, HISTORY_HEAD_GONE, partition);
+        event.offset = assignment->head_gone.offset;
+        world_add(world, event);
         return true;
     }
     if (notice == NOTICE_OVER_BUDGET || notice == NOTICE_CRASHED)
@@ -241,17 +242,20 @@ static bool can_offer(const struct world *world, const struct process *process,
 
     if (stay->assignment == NULL || stay->revoked)
         return false;
-    if (stay->position == log->visible)
-        return !stay->end_told;
+    if (log_next(log, stay->position) == log->visible)
+        return stay->position < log->visible || !stay->end_told;
     return !stay->held && core_room(&process->core) > 0;
 }
 
-/* One past the log's last offset: a hole may follow the last record. */
-static int64_t log_end(const struct log_partition *log)
+/* What has gone is not offered; and the end is another than it was told. */
+static void skip_lost(struct stay *stay, const struct log_partition *log)
 {
-    if (log->visible < log->count)
-        return log->records[log->visible].offset;
-    return log->visible == 0 ? 0 : log->records[log->visible - 1].offset + 1;
+    uint32_t position = log_next(log, stay->position);
+
+    if (position == stay->position)
+        return;
+    stay->position = position;
+    stay->end_told = false;
 }
 
 static bool offer(struct world *world, struct process *process, uint16_t partition)
@@ -265,6 +269,7 @@ static bool offer(struct world *world, struct process *process, uint16_t partiti
         done = true;
     if (stay->assignment == NULL)
         return done;
+    skip_lost(stay, log);
     for (uint32_t i = 0; i < world->plan.burst && stay->position < log->visible; i++) {
         const struct klane_slot *slot;
         struct source_record record;
@@ -287,6 +292,7 @@ static bool offer(struct world *world, struct process *process, uint16_t partiti
         }
         stay->position++;
         stay->end_told = false;
+        skip_lost(stay, log);
         done = true;
         while (world->plan.prompt && hear_notice(world, process))
             continue;
@@ -302,29 +308,48 @@ static bool offer(struct world *world, struct process *process, uint16_t partiti
     return done;
 }
 
+/* Parked lanes whose head is known to be a record, and has gone. */
+static uint64_t heads_lost(const struct log_partition *log,
+                           const struct klane_assignment *assignment)
+{
+    const struct heap *entries = &assignment->parking.parked;
+    uint64_t count = 0;
+
+    for (uint32_t i = 0; log->lost > 0 && i < entries->count; i++)
+        count += parked_of_next(entries->entries[i].node)->is_unmet &&
+                 log_has_lost(log, entries->entries[i].value);
+    return count;
+}
+
 /* The partition's pass brings some more records. */
 static bool bring(struct world *world, struct process *process, uint16_t partition)
 {
     struct log_partition *log = &world->log[partition];
     struct stay *stay = &process->stays[partition];
+    uint64_t lost;
     int64_t reached;
 
     if (stay->assignment == NULL || stay->revoked || !stay->sweeps)
         return false;
+    lost = heads_lost(log, stay->assignment) + process->core.counts.heads_gone;
+    stay->swept = log_next(log, stay->swept);
     for (uint32_t i = 0; i < world->plan.burst && stay->swept < log->visible; i++) {
         struct source_record record;
         struct core_place place;
 
-        log_describe(world, &log->records[stay->swept++], &record, &place);
+        log_describe(world, &log->records[stay->swept], &record, &place);
+        stay->swept = log_next(log, stay->swept + 1);
         core_swept(&process->core, stay->assignment, &record, &place);
         note_record(process, &record, &place);
         measure_swept(process, stay->assignment, &record, &place);
     }
     /* The main flow may come in between. */
-    if (random_below(world, 2) == 0)
-        return true;
-    reached = stay->swept < log->visible ? log->records[stay->swept].offset : log_end(log);
-    stay->sweeps = !core_swept_to(&process->core, stay->assignment, reached);
+    if (random_below(world, 2) > 0) {
+        reached = stay->swept < log->visible ? log->records[stay->swept].offset : log_end(log);
+        stay->sweeps = !core_swept_to(&process->core, stay->assignment, reached);
+    }
+    if (heads_lost(log, stay->assignment) + process->core.counts.heads_gone != lost)
+        world_fail(world, "p%u: a head that has gone is not told, or one that has not", partition);
     return true;
 }
 
@@ -515,29 +540,43 @@ static void take_up(struct world *world, struct process *process, struct stay *s
         world_fail(world, "a progress map is refused: %d", (int)refusal);
 }
 
+/* The group has committed nothing; or what it has is not in the log any more, where one source
+ * begins anew, and another goes on with a hole. */
+static bool begins_anew(struct world *world, const struct log_partition *log)
+{
+    if (!log->is_committed)
+        return true;
+    if (log->committed >= log_begin(log) || random_below(world, 2))
+        return false;
+    KLANE_MARK("sim: a partition begins where its log does");
+    return true;
+}
+
 void process_assign(struct world *world, struct process *process, uint16_t partition)
 {
     struct log_partition *log = &world->log[partition];
     struct stay *stay = &process->stays[partition];
+    bool is_new = begins_anew(world, log);
+    int64_t begin = is_new && log->committed < log_begin(log) ? log_begin(log) : log->committed;
     struct history_event event;
 
     *stay = (struct stay){
         .assignment = core_assign(&process->core, &process->topic, partition, ++world->epoch,
-                                  log->committed, stay),
+                                  begin, stay),
         .epoch = world->epoch,
         .told_ms = -1,
     };
     if (stay->assignment == NULL)
         abort();
     core_wall(&process->core, WALL_MS);
-    if (!log->is_committed)
+    if (is_new)
         core_begin_is_new(&process->core, stay->assignment);
     else if (process->core.config.parks && process->core.config.map_limit > 0)
         take_up(world, process, stay, log);
     stay->position = log_index(log, stay->assignment->offsets.frontier);
     log->owner_epoch = stay->epoch;
     event = event_of(process, HISTORY_ASSIGN, partition);
-    event.offset = log->committed;
+    event.offset = begin;
     event.ceiling = stay->assignment->offsets.frontier;
     world_add(world, event);
 }

@@ -113,12 +113,12 @@ uint32_t history_lane(struct history *history, uint16_t partition, uint8_t kind,
 
 static const char *const type_names[] = {
     [HISTORY_APPEND] = "append",   [HISTORY_LOG_END] = "log-end",
-    [HISTORY_WORKERS] = "begin",
+    [HISTORY_GONE] = "gone",       [HISTORY_WORKERS] = "begin",
     [HISTORY_ASSIGN] = "assign",   [HISTORY_REVOKE] = "revoke",
     [HISTORY_GIVEN_UP] = "given-up", [HISTORY_LOST] = "lost",
     [HISTORY_DELIVER] = "take-in", [HISTORY_START] = "start",
     [HISTORY_RETURN] = "return",   [HISTORY_END] = "end",
-    [HISTORY_HEARD] = "heard",
+    [HISTORY_HEARD] = "heard",     [HISTORY_HEAD_GONE] = "head-gone",
     [HISTORY_SENT] = "commit",     [HISTORY_COMMITTED] = "committed",
     [HISTORY_ANSWERED] = "answered", [HISTORY_CRASH] = "CRASH",
     [HISTORY_STOP] = "stop",       [HISTORY_STOPPED] = "stopped",
@@ -134,13 +134,18 @@ static bool is_about_a_record(enum history_type type)
     return type == HISTORY_START || type == HISTORY_RETURN || type == HISTORY_END;
 }
 
+static bool is_of_the_log(enum history_type type)
+{
+    return type == HISTORY_APPEND || type == HISTORY_LOG_END || type == HISTORY_GONE;
+}
+
 void history_print_event(FILE *file, const struct history *history, size_t index)
 {
     const struct history_event *event = &history->events[index];
     enum history_type type = event->type;
 
     fprintf(file, "%7zu %8" PRId64 "ms ", index, event->time_ms);
-    if (type == HISTORY_APPEND || type == HISTORY_LOG_END)
+    if (is_of_the_log(type))
         fprintf(file, "log ");
     else
         fprintf(file, "P%-2u ", event->process);
@@ -149,10 +154,9 @@ void history_print_event(FILE *file, const struct history *history, size_t index
         fprintf(file, " p%u", event->partition);
     if (type >= HISTORY_ASSIGN && type <= HISTORY_COMMITTED)
         fprintf(file, " e%" PRIu32, event->epoch);
-    if (type == HISTORY_APPEND || type == HISTORY_LOG_END || type == HISTORY_ASSIGN ||
-        type == HISTORY_DELIVER ||
-        type == HISTORY_HEARD || is_about_a_record(type) || type == HISTORY_SENT ||
-        type == HISTORY_COMMITTED)
+    if (is_of_the_log(type) || type == HISTORY_ASSIGN || type == HISTORY_DELIVER ||
+        type == HISTORY_HEARD || type == HISTORY_HEAD_GONE || is_about_a_record(type) ||
+        type == HISTORY_SENT || type == HISTORY_COMMITTED)
         fprintf(file, " @%" PRId64, event->offset);
     if (event->ceiling > 0)
         fprintf(file, " ceiling @%" PRId64, event->ceiling);

@@ -20,6 +20,7 @@
 enum history_type {
     HISTORY_APPEND,    /* partition offset lane: the log has got a record, offsets rise */
     HISTORY_LOG_END,   /* partition offset: nothing more comes below it, a hole is before it */
+    HISTORY_GONE,      /* partition offset: the log does not have the record any more */
     HISTORY_WORKERS,   /* process value [threads that run handlers]: it has begun */
     HISTORY_ASSIGN,    /* process partition epoch offset ceiling: the partition came; records go on
                           at the ceiling, of those between only the unfinished run */
@@ -31,6 +32,8 @@ enum history_type {
     HISTORY_RETURN,    /* the same: the handler returned without an outcome */
     HISTORY_END,       /* the same, result, value [ms until it may start again, if it is to] */
     HISTORY_HEARD,     /* process partition epoch offset: control has heard that it is finished */
+    HISTORY_HEAD_GONE, /* process partition epoch offset: it is told that the log does not have the
+                          record any more, which was unfinished */
     HISTORY_SENT,      /* process partition epoch offset ceiling value [number of the commit] */
     HISTORY_COMMITTED, /* process partition epoch offset ceiling: the log has stored it */
     HISTORY_ANSWERED,  /* process value [number of the commit] */

@@ -243,6 +243,8 @@ static bool befall_stay(struct world *world, struct process *process, enum fault
 
 static bool befall(struct world *world, struct process *process, enum fault fault)
 {
+    if (fault > FAULT_STOP)
+        return log_befall(world, fault);
     if (fault == FAULT_CRASH && process->state != PROCESS_DOWN) {
         crash(world, process);
         return true;

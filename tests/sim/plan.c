@@ -1,19 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a seed chooses: each run has a random set of mishaps and limits, so that some runs are
  * single-minded enough to reach what a mixture of everything never does. */
-#include "sim/world.h"
+#include "sim/plan.h"
 
 #include "lib/check.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-#define KEYS_MAX 4096U
-#define KEY_SIZE 6U
-#define LANES_OF_KEY_FUNCTION 7U
-#define PATTERN_SIZE 700000U
-
-static unsigned char pattern[PATTERN_SIZE];
 
 static uint32_t below(uint64_t *random, uint32_t limit)
 {
@@ -82,6 +72,9 @@ static void choose_mishaps(struct plan *plan, uint64_t *random)
     plan->chaos_steps = ONE_OF(random, 60, 300, 1000);
     for (int i = 0; i < FAULTS; i++)
         plan->may[i] = !plan->quiet && below(random, 2);
+    /* Not often: what has gone excuses what is missing. */
+    if (below(random, 4))
+        plan->may[FAULT_RETENTION] = plan->may[FAULT_COMPACTION] = false;
     plan->core.parks = below(random, 2);
     plan->core.map_limit = ONE_OF(random, 0, 60, 64, 100, 300, 4096, 4096, 4096);
     plan->core.fingerprints_alike = below(random, 4) == 0 ? ~UINT64_C(15) : 0;
@@ -152,132 +145,4 @@ void plan_make(struct plan *plan, uint64_t seed)
     choose_records(plan, &random);
     choose_mishaps(plan, &random);
     choose_size(plan, &random);
-}
-
-/* ---- the log ----------------------------------------------------------------------------- */
-
-/* Key 0 is none; the next are the awkward ones: empty, and of zero bytes of several lengths. */
-static const void *key_bytes(uint32_t key, uint32_t *size)
-{
-    static unsigned char keys[KEYS_MAX][KEY_SIZE];
-
-    *size = key < 5 ? key - (key > 0) : KEY_SIZE;
-    if (key == 0)
-        return NULL;
-    if (key >= 5) {
-        keys[key][0] = 'k';
-        keys[key][KEY_SIZE - 2] = (unsigned char)(key >> 8);
-        keys[key][KEY_SIZE - 1] = (unsigned char)key;
-    }
-    return keys[key];
-}
-
-static enum lane_kind kind_of(const struct plan *plan, uint32_t key)
-{
-    if (plan->order != LANE_OF_KEY || plan->key_function || key != 0)
-        return plan->order;
-    return plan->null_keys_in_order ? LANE_OF_NULL_KEYS : LANE_OF_RECORD;
-}
-
-/* A key function's keys are bytes of the pattern, one for each lane. */
-static const void *lane_key_bytes(uint32_t key, uint32_t *size)
-{
-    *size = key % LANES_OF_KEY_FUNCTION;
-    return pattern + 1;
-}
-
-static uint32_t lane_of(struct world *world, uint16_t partition, uint32_t key)
-{
-    enum lane_kind kind = kind_of(&world->plan, key);
-    const void *bytes = NULL;
-    uint32_t size = 0;
-
-    if (kind == LANE_OF_RECORD)
-        return 0;
-    if (kind == LANE_OF_KEY)
-        bytes = world->plan.key_function ? lane_key_bytes(key, &size) : key_bytes(key, &size);
-    return history_lane(world->history, partition, (uint8_t)kind, bytes, size);
-}
-
-static uint32_t draw_key(struct world *world)
-{
-    uint32_t key = random_below(world, world->plan.keys);
-
-    for (int i = 0; world->plan.skewed && i < 3; i++) {
-        uint32_t other = random_below(world, world->plan.keys);
-
-        key = other < key ? other : key;
-    }
-    /* One key alone shall not always be the one that is no key. */
-    return world->plan.keys < 5 ? (key + (uint32_t)world->plan.seed) % 6 : key;
-}
-
-void log_make(struct world *world)
-{
-    const struct plan *plan = &world->plan;
-    uint32_t share = plan->records / plan->partitions + 1;
-
-    for (uint32_t i = 0; i < PATTERN_SIZE; i++)
-        pattern[i] = (unsigned char)(i * 31 + (i >> 8));
-    for (uint16_t p = 0; p < plan->partitions; p++) {
-        struct log_partition *partition = &world->log[p];
-        int64_t offset = random_below(world, 2) ? 0 : random_below(world, 1000);
-
-        *partition = (struct log_partition){.committed = offset, .count = share};
-        partition->records = calloc(share, sizeof(*partition->records));
-        for (uint32_t i = 0; i < share; i++) {
-            struct log_record *record = &partition->records[i];
-
-            offset += random_below(world, 4) == 0 ? random_below(world, 50) : 0;
-            record->offset = offset++;
-            record->key = draw_key(world);
-            record->lane = lane_of(world, p, record->key);
-            record->value_size = random_below(world, plan->value_size_max + 1);
-            if (random_below(world, 16) == 0)
-                record->value_size = VALUE_NONE;
-        }
-    }
-}
-
-void log_free(struct world *world)
-{
-    for (uint32_t p = 0; p < PARTITIONS_MAX; p++)
-        free(world->log[p].records);
-}
-
-uint32_t log_index(const struct log_partition *partition, int64_t offset)
-{
-    uint32_t low = 0, high = partition->count;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (partition->records[middle].offset < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-void log_describe(const struct world *world, const struct log_record *record,
-                  struct source_record *source_record, struct core_place *place)
-{
-    uint32_t key_size;
-
-    *source_record = (struct source_record){.offset = record->offset};
-    source_record->key = key_bytes(record->key, &key_size);
-    source_record->key_size = key_size;
-    if (record->value_size != VALUE_NONE) {
-        source_record->value = pattern + record->offset % 251;
-        source_record->value_size = record->value_size;
-    }
-    source_record->headers_size = (uint32_t)(record->offset % 3) * 9;
-    source_record->headers = source_record->headers_size > 0 ? pattern + 7 : NULL;
-    source_record->timestamp_ms = record->offset;
-    *place = (struct core_place){.kind = kind_of(&world->plan, record->key), .route = 3};
-    if (world->plan.weighs && record->offset % 3 == 0)
-        place->weight = (uint64_t)record->offset % 70 + 1;
-    if (world->plan.key_function)
-        place->lane_key = lane_key_bytes(record->key, &place->lane_key_size);
 }

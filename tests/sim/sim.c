@@ -48,6 +48,8 @@ static const char *const fault_names[FAULTS] = {
     [FAULT_LOST_UNTOLD] = "partition lost, told later",
     [FAULT_CRASH] = "process crashes",
     [FAULT_STOP] = "process stops",
+    [FAULT_RETENTION] = "the log begins later",
+    [FAULT_COMPACTION] = "records go from the middle of the log",
 };
 
 /* Marks that a run cannot reach, by how they begin, and why. */
@@ -123,6 +125,7 @@ static bool run_seed(struct totals *totals)
     rules.repeats = !world.plan.quiet || world.plan.core.fingerprints_alike != 0;
     rules.clashes = world.plan.core.fingerprints_alike != 0;
     rules.exact_maps = !world.plan.may[FAULT_NO_MEMORY] && world.plan.core.fingerprints_alike == 0;
+    rules.true_attempts = world.plan.core.calm_ms == 0;
     rules.start_within_ms =
         START_WITHIN_MS + TURN_MS * (int64_t)world.plan.core.records_max;
     /* What the history says of a run that got stuck is more than that it did. */

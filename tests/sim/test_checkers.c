@@ -13,6 +13,8 @@
 /* Partition 0 in process 0, if nothing else is said. */
 #define APPEND(at, in_lane) {.type = HISTORY_APPEND, .offset = (at), .lane = (in_lane)}
 #define LOG_END(at) {.type = HISTORY_LOG_END, .offset = (at)}
+#define GONE(at) {.type = HISTORY_GONE, .offset = (at)}
+#define TOLD(number, at) {RECORD(HEAD_GONE, number, at)}
 #define BEGIN {.type = HISTORY_WORKERS, .value = 2}
 #define EPOCH(kind, number) {.type = HISTORY_##kind, .epoch = (number)}
 #define ASSIGN(number, at) {.type = HISTORY_ASSIGN, .epoch = (number), .offset = (at)}
@@ -32,6 +34,8 @@
     SENT_MAP(number, at, to), {RECORD(COMMITTED, number, at), .ceiling = (to)}
 #define EXACT                                                                                  \
     ((struct check_rules){.repeats = true, .exact_maps = true, .start_within_ms = 100})
+#define COUNTED                                                                                \
+    ((struct check_rules){.repeats = true, .true_attempts = true, .start_within_ms = 100})
 #define ANSWERED(count) {.type = HISTORY_ANSWERED, .value = (count)}
 #define CRASH {.type = HISTORY_CRASH}
 #define STOP(until_ms) {.type = HISTORY_STOP, .value = (until_ms)}
@@ -274,11 +278,85 @@ static void c12_rejects_what_is_past_its_limit(void **state)
     expect(12, RULES, BEGIN, BOUND(5, 5), BOUND(INT64_MAX, 5));
 }
 
+static void what_has_gone_from_the_log_may_be_left_out_and_nothing_else(void **state)
+{
+    (void)state;
+
+    expect(GOOD, DRAINED, LOG, ASSIGN(1, 10), TAKE_IN(1, 10), GONE(10), RAN(1, 12), RAN(1, 13),
+           SENT(1, 14, 1));
+    expect(1, DRAINED, LOG, ASSIGN(1, 10), GONE(10), RAN(1, 12));
+    expect(1, DRAINED, LOG, ASSIGN(1, 10), GONE(12), RAN(1, 10));
+    expect(GOOD, RULES, LOG, APPEND(20, 1), ASSIGN(1, 10), RAN(1, 10), GONE(13), RAN(1, 20));
+    expect(2, RULES, LOG, APPEND(20, 1), ASSIGN(1, 10), RAN(1, 10), GONE(12), START(1, 20));
+    expect(2, RULES, LOG, APPEND(20, 1), ASSIGN(1, 10), GONE(10), START(1, 20));
+    expect(2, RULES, LOG, APPEND(20, 1), ASSIGN(1, 10), GONE(13), START(1, 20));
+    /* It runs if it was in memory, but in its place. */
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), START(1, 10), GONE(10), DONE(1, 10), RAN(1, 13));
+    expect(2, RULES, LOG, ASSIGN(1, 10), START(1, 10), GONE(10), START(1, 13));
+    expect(2, RULES, LOG, ASSIGN(1, 10), TAKE_IN(1, 10), GONE(10), RAN(1, 13), START(1, 10));
+}
+
+static void commits_pass_what_has_gone_from_the_log_and_nothing_else(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), GONE(10), RAN(1, 12), SENT(1, 13, 1));
+    expect(3, RULES, LOG, ASSIGN(1, 10), GONE(10), SENT(1, 13, 1));
+    expect(3, RULES, LOG, ASSIGN(1, 10), SENT(1, 12, 1), GONE(10));
+    /* Where the main flow never had it, it is a hole. */
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), GONE(10), TAKE_IN(1, 12), RAN(1, 12), STOP(50),
+           EPOCH(REVOKE, 1), SENT(1, 13, 1), COMMITTED(1, 13), EPOCH(GIVEN_UP, 1),
+           STOPPED(1, 20));
+    expect(11, RULES, LOG, ASSIGN(1, 10), GONE(10), TAKE_IN(1, 12), RAN(1, 12), STOP(50),
+           EPOCH(REVOKE, 1), EPOCH(GIVEN_UP, 1), STOPPED(1, 20));
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), TAKE_IN(1, 10), GONE(10), TAKE_IN(1, 12),
+           RAN(1, 12), STOP(50), EPOCH(REVOKE, 1), EPOCH(GIVEN_UP, 1), STOPPED(1, 20));
+}
+
+static void a_map_need_not_say_more_of_a_lane_than_is_left_of_it(void **state)
+{
+    (void)state;
+
+    expect(6, EXACT, LOG, ASSIGN(1, 10), GONE(10), RAN(1, 13), HEARD(1, 13), STORED(1, 12, 14),
+           CRASH, UP_TO(2, 12, 14), START(2, 13));
+    expect(GOOD, EXACT, LOG, ASSIGN(1, 10), GONE(10), RAN(1, 13), HEARD(1, 13),
+           STORED(1, 12, 13), CRASH, UP_TO(2, 12, 13), START(2, 13));
+}
+
+static void c13_rejects_what_is_wrongly_said_to_be_gone(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), GONE(10), TOLD(1, 10), RAN(1, 13));
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), GONE(10), TOLD(1, 10), EPOCH(LOST, 1),
+           ASSIGN(2, 10), TOLD(2, 10));
+    expect(13, RULES, LOG, ASSIGN(1, 10), TOLD(1, 10));
+    expect(13, RULES, LOG, ASSIGN(1, 10), GONE(10), TOLD(1, 11));
+    expect(13, RULES, LOG, ASSIGN(1, 10), GONE(10), TOLD(1, 10), TOLD(1, 10));
+    expect(13, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), GONE(10), TOLD(1, 10));
+    expect(13, RULES, LOG, ASSIGN(1, 10), GONE(10), TOLD(1, 10), START(1, 10));
+}
+
+static void c14_rejects_attempts_that_were_another_record_s(void **state)
+{
+    (void)state;
+
+    expect(GOOD, COUNTED, LOG, ASSIGN(1, 10), START(1, 10), RETRY(1, 10), CRASH, ASSIGN(2, 10),
+           {RECORD(START, 2, 10), .attempt = 2});
+    expect(14, COUNTED, LOG, ASSIGN(1, 10), START(1, 10), RETRY(1, 10), CRASH, ASSIGN(2, 10),
+           {RECORD(START, 2, 12), .attempt = 2});
+    expect(14, COUNTED, LOG, ASSIGN(1, 10), START(1, 10), RETRY(1, 10), CRASH, ASSIGN(2, 10),
+           {RECORD(START, 2, 10), .attempt = 3});
+}
+
 static void histories_that_make_no_sense_are_rejected(void **state)
 {
     (void)state;
 
     expect(0, RULES, APPEND(2, 1), APPEND(1, 1));
+    expect(0, RULES, LOG, GONE(11));
+    expect(0, RULES, LOG, GONE(10), GONE(10));
+    expect(0, RULES, LOG, ASSIGN(1, 10), GONE(10), TAKE_IN(1, 10));
     expect(0, RULES, LOG, ASSIGN(1, 10), TAKE_IN(1, 11));
     expect(0, RULES, LOG, ASSIGN(1, 10), START(1, 11));
 }
@@ -340,6 +418,11 @@ int main(void)
         cmocka_unit_test(c10_accepts_waiting_for_a_worker),
         cmocka_unit_test(c11_rejects_stops_that_are_late_loose_or_untrue),
         cmocka_unit_test(c12_rejects_what_is_past_its_limit),
+        cmocka_unit_test(what_has_gone_from_the_log_may_be_left_out_and_nothing_else),
+        cmocka_unit_test(commits_pass_what_has_gone_from_the_log_and_nothing_else),
+        cmocka_unit_test(a_map_need_not_say_more_of_a_lane_than_is_left_of_it),
+        cmocka_unit_test(c13_rejects_what_is_wrongly_said_to_be_gone),
+        cmocka_unit_test(c14_rejects_attempts_that_were_another_record_s),
         cmocka_unit_test(histories_that_make_no_sense_are_rejected),
         cmocka_unit_test(lanes_are_told_apart_by_every_byte_of_their_key),
         cmocka_unit_test(a_history_that_was_too_short_is_rejected),

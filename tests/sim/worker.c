@@ -36,10 +36,10 @@ static void add_end(struct world *world, struct process *process,
     world_add(world, event);
     process->weight -= slot_weight(slot);
     process->weighed -= slot_weight(slot) > 0;
-    if (outcome != SLOT_RETRY && !record->finished) {
-        record->finished = true;
-        world->finished++;
-    }
+    if (outcome == SLOT_RETRY)
+        return;
+    world->finished += !record->finished && !record->gone;
+    record->finished = true;
 }
 
 static void report(struct process *process, struct klane_slot *slot, int64_t delay_ms)
