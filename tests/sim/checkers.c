@@ -74,6 +74,8 @@ static void prepare(struct checker *checker)
     }
     for (uint32_t i = 0; i < checker->lanes_count; i++)
         checker->lane_last[i] = NONE;
+    if (!checker->failed)
+        checker_prepare_log(checker);
     for (uint32_t i = 0; i < checker->processes_count; i++) {
         struct seen_process *process = &checker->processes[i];
 
@@ -197,6 +199,7 @@ static const on_event_fn on_event[HISTORY_TYPES] = {
     [HISTORY_APPEND] = checker_on_append,
     [HISTORY_LOG_END] = checker_on_log_end,
     [HISTORY_GONE] = checker_on_gone,
+    [HISTORY_CUT] = checker_on_cut,
     [HISTORY_WORKERS] = on_workers,
     [HISTORY_ASSIGN] = checker_on_assign,
     [HISTORY_REVOKE] = checker_on_leave,

@@ -7,7 +7,8 @@
  *        also across epochs of one process; what has gone from the log may be left out
  *   C3   a commit passes only what its own epoch has finished, or what has gone from the log, and
  *        never the log's end
- *   C4   committed offsets never fall; a process has one commit out
+ *   C4   committed offsets never fall, but by an epoch that began after the log was cut; a process
+ *        has one commit out
  *   C5   a process commits only what it owns
  *   C6   a record that was finished runs again only in a later epoch that began at or below it;
  *        not at all, if the run had no fault that repeats records; nor, if it lies below the

@@ -16,17 +16,20 @@ struct seen_record {
     uint32_t lane_previous; /* index of the record before it in its lane */
     uint32_t starts;        /* by anybody */
     bool finished;
-    bool gone; /* from the log */
+    bool appended; /* some time */
+    bool gone;     /* from the log, or not appended yet */
 };
 
 struct seen_partition {
-    struct seen_record *records;
-    uint32_t count;
+    struct seen_record *records; /* all that will ever be appended, by offset */
+    uint32_t count;              /* of them, up to the last one of the log as it is */
     uint32_t capacity;
+    uint32_t cuts; /* so often the log has lost its last records */
     uint64_t *acknowledged; /* a bit for each: finished, as it is committed */
     int64_t first_from;     /* of the first assignment; -1: none yet */
     int64_t committed;      /* as the log has it; -1: nothing */
-    int64_t end;            /* of the log, as it is known by now */
+    uint32_t committed_cuts; /* what "cuts" was when the epoch began that has committed that */
+    int64_t end;             /* of the log, as it is known by now */
 };
 
 enum epoch_state { EPOCH_NONE, EPOCH_ACTIVE, EPOCH_REVOKED, EPOCH_GONE };
@@ -42,9 +45,11 @@ struct seen_epoch {
     int64_t from;
     int64_t ceiling;   /* its main flow begins there */
     int64_t reached;   /* one past what that has taken in */
+    int64_t end;       /* of the log before it was cut; 0: it was not since it began */
     int64_t idle_ms;   /* the idle clock when it began */
     int64_t committed; /* by itself; "from" until then */
     uint32_t prefix;   /* index: everything from "from" up to here is finished in this epoch */
+    uint32_t cuts;     /* of the log that it knows */
     uint16_t partition;
     uint8_t process;
     uint8_t state; /* enum epoch_state */
@@ -92,7 +97,7 @@ struct checker {
     struct seen_partition *partitions;
     struct seen_epoch *epochs;
     struct seen_process *processes;
-    uint32_t *lane_last; /* of the log: index of each lane's last record */
+    uint32_t *lane_last; /* index of each lane's last record, while they are put in order */
     uint32_t *lane_open; /* number of the event at which it had something unfinished, and 1 */
     uint32_t partitions_count;
     uint32_t epochs_count;
@@ -126,6 +131,9 @@ void *checker_zeroed(struct checker *checker, size_t count, size_t size);
 
 /* checkers_log.c: the log, and who has which part of it */
 
+/* The records that the history will append. */
+void checker_prepare_log(struct checker *checker);
+
 /* Index of the first record at or above offset. */
 uint32_t checker_index_from(const struct seen_partition *partition, int64_t offset);
 
@@ -140,6 +148,7 @@ uint32_t checker_prefix_of(struct checker *checker, struct seen_epoch *epoch);
 
 void checker_on_append(struct checker *checker, const struct history_event *event);
 void checker_on_log_end(struct checker *checker, const struct history_event *event);
+void checker_on_cut(struct checker *checker, const struct history_event *event);
 void checker_on_gone(struct checker *checker, const struct history_event *event);
 void checker_on_assign(struct checker *checker, const struct history_event *event);
 void checker_on_leave(struct checker *checker, const struct history_event *event);

@@ -3,12 +3,13 @@
 #include "sim/checkers_internal.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* ---- the log ----------------------------------------------------------------------------- */
 
 uint32_t checker_index_from(const struct seen_partition *partition, int64_t offset)
 {
-    uint32_t low = 0, high = partition->count;
+    uint32_t low = 0, high = partition->capacity;
 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -25,29 +26,88 @@ uint32_t checker_index_of(const struct seen_partition *partition, int64_t offset
 {
     uint32_t index = checker_index_from(partition, offset);
 
-    if (index == partition->count || partition->records[index].offset != offset)
+    if (index == partition->capacity || partition->records[index].offset != offset)
         return NONE;
     return index;
+}
+
+static int by_offset(const void *left, const void *right)
+{
+    int64_t a = ((const struct seen_record *)left)->offset;
+    int64_t b = ((const struct seen_record *)right)->offset;
+
+    return (a > b) - (a < b);
+}
+
+static void chain_lanes(struct checker *checker, struct seen_partition *partition)
+{
+    for (uint32_t i = 0; i < partition->capacity; i++) {
+        struct seen_record *record = &partition->records[i];
+
+        record->lane_previous = NONE;
+        if (record->lane == 0)
+            continue;
+        record->lane_previous = checker->lane_last[record->lane];
+        checker->lane_last[record->lane] = i;
+    }
+}
+
+void checker_prepare_log(struct checker *checker)
+{
+    const struct history_event *events = checker->history->events;
+
+    for (size_t i = 0; i < history_count(checker->history); i++) {
+        struct seen_partition *partition = &checker->partitions[events[i].partition];
+
+        if (events[i].type == HISTORY_CUT)
+            partition->cuts++;
+        if (events[i].type == HISTORY_APPEND)
+            partition->records[partition->count++] = (struct seen_record){
+                .offset = events[i].offset, .lane = events[i].lane, .gone = true};
+    }
+    for (uint32_t p = 0; p < checker->partitions_count; p++) {
+        struct seen_partition *partition = &checker->partitions[p];
+
+        /* Only then they do not come in order. */
+        if (partition->cuts > 0)
+            qsort(partition->records, partition->count, sizeof(*partition->records), by_offset);
+        partition->count = partition->cuts = 0;
+        chain_lanes(checker, partition);
+    }
 }
 
 void checker_on_append(struct checker *checker, const struct history_event *event)
 {
     struct seen_partition *partition = &checker->partitions[event->partition];
-    struct seen_record *record = &partition->records[partition->count];
+    uint32_t index = checker_index_of(partition, event->offset);
 
-    if (partition->count > 0 && record[-1].offset >= event->offset) {
-        checker_fail(checker, 0, "offsets of the log do not rise");
+    if (index == NONE || index < partition->count || partition->records[index].appended) {
+        checker_fail(checker, 0, "offsets of the log do not rise, or come again");
         return;
     }
-    record->offset = event->offset;
-    record->lane = event->lane;
-    record->lane_previous = NONE;
-    if (event->lane != 0) {
-        record->lane_previous = checker->lane_last[event->lane];
-        checker->lane_last[event->lane] = partition->count;
-    }
-    partition->count++;
+    partition->records[index].appended = true;
+    partition->records[index].gone = false;
+    partition->count = index + 1;
     partition->end = event->offset + 1;
+}
+
+/* Epochs that have read further may go on to commit what they have read. */
+void checker_on_cut(struct checker *checker, const struct history_event *event)
+{
+    struct seen_partition *partition = &checker->partitions[event->partition];
+
+    for (uint32_t i = 0; i < checker->epochs_count; i++) {
+        struct seen_epoch *epoch = &checker->epochs[i];
+
+        if (epoch->state != EPOCH_NONE && epoch->partition == event->partition &&
+            epoch->end < partition->end)
+            epoch->end = partition->end;
+    }
+    for (uint32_t i = checker_index_from(partition, event->offset); i < partition->count; i++)
+        partition->records[i].gone = true;
+    partition->count = checker_index_from(partition, event->offset);
+    partition->end = event->offset;
+    partition->cuts++;
 }
 
 void checker_on_log_end(struct checker *checker, const struct history_event *event)
@@ -127,6 +187,8 @@ void checker_on_assign(struct checker *checker, const struct history_event *even
         }
     }
     epoch->state = EPOCH_ACTIVE;
+    /* Where it begins behind the end, it goes on with the log that was cut. */
+    epoch->cuts = event->offset > partition->end ? partition->committed_cuts : partition->cuts;
     epoch->process = event->process;
     epoch->partition = event->partition;
     epoch->from = epoch->committed = event->offset;

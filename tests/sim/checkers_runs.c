@@ -148,7 +148,7 @@ void checker_on_start(struct checker *checker, const struct history_event *event
         return;
     if (epoch->state != EPOCH_ACTIVE)
         checker_fail(checker, 8, "it starts after its epoch was fenced");
-    if (index == NONE) {
+    if (index == NONE || !partition->records[index].appended) {
         checker_fail(checker, 0, "a record starts that the log does not have");
         return;
     }
@@ -251,7 +251,8 @@ void checker_on_head_gone(struct checker *checker, const struct history_event *e
 
     if (epoch == NULL)
         return;
-    if (index == NONE || !partition->records[index].gone)
+    if (index == NONE || !partition->records[index].appended ||
+        !partition->records[index].gone)
         checker_fail(checker, 13, "it is said to be gone, which it is not");
     else if (has_bit(epoch->told, index))
         checker_fail(checker, 13, "it is said to be gone again");
@@ -304,7 +305,8 @@ void checker_on_sent(struct checker *checker, const struct history_event *event)
         checker_fail(checker, 3, "a commit past offset %" PRId64 ", which is not finished",
                      partition->records[index].offset);
     /* Where the epoch began may be committed as it is, whatever the log holds by then. */
-    if (event->offset > epoch->from && event->offset > partition->end)
+    if (event->offset > epoch->from && event->offset > partition->end &&
+        event->offset > epoch->end)
         checker_fail(checker, 3, "a commit past the end of the log");
     note_sent(checker, epoch, event->ceiling);
 }
@@ -316,10 +318,12 @@ void checker_on_committed(struct checker *checker, const struct history_event *e
 
     if (epoch == NULL)
         return;
-    if (event->offset < partition->committed)
+    /* Who has begun since the log was cut has begun anew. */
+    if (event->offset < partition->committed && epoch->cuts <= partition->committed_cuts)
         checker_fail(checker, 4, "the committed offset falls from %" PRId64,
                      partition->committed);
     partition->committed = epoch->committed = event->offset;
+    partition->committed_cuts = epoch->cuts;
     memcpy(partition->acknowledged, epoch->sent,
            words_of(partition) * sizeof(*partition->acknowledged));
 }

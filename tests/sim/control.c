@@ -242,6 +242,8 @@ static bool can_offer(const struct world *world, const struct process *process,
 
     if (stay->assignment == NULL || stay->revoked)
         return false;
+    if (stay->was_cut)
+        return true;
     if (log_next(log, stay->position) == log->visible)
         return stay->position < log->visible || !stay->end_told;
     return !stay->held && core_room(&process->core) > 0;
@@ -258,6 +260,18 @@ static void skip_lost(struct stay *stay, const struct log_partition *log)
     stay->end_told = false;
 }
 
+/* The source finds that the log has been cut below where it reads: what was read does not count
+ * for the log as it is. Whoever has lost the partition hears so at last. */
+static void begin_anew(struct world *world, struct process *process, uint16_t partition)
+{
+    bool is_owner = world->log[partition].owner_epoch == process->stays[partition].epoch;
+
+    KLANE_MARK("sim: a log that was cut is begun anew");
+    process_lose(world, process, partition);
+    if (is_owner)
+        process_assign(world, process, partition, true);
+}
+
 static bool offer(struct world *world, struct process *process, uint16_t partition)
 {
     struct stay *stay = &process->stays[partition];
@@ -269,6 +283,10 @@ static bool offer(struct world *world, struct process *process, uint16_t partiti
         done = true;
     if (stay->assignment == NULL)
         return done;
+    if (stay->was_cut) {
+        begin_anew(world, process, partition);
+        return true;
+    }
     skip_lost(stay, log);
     for (uint32_t i = 0; i < world->plan.burst && stay->position < log->visible; i++) {
         const struct klane_slot *slot;
@@ -315,7 +333,7 @@ static uint64_t heads_lost(const struct log_partition *log,
     const struct heap *entries = &assignment->parking.parked;
     uint64_t count = 0;
 
-    for (uint32_t i = 0; log->lost > 0 && i < entries->count; i++)
+    for (uint32_t i = 0; log->has_lost && i < entries->count; i++)
         count += parked_of_next(entries->entries[i].node)->is_unmet &&
                  log_has_lost(log, entries->entries[i].value);
     return count;
@@ -329,7 +347,8 @@ static bool bring(struct world *world, struct process *process, uint16_t partiti
     uint64_t lost;
     int64_t reached;
 
-    if (stay->assignment == NULL || stay->revoked || !stay->sweeps)
+    if (stay->assignment == NULL || stay->revoked || !stay->sweeps ||
+        (stay->was_cut && stay->swept >= log->visible))
         return false;
     lost = heads_lost(log, stay->assignment) + process->core.counts.heads_gone;
     stay->swept = log_next(log, stay->swept);
@@ -344,7 +363,7 @@ static bool bring(struct world *world, struct process *process, uint16_t partiti
         measure_swept(process, stay->assignment, &record, &place);
     }
     /* The main flow may come in between. */
-    if (random_below(world, 2) > 0) {
+    if (random_below(world, 2) > 0 && !(stay->was_cut && stay->swept >= log->visible)) {
         reached = stay->swept < log->visible ? log->records[stay->swept].offset : log_end(log);
         stay->sweeps = !core_swept_to(&process->core, stay->assignment, reached);
     }
@@ -535,29 +554,32 @@ static void take_up(struct world *world, struct process *process, struct stay *s
         expected = PROGRESS_ABSENT;
     else if (log->key_version != process->topic.scheme.key_version)
         expected = PROGRESS_OTHER_SCHEME;
+    else if (log->ceiling > log_end(log))
+        expected = PROGRESS_BEYOND_LOG;
     if (refusal != expected &&
         (refusal != PROGRESS_NO_MEMORY || process->core.slab.limit_bytes == 0))
         world_fail(world, "a progress map is refused: %d", (int)refusal);
 }
 
 /* The group has committed nothing; or what it has is not in the log any more, where one source
- * begins anew, and another goes on with a hole. */
+ * begins anew, and another goes on with a hole, or finds out when it reads. */
 static bool begins_anew(struct world *world, const struct log_partition *log)
 {
     if (!log->is_committed)
         return true;
-    if (log->committed >= log_begin(log) || random_below(world, 2))
+    if ((log->committed >= log->begin && log->committed <= log_end(log)) ||
+        random_below(world, 2))
         return false;
     KLANE_MARK("sim: a partition begins where its log does");
     return true;
 }
 
-void process_assign(struct world *world, struct process *process, uint16_t partition)
+void process_assign(struct world *world, struct process *process, uint16_t partition, bool anew)
 {
     struct log_partition *log = &world->log[partition];
     struct stay *stay = &process->stays[partition];
-    bool is_new = begins_anew(world, log);
-    int64_t begin = is_new && log->committed < log_begin(log) ? log_begin(log) : log->committed;
+    bool is_new = anew || begins_anew(world, log);
+    int64_t begin = is_new ? log->begin : log->committed;
     struct history_event event;
 
     *stay = (struct stay){
@@ -574,6 +596,7 @@ void process_assign(struct world *world, struct process *process, uint16_t parti
     else if (process->core.config.parks && process->core.config.map_limit > 0)
         take_up(world, process, stay, log);
     stay->position = log_index(log, stay->assignment->offsets.frontier);
+    stay->was_cut = stay->assignment->offsets.frontier > log_end(log);
     log->owner_epoch = stay->epoch;
     event = event_of(process, HISTORY_ASSIGN, partition);
     event.offset = begin;

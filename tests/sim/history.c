@@ -113,7 +113,8 @@ uint32_t history_lane(struct history *history, uint16_t partition, uint8_t kind,
 
 static const char *const type_names[] = {
     [HISTORY_APPEND] = "append",   [HISTORY_LOG_END] = "log-end",
-    [HISTORY_GONE] = "gone",       [HISTORY_WORKERS] = "begin",
+    [HISTORY_GONE] = "gone",       [HISTORY_CUT] = "CUT",
+    [HISTORY_WORKERS] = "begin",
     [HISTORY_ASSIGN] = "assign",   [HISTORY_REVOKE] = "revoke",
     [HISTORY_GIVEN_UP] = "given-up", [HISTORY_LOST] = "lost",
     [HISTORY_DELIVER] = "take-in", [HISTORY_START] = "start",
@@ -136,7 +137,8 @@ static bool is_about_a_record(enum history_type type)
 
 static bool is_of_the_log(enum history_type type)
 {
-    return type == HISTORY_APPEND || type == HISTORY_LOG_END || type == HISTORY_GONE;
+    return type == HISTORY_APPEND || type == HISTORY_LOG_END || type == HISTORY_GONE ||
+           type == HISTORY_CUT;
 }
 
 void history_print_event(FILE *file, const struct history *history, size_t index)

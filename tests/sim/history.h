@@ -21,6 +21,7 @@ enum history_type {
     HISTORY_APPEND,    /* partition offset lane: the log has got a record, offsets rise */
     HISTORY_LOG_END,   /* partition offset: nothing more comes below it, a hole is before it */
     HISTORY_GONE,      /* partition offset: the log does not have the record any more */
+    HISTORY_CUT,       /* partition offset: nor any from there on; other offsets may come again */
     HISTORY_WORKERS,   /* process value [threads that run handlers]: it has begun */
     HISTORY_ASSIGN,    /* process partition epoch offset ceiling: the partition came; records go on
                           at the ceiling, of those between only the unfinished run */

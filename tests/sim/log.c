@@ -83,7 +83,8 @@ void log_make(struct world *world)
         struct log_partition *partition = &world->log[p];
         int64_t offset = random_below(world, 2) ? 0 : random_below(world, 1000);
 
-        *partition = (struct log_partition){.committed = offset, .count = share};
+        *partition =
+            (struct log_partition){.committed = offset, .begin = offset, .count = share};
         partition->records = calloc(share, sizeof(*partition->records));
         for (uint32_t i = 0; i < share; i++) {
             struct log_record *record = &partition->records[i];
@@ -95,6 +96,9 @@ void log_make(struct world *world)
             record->value_size = random_below(world, plan->value_size_max + 1);
             if (random_below(world, 16) == 0)
                 record->value_size = VALUE_NONE;
+            record->spare = record->gone =
+                plan->may[FAULT_TRUNCATION] && random_below(world, 4) == 0;
+            world->finished += record->spare;
         }
     }
 }
@@ -168,10 +172,43 @@ int64_t log_end(const struct log_partition *partition)
                                    : partition->records[partition->visible - 1].offset + 1;
 }
 
-int64_t log_begin(const struct log_partition *partition)
+/* Where the log has been cut and has grown again, nobody can tell: as a source knows of leaders'
+ * epochs, it finds out while it reads; but what was committed before is only known to be of
+ * another log while it lies beyond the end. */
+static bool may_grow(const struct world *world, uint16_t p)
 {
-    return partition->first < partition->visible ? partition->records[partition->first].offset
-                                                 : log_end(partition);
+    const struct log_partition *log = &world->log[p];
+    int64_t known = log->committed > log_end(log) ? log->committed : log->ceiling;
+    uint32_t next = log->visible + 1;
+
+    for (uint32_t i = 0; i < world->plan.processes; i++)
+        if (world->processes[i].stays[p].assignment != NULL &&
+            world->processes[i].stays[p].was_cut)
+            return false;
+    return known <= log_end(log) ||
+           (next < log->count ? log->records[next].offset : log->records[next - 1].offset + 1) <
+               known;
+}
+
+bool log_append(struct world *world, uint16_t p)
+{
+    struct log_partition *log = &world->log[p];
+    struct log_record *record = &log->records[log->visible];
+
+    if (log->visible == log->count || (log->was_cut && !may_grow(world, p)))
+        return false;
+    log->visible++;
+    if (record->gone && !(record->spare && log->was_cut)) {
+        log->has_lost = true;
+        return true;
+    }
+    world->finished -= record->spare;
+    record->spare = record->gone = false;
+    world_add(world, (struct history_event){.type = HISTORY_APPEND,
+                                            .partition = p,
+                                            .offset = record->offset,
+                                            .lane = record->lane});
+    return true;
 }
 
 /* ---- what befalls it --------------------------------------------------------------------- */
@@ -183,7 +220,7 @@ static void take_away(struct world *world, uint16_t p, uint32_t index)
     if (record->gone)
         return;
     record->gone = true;
-    world->log[p].lost++;
+    world->log[p].has_lost = true;
     world->finished += !record->finished;
     world_add(world, (struct history_event){
                          .type = HISTORY_GONE, .partition = p, .offset = record->offset});
@@ -226,6 +263,7 @@ static bool retain(struct world *world, uint16_t p)
         return false;
     for (; log->first < first; log->first++)
         take_away(world, p, log->first);
+    log->begin = first < log->visible ? log->records[first].offset : log_end(log);
     return true;
 }
 
@@ -239,7 +277,7 @@ static bool is_superseded(const struct log_partition *log, uint32_t index)
     if (record->value_size == VALUE_NONE)
         return true;
     for (uint32_t i = index + 1; i < log->visible; i++)
-        if (log->records[i].key == record->key)
+        if (log->records[i].key == record->key && !log->records[i].gone)
             return true;
     return false;
 }
@@ -260,9 +298,47 @@ static bool compact(struct world *world, uint16_t p)
     return taken > 0;
 }
 
+/* The log ends earlier. Whoever has read on will hear of it. */
+static bool cut(struct world *world, uint16_t p)
+{
+    struct log_partition *log = &world->log[p];
+    uint32_t end = random_below(world, 2) ? sore_point(world, p)
+                                          : log->visible - random_below(world, REACH);
+
+    if (end < log->first || end >= log->visible)
+        return false;
+    for (uint32_t i = end; i < log->visible; i++) {
+        struct log_record *record = &log->records[i];
+
+        world->finished += !record->gone && !record->finished;
+        record->gone = true;
+    }
+    log->visible = end;
+    log->was_cut = log->has_lost = true;
+    world_add(world, (struct history_event){
+                         .type = HISTORY_CUT, .partition = p, .offset = log_end(log)});
+    for (uint32_t i = 0; i < world->plan.processes; i++) {
+        struct stay *stay = &world->processes[i].stays[p];
+
+        if (stay->assignment == NULL)
+            continue;
+        stay->was_cut |= stay->assignment->offsets.frontier > log_end(log);
+        if (stay->was_cut)
+            continue;
+        /* It may have left out what had gone, where something may come now. */
+        if (stay->position > end)
+            stay->position = end;
+        if (stay->swept > end)
+            stay->swept = end;
+    }
+    return true;
+}
+
 bool log_befall(struct world *world, enum fault fault)
 {
     uint16_t p = (uint16_t)random_below(world, world->plan.partitions);
 
+    if (fault == FAULT_TRUNCATION)
+        return cut(world, p);
     return fault == FAULT_RETENTION ? retain(world, p) : compact(world, p);
 }

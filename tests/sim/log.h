@@ -15,7 +15,8 @@ struct log_record {
     uint32_t key;
     uint32_t value_size;
     bool finished; /* by anybody */
-    bool gone;     /* the log had it */
+    bool gone;     /* the log had it; or it is spare */
+    bool spare;    /* not yet appended, and only once the log has been cut */
 };
 
 struct log_partition {
@@ -23,8 +24,11 @@ struct log_partition {
     uint32_t count;
     uint32_t visible; /* appended so far */
     uint32_t first;   /* retention has taken what was before it */
-    uint32_t lost;    /* records that have gone */
+    int64_t begin;    /* the same as an offset */
+    bool has_lost;    /* records have gone */
+    bool was_cut;
     int64_t committed; /* where the group begins until something is */
+    int64_t ceiling;   /* of the map */
     char map[MAP_MAX]; /* committed with it */
     uint32_t map_size;
     uint32_t key_version; /* of the process that wrote it */
@@ -46,9 +50,11 @@ uint32_t log_next(const struct log_partition *partition, uint32_t index);
 /* A record with this offset was there. */
 bool log_has_lost(const struct log_partition *partition, int64_t offset);
 
-/* Offset of the first record, and one past that of the last. */
-int64_t log_begin(const struct log_partition *partition);
+/* One past the offset of the last record, or more. */
 int64_t log_end(const struct log_partition *partition);
+
+/* Appends the next record, if there is one and it may come. */
+bool log_append(struct world *world, uint16_t partition);
 
 /* Whether the mishap has befallen some partition's log. */
 bool log_befall(struct world *world, enum fault fault);

@@ -63,6 +63,7 @@ static void store(struct world *world, struct process *process)
         }
         log->committed = entry->offset;
         log->is_committed = true;
+        log->ceiling = entry->ceiling;
         log->map_size = entry->map_size;
         log->key_version = entry->key_version;
         memcpy(log->map, entry->map, entry->map_size);
@@ -113,7 +114,7 @@ bool group_step(struct world *world, struct process *process, uint16_t partition
     if (process->state != PROCESS_RUNS || world->ending || stay->assignment != NULL ||
         world->log[partition].owner_epoch != 0)
         return false;
-    process_assign(world, process, partition);
+    process_assign(world, process, partition, false);
     return true;
 }
 
@@ -261,7 +262,8 @@ static bool befall(struct world *world, struct process *process, enum fault faul
 bool mishap_step(struct world *world)
 {
     struct process *process = &world->processes[random_below(world, world->plan.processes)];
-    enum fault fault = FAULT_REVOKED + random_below(world, FAULTS - FAULT_REVOKED);
+    uint32_t end = world->plan.loses ? FAULTS : FAULT_RETENTION;
+    enum fault fault = FAULT_REVOKED + random_below(world, end - FAULT_REVOKED);
 
     if (world->healed || world->steps < world->chaos_at || world->mishaps == MISHAPS_MAX ||
         !world->plan.may[fault] || !befall(world, process, fault))

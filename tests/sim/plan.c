@@ -70,11 +70,8 @@ static void choose_mishaps(struct plan *plan, uint64_t *random)
     plan->stuck_rate = (uint8_t)ONE_OF(random, 0, 1, 4);
     plan->commit_trouble_rate = (uint8_t)ONE_OF(random, 0, 40, 128);
     plan->chaos_steps = ONE_OF(random, 60, 300, 1000);
-    for (int i = 0; i < FAULTS; i++)
+    for (int i = 0; i < FAULT_RETENTION; i++)
         plan->may[i] = !plan->quiet && below(random, 2);
-    /* Not often: what has gone excuses what is missing. */
-    if (below(random, 4))
-        plan->may[FAULT_RETENTION] = plan->may[FAULT_COMPACTION] = false;
     plan->core.parks = below(random, 2);
     plan->core.map_limit = ONE_OF(random, 0, 60, 64, 100, 300, 4096, 4096, 4096);
     plan->core.fingerprints_alike = below(random, 4) == 0 ? ~UINT64_C(15) : 0;
@@ -136,6 +133,20 @@ static void choose_size(struct plan *plan, uint64_t *random)
     }
 }
 
+/* Not often: what has gone excuses what is missing. */
+static void choose_losses(struct plan *plan, uint64_t *random)
+{
+    plan->loses = !plan->quiet && below(random, 4) == 0;
+    if (!plan->loses)
+        return;
+    plan->faults_min = 0; /* nothing may be left to which they could happen */
+    plan->may[FAULT_RETENTION] = below(random, 2);
+    plan->may[FAULT_COMPACTION] = below(random, 2);
+    /* A log that is cut and grows beyond what a map speaks of is not found out. What a stay says
+     * as soon as it begins replaces such a map before. */
+    plan->may[FAULT_TRUNCATION] = plan->core.calm_ms > 0 && below(random, 2);
+}
+
 void plan_make(struct plan *plan, uint64_t seed)
 {
     uint64_t random = seed;
@@ -145,4 +156,5 @@ void plan_make(struct plan *plan, uint64_t seed)
     choose_records(plan, &random);
     choose_mishaps(plan, &random);
     choose_size(plan, &random);
+    choose_losses(plan, &random);
 }

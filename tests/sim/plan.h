@@ -27,6 +27,7 @@ enum fault {
     FAULT_STOP,
     FAULT_RETENTION,  /* the log begins later */
     FAULT_COMPACTION, /* records go of which there are newer ones of their key */
+    FAULT_TRUNCATION, /* the log's last records go, and others come in their place */
     FAULTS
 };
 
@@ -63,6 +64,7 @@ struct plan {
     bool weighs;         /* some records have a weight */
     uint64_t slab_limit; /* memory ends there, whatever the budget is; 0: nowhere */
     bool may[FAULTS];
+    bool loses; /* one of those that befall the log may come */
 };
 
 void plan_make(struct plan *plan, uint64_t seed);

@@ -50,6 +50,7 @@ static const char *const fault_names[FAULTS] = {
     [FAULT_STOP] = "process stops",
     [FAULT_RETENTION] = "the log begins later",
     [FAULT_COMPACTION] = "records go from the middle of the log",
+    [FAULT_TRUNCATION] = "records go from the end of the log",
 };
 
 /* Marks that a run cannot reach, by how they begin, and why. */

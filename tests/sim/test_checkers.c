@@ -14,6 +14,7 @@
 #define APPEND(at, in_lane) {.type = HISTORY_APPEND, .offset = (at), .lane = (in_lane)}
 #define LOG_END(at) {.type = HISTORY_LOG_END, .offset = (at)}
 #define GONE(at) {.type = HISTORY_GONE, .offset = (at)}
+#define CUT(at) {.type = HISTORY_CUT, .offset = (at)}
 #define TOLD(number, at) {RECORD(HEAD_GONE, number, at)}
 #define BEGIN {.type = HISTORY_WORKERS, .value = 2}
 #define EPOCH(kind, number) {.type = HISTORY_##kind, .epoch = (number)}
@@ -323,6 +324,43 @@ static void a_map_need_not_say_more_of_a_lane_than_is_left_of_it(void **state)
            STORED(1, 12, 13), CRASH, UP_TO(2, 12, 13), START(2, 13));
 }
 
+/* 12 and 13 go, and 11 comes. */
+#define CUT_LOG CUT(11), APPEND(11, 1)
+
+static void what_comes_in_the_place_of_what_was_cut_is_judged_alike(void **state)
+{
+    (void)state;
+
+    expect(GOOD, DRAINED, LOG, ASSIGN(1, 10), RAN(1, 10), START(1, 12), CUT_LOG, DONE(1, 12),
+           EPOCH(LOST, 1), ASSIGN(2, 10), RAN(2, 10), RAN(2, 11), SENT(2, 12, 1));
+    expect(1, DRAINED, LOG, ASSIGN(1, 10), RAN(1, 10), CUT_LOG, EPOCH(LOST, 1), ASSIGN(2, 10),
+           RAN(2, 10));
+    expect(2, RULES, LOG, ASSIGN(1, 10), CUT_LOG, EPOCH(LOST, 1), ASSIGN(2, 10), START(2, 11));
+    expect(2, RULES, LOG, ASSIGN(1, 10), START(1, 10), CUT_LOG, EPOCH(LOST, 1), ASSIGN(2, 11),
+           START(2, 11));
+    expect(3, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), CUT_LOG, SENT(1, 12, 1));
+    expect(0, RULES, LOG, CUT_LOG, ASSIGN(1, 10), TAKE_IN(1, 12));
+    expect(0, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), START(1, 11), CUT_LOG);
+    expect(0, RULES, LOG, CUT(11), APPEND(12, 1));
+}
+
+static void commits_fall_only_to_where_a_log_that_was_cut_is_begun_anew(void **state)
+{
+    (void)state;
+
+    /* Who has read further need not know yet. */
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), RAN(1, 10), RAN(1, 12), RAN(1, 13), CUT(11),
+           SENT(1, 14, 1), COMMITTED(1, 14), EPOCH(LOST, 1), ASSIGN(2, 10), COMMITTED(2, 10));
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), COMMITTED(1, 14), EPOCH(LOST, 1), CUT_LOG,
+           ASSIGN(2, 14), COMMITTED(2, 14), EPOCH(LOST, 2), ASSIGN(3, 10), COMMITTED(3, 10));
+    expect(3, RULES, LOG, CUT_LOG, ASSIGN(1, 10), RAN(1, 10), RAN(1, 11), SENT(1, 14, 1));
+    expect(4, RULES, LOG, ASSIGN(1, 10), COMMITTED(1, 14), CUT_LOG, COMMITTED(1, 12));
+    expect(4, RULES, LOG, ASSIGN(1, 10), COMMITTED(1, 14), CUT_LOG, EPOCH(LOST, 1),
+           ASSIGN(2, 10), COMMITTED(2, 12), COMMITTED(2, 11));
+    expect(4, RULES, LOG, CUT_LOG, ASSIGN(1, 10), COMMITTED(1, 12), EPOCH(LOST, 1),
+           ASSIGN(2, 10), COMMITTED(2, 11));
+}
+
 static void c13_rejects_what_is_wrongly_said_to_be_gone(void **state)
 {
     (void)state;
@@ -421,6 +459,8 @@ int main(void)
         cmocka_unit_test(what_has_gone_from_the_log_may_be_left_out_and_nothing_else),
         cmocka_unit_test(commits_pass_what_has_gone_from_the_log_and_nothing_else),
         cmocka_unit_test(a_map_need_not_say_more_of_a_lane_than_is_left_of_it),
+        cmocka_unit_test(what_comes_in_the_place_of_what_was_cut_is_judged_alike),
+        cmocka_unit_test(commits_fall_only_to_where_a_log_that_was_cut_is_begun_anew),
         cmocka_unit_test(c13_rejects_what_is_wrongly_said_to_be_gone),
         cmocka_unit_test(c14_rejects_attempts_that_were_another_record_s),
         cmocka_unit_test(histories_that_make_no_sense_are_rejected),

@@ -43,19 +43,16 @@ static bool produce(struct world *world, uint16_t p)
 {
     struct log_partition *partition = &world->log[p];
     uint32_t count;
+    bool done = false;
 
     if (partition->visible == partition->count)
         return false;
     count = 1 + random_below(world, 2 * world->plan.burst);
-    for (; count > 0 && partition->visible < partition->count; count--) {
-        const struct log_record *record = &partition->records[partition->visible++];
-
-        world_add(world, (struct history_event){.type = HISTORY_APPEND,
-                                                .partition = p,
-                                                .offset = record->offset,
-                                                .lane = record->lane});
+    while (count > 0 && log_append(world, p)) {
+        done = true;
+        count--;
     }
-    return true;
+    return done;
 }
 
 static uint64_t faults_count(const struct world *world)
@@ -71,8 +68,11 @@ static bool all_finished(const struct world *world)
 {
     uint32_t count = 0;
 
-    for (int i = 0; i < PARTITIONS_MAX; i++)
+    for (int i = 0; i < PARTITIONS_MAX; i++) {
+        if (world->log[i].visible < world->log[i].count)
+            return false;
         count += world->log[i].count;
+    }
     return world->finished == count;
 }
 

@@ -28,6 +28,7 @@ struct stay {
     bool parked; /* lanes were, when it was revoked: where they begin is known about */
     bool sweeps;
     bool end_told;
+    bool was_cut; /* the log, below where it has read on; it does not know yet */
     int64_t revoked_ms;
     int64_t told_ms; /* when it will hear that it has lost it; -1: it has not lost it */
 };
@@ -154,7 +155,8 @@ bool completion_step(struct world *world, struct process *process);
 #define CONTROL_ACTIONS 9
 bool control_step(struct world *world, struct process *process, uint32_t action);
 void process_begin(struct world *world, struct process *process);
-void process_assign(struct world *world, struct process *process, uint16_t partition);
+/* anew: where the log begins, whatever is committed. */
+void process_assign(struct world *world, struct process *process, uint16_t partition, bool anew);
 void process_revoke(struct world *world, struct process *process, uint16_t partition);
 void process_lose(struct world *world, struct process *process, uint16_t partition);
 
