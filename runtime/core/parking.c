@@ -38,6 +38,12 @@ static struct parked *find(const struct core *core, const struct klane_assignmen
     return NULL;
 }
 
+/* Full with so many in memory, it is fit with three quarters of them. */
+static uint32_t fit_at_of(uint32_t slots)
+{
+    return slots - slots / 4 - (slots % 4 != 0);
+}
+
 static struct parked *add(struct core *core, struct klane_assignment *assignment,
                           uint64_t fingerprint, enum lane_kind kind, int64_t next)
 {
@@ -60,7 +66,7 @@ static struct parked *add(struct core *core, struct klane_assignment *assignment
         .others_from = INT64_MAX,
         .next = next,
         .end = next + 1,
-        .fit_at = core->config.lane_records_max / 2,
+        .fit_at = fit_at_of(core->config.lane_records_max),
         .by_next = {HEAP_NOWHERE},
         .fit = {HEAP_NOWHERE},
         .timer = {HEAP_NOWHERE},
@@ -104,21 +110,25 @@ static void let_go(struct core *core, struct parked *parked)
     parked->kept_count = 0;
 }
 
-/* Enough of it is done: a pass is worth while. */
+/* Some of it is done: it could take part in a pass. When most of it is, one is to begin; by then
+ * others may be fit, and share it. */
 static void fit_check(struct parked *parked)
 {
-    if (parked->takes_part || heap_has(&parked->fit) || heap_has(&parked->timer) ||
-        parked->slots > parked->fit_at)
+    struct parking *parking = &parked->assignment->parking;
+
+    if (parked->takes_part || heap_has(&parked->timer) || parked->slots > parked->fit_at)
         return;
-    heap_set(&parked->assignment->parking.fit, &parked->fit, parked->next);
+    if (!heap_has(&parked->fit))
+        heap_set(&parking->fit, &parked->fit, parked->next);
+    if (parked->slots <= (parked->fit_at + 2) / 3)
+        parking->is_urgent = true;
 }
 
-/* With what it has in memory it is full: a pass is for when half of that is done. */
 static void is_full_with(const struct core *core, struct parked *parked)
 {
     uint32_t quota = core->config.lane_records_max;
 
-    parked->fit_at = (parked->slots < quota ? parked->slots : quota) / 2;
+    parked->fit_at = fit_at_of(parked->slots < quota ? parked->slots : quota);
 }
 
 static void leave(struct core *core, struct parked *parked)
@@ -324,7 +334,7 @@ static bool shorten(struct core *core, struct lane *lane)
         slot_gone(core, slot);
     }
     parked->slots = lane->count;
-    parked->fit_at = parked->slots / 2;
+    parked->fit_at = fit_at_of(parked->slots);
     return true;
 }
 
@@ -473,24 +483,28 @@ static void head_is_gone(struct core *core, struct parked *parked)
     notice_add(core, assignment, NOTICE_HEAD_GONE);
 }
 
+/* Everything of it below this offset was brought. */
+static void leave_at(struct core *core, struct parked *parked, int64_t offset)
+{
+    if (parked->is_unmet && parked->next < offset)
+        head_is_gone(core, parked);
+    if (parked->next < offset)
+        set_next(parked, offset);
+    KLANE_ASSERT(parked->kept_count == 0 || parked->kept_first->record.offset >= parked->next);
+    leave(core, parked);
+    if (parked->next >= parked->end) {
+        KLANE_MARK("a pass ends early, past all that a lane had left");
+        remove_entry(core, parked);
+    }
+}
+
 void parking_end_pass(struct core *core, struct klane_assignment *assignment)
 {
     struct pass *pass = &assignment->parking.pass;
     struct parked *parked;
 
-    while (pass->is_on && (parked = TAILQ_FIRST(&pass->parts)) != NULL) {
-        if (parked->is_unmet && parked->next < pass->position)
-            head_is_gone(core, parked);
-        if (parked->next < pass->position)
-            set_next(parked, pass->position);
-        KLANE_ASSERT(parked->kept_count == 0 ||
-                     parked->kept_first->record.offset >= parked->next);
-        leave(core, parked);
-        if (parked->next >= parked->end) {
-            KLANE_MARK("a pass ends early, past all that a lane had left");
-            remove_entry(core, parked);
-        }
-    }
+    while (pass->is_on && (parked = TAILQ_FIRST(&pass->parts)) != NULL)
+        leave_at(core, parked, pass->position);
     pass->is_on = false;
 }
 
@@ -513,13 +527,14 @@ static void begin_pass(struct parking *parking, uint32_t quota)
     struct pass *pass = &parking->pass;
 
     *pass = (struct pass){.is_on = true, .position = parking->fit.entries[0].value};
+    parking->is_urgent = false;
     TAILQ_INIT(&pass->parts);
     while (parking->fit.count > 0) {
         struct parked *parked = parked_of_fit(parking->fit.entries[0].node);
 
         heap_remove(&parking->fit, &parked->fit);
         parked->takes_part = true;
-        parked->fit_at = quota / 2;
+        parked->fit_at = fit_at_of(quota);
         TAILQ_INSERT_TAIL(&pass->parts, parked, part);
         if (parked->end > pass->end)
             pass->end = parked->end;
@@ -534,7 +549,7 @@ static struct klane_assignment *next_pass(const struct core *core)
         !room_for_a_pass(core))
         return NULL;
     for (each = core->assignments; each != NULL; each = each->next)
-        if (each->parking.fit.count > 0 && !each->parking.pass.is_on &&
+        if (each->parking.is_urgent && each->parking.fit.count > 0 && !each->parking.pass.is_on &&
             assignment_may_start(each))
             return each;
     return NULL;
@@ -631,9 +646,23 @@ static void head_is_known(struct klane_slot *slot, const struct parked *parked)
     slot->control.is_plain &= parked->crashes == 0;
 }
 
-/* True: it is taken in. */
-static bool feed_record(struct core *core, struct parked *parked, struct lane *lane,
-                        const struct source_record *record, const struct core_place *place)
+/* The last of room is for lanes that have nothing in memory. */
+static bool has_room(const struct core *core, const struct parked *parked)
+{
+    uint32_t kept = parked->slots == 0 ? 0 : core->config.records_max / ROOM_FOR_A_PASS / 2;
+
+    return core_room(core) > kept;
+}
+
+enum feeding {
+    FEED_TAKEN,
+    FEED_FULL,   /* its lane has its quota */
+    FEED_NO_ROOM /* in memory */
+};
+
+static enum feeding feed_record(struct core *core, struct parked *parked, struct lane *lane,
+                                const struct source_record *record,
+                                const struct core_place *place)
 {
     struct klane_assignment *assignment = parked->assignment;
     struct klane_slot *slot;
@@ -641,21 +670,50 @@ static bool feed_record(struct core *core, struct parked *parked, struct lane *l
     if (lane != NULL && lane->count + parked->kept_count >= core->config.lane_records_max)
         let_go(core, parked);
     if (lane != NULL && lane_is_full(core, lane))
-        return false;
-    if (core_room(core) == 0 || !room_for_pass(core, assignment, record, place))
-        return false;
+        return FEED_FULL;
+    if (!has_room(core, parked) || !room_for_pass(core, assignment, record, place))
+        return FEED_NO_ROOM;
     slot = slot_of_record(core, assignment, record, place);
     if (slot == NULL)
-        return false;
+        return FEED_NO_ROOM;
     if (record->offset == parked->next)
         head_is_known(slot, parked);
     slot_counted(core, slot);
     if (!feed(core, slot, place->kind)) {
         slot_forget(core, slot);
-        return false;
+        return FEED_NO_ROOM;
     }
     parked->slots++;
-    return true;
+    return FEED_TAKEN;
+}
+
+/* The pass cannot bring the record. */
+static void stay_out(struct core *core, struct parked *parked, const struct lane *lane,
+                     int64_t offset)
+{
+    set_next(parked, offset);
+    parked->is_unmet = true;
+    /* Also those of an earlier stay, which was before the entry. */
+    if (lane != NULL && parked->slots < lane->count)
+        parked->slots = lane->count;
+    is_full_with(core, parked);
+    leave(core, parked);
+}
+
+/* There is no room at this offset. Who has something in memory leaves here, so that they go on
+ * together; for the others the pass goes on. */
+static void leave_without_room(struct core *core, struct klane_assignment *assignment,
+                               int64_t offset)
+{
+    struct parked *parked, *next;
+
+    for (parked = TAILQ_FIRST(&assignment->parking.pass.parts); parked != NULL; parked = next) {
+        next = TAILQ_NEXT(parked, part);
+        if (parked->slots == 0)
+            continue;
+        is_full_with(core, parked);
+        leave_at(core, parked, offset);
+    }
 }
 
 void core_swept(struct core *core, struct klane_assignment *assignment,
@@ -679,16 +737,15 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
         head_is_gone(core, parked);
     if (place->kind != LANE_OF_RECORD)
         lane = lane_find(&core->lanes, &name, &hash);
-    if (!is_known(assignment, lane, record->offset) &&
-        !feed_record(core, parked, lane, record, place)) {
-        set_next(parked, record->offset);
-        parked->is_unmet = true;
-        /* Also those of an earlier stay, which was before the entry. */
-        if (lane != NULL && parked->slots < lane->count)
-            parked->slots = lane->count;
-        is_full_with(core, parked);
-        leave(core, parked);
-        return;
+    if (!is_known(assignment, lane, record->offset)) {
+        enum feeding feeding = feed_record(core, parked, lane, record, place);
+
+        if (feeding != FEED_TAKEN)
+            stay_out(core, parked, lane, record->offset);
+        if (feeding == FEED_NO_ROOM)
+            leave_without_room(core, assignment, record->offset);
+        if (feeding != FEED_TAKEN)
+            return;
     }
     set_next(parked, record->offset + 1);
     if (parked->next >= parked->end)

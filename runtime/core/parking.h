@@ -79,6 +79,7 @@ struct pass {
 struct parking {
     struct heap parked; /* by next */
     struct heap fit;    /* of them, by next */
+    bool is_urgent;     /* one of these has little left in memory: a pass is to begin */
     struct pass pass;
 };
 

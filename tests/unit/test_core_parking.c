@@ -130,20 +130,20 @@ static void a_pass_feeds_it_in_order_and_the_entry_goes(void **state)
     take_in_many(fixture, 10, 11, "b");
     core_kit_run(kit, 0);
     core_kit_run(kit, 10);
-    core_kit_run(kit, 1);
+    run_many(fixture, 1, 3);
 
     assert_int_equal(begin_pass(fixture), 4);
-    bring(fixture, 4, "a");
-    bring(fixture, 5, "a");
+    bring_many(fixture, 4, 7, "a");
     /* Its quota is reached: it leaves with the next one. */
-    bring(fixture, 6, "a");
-    assert_true(bring_to(fixture, 7));
-    run_many(fixture, 2, 4);
-    assert_int_equal(begin_pass(fixture), 6);
-    bring(fixture, 6, "a");
     bring(fixture, 7, "a");
-    assert_int_equal(base(fixture), 4);
-    run_many(fixture, 4, 8);
+    assert_true(bring_to(fixture, 8));
+    run_many(fixture, 3, 5);
+    assert_int_equal(begin_pass(fixture), -1);
+    core_kit_run(kit, 5);
+    assert_int_equal(begin_pass(fixture), 7);
+    bring(fixture, 7, "a");
+    assert_int_equal(base(fixture), 6);
+    run_many(fixture, 6, 8);
     bring(fixture, 8, "a");
     bring(fixture, 9, "a");
     /* Another's, which was finished long ago. */
@@ -286,6 +286,51 @@ static void a_stuck_lane_that_is_shortened_again_is_not_read_again(void **state)
 }
 
 /* Compaction took its last records: a pass that has read past its end has seen all. */
+/* Where memory ends, all leave that have something in it, so the next pass is for all of them;
+ * what has nothing is looked for further on. */
+static void lanes_that_a_pass_has_no_room_for_go_on_together(void **state)
+{
+    static const int64_t first_nine[] = {0, 7, 14, 1, 8, 15, 2, 9, 16};
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *a, *b;
+
+    take_in_many(fixture, 0, 7, "a");
+    take_in_many(fixture, 7, 14, "b");
+    take_in_many(fixture, 14, 19, "c");
+    for (int i = 0; i < 9; i++)
+        core_kit_run(kit, first_nine[i]);
+    a = core_kit_start(kit, 3);
+    b = core_kit_start(kit, 10);
+    core_kit_run(kit, 17);
+    assert_int_equal(begin_pass(fixture), 4);
+    bring(fixture, 4, "a");
+    kit->core.admission.records_max = kit->core.admission.records + 1;
+    bring(fixture, 5, "a");
+    bring(fixture, 11, "b");
+    assert_int_equal(kit->core.parked.count, 3);
+    assert_int_equal(kit->core.admission.records, 3);
+    bring(fixture, 18, "c");
+    assert_int_equal(kit->core.parked.count, 2);
+    assert_true(bring_to(fixture, 19));
+    kit->core.admission.records_max = RECORDS_MAX;
+
+    core_kit_back(kit, a, SLOT_DONE);
+    core_kit_back(kit, b, SLOT_DONE);
+    core_kit_run(kit, 18);
+    core_kit_run(kit, 4);
+    assert_int_equal(begin_pass(fixture), 5);
+    bring_many(fixture, 5, 7, "a");
+    bring_many(fixture, 11, 14, "b");
+    assert_int_equal(kit->core.parked.count, 0);
+    assert_true(bring_to(fixture, 14));
+    core_kit_run(kit, 5);
+    core_kit_run(kit, 11);
+    core_kit_run(kit, 6);
+    run_many(fixture, 12, 14);
+    assert_int_equal(base(fixture), 19);
+}
+
 static void an_end_that_is_a_hole_is_met_by_position(void **state)
 {
     struct fixture *fixture = *state;
@@ -560,6 +605,7 @@ int main(void)
         parking_case(what_is_let_go_behind_a_pass_is_not_lost),
         parking_case(what_finds_its_lane_full_is_brought_when_it_is_not),
         parking_case(a_stuck_lane_that_is_shortened_again_is_not_read_again),
+        parking_case(lanes_that_a_pass_has_no_room_for_go_on_together),
         parking_case(an_end_that_is_a_hole_is_met_by_position),
         parking_case(a_lane_that_cannot_go_on_yet_takes_no_part),
         parking_case(when_memory_is_short_the_longest_stuck_lanes_are_parked_by_half),
