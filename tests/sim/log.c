@@ -172,18 +172,27 @@ int64_t log_end(const struct log_partition *partition)
                                    : partition->records[partition->visible - 1].offset + 1;
 }
 
+/* In the process of this number. NULL: the partition is not there. */
+static struct stay *stay_in(struct world *world, uint32_t number, uint16_t p)
+{
+    struct process *process = &world->processes[number];
+
+    if (process->state == PROCESS_DOWN || process->stays[p].assignment == NULL)
+        return NULL;
+    return &process->stays[p];
+}
+
 /* Where the log has been cut and has grown again, nobody can tell: as a source knows of leaders'
  * epochs, it finds out while it reads; but what was committed before is only known to be of
  * another log while it lies beyond the end. */
-static bool may_grow(const struct world *world, uint16_t p)
+static bool may_grow(struct world *world, uint16_t p)
 {
     const struct log_partition *log = &world->log[p];
     int64_t known = log->committed > log_end(log) ? log->committed : log->ceiling;
     uint32_t next = log->visible + 1;
 
     for (uint32_t i = 0; i < world->plan.processes; i++)
-        if (world->processes[i].stays[p].assignment != NULL &&
-            world->processes[i].stays[p].was_cut)
+        if (stay_in(world, i, p) != NULL && stay_in(world, i, p)->was_cut)
             return false;
     return known <= log_end(log) ||
            (next < log->count ? log->records[next].offset : log->records[next - 1].offset + 1) <
@@ -230,12 +239,10 @@ static void take_away(struct world *world, uint16_t p, uint32_t index)
 static uint32_t sore_point(struct world *world, uint16_t p)
 {
     const struct log_partition *log = &world->log[p];
-    const struct process *process =
-        &world->processes[random_below(world, world->plan.processes)];
-    const struct stay *stay = &process->stays[p];
+    const struct stay *stay = stay_in(world, random_below(world, world->plan.processes), p);
     uint32_t which = random_below(world, 8);
 
-    if (process->state == PROCESS_DOWN || stay->assignment == NULL) {
+    if (stay == NULL) {
         if (which < 4)
             return log_index(log, log->committed);
     } else if (which < 4) {
@@ -318,9 +325,9 @@ static bool cut(struct world *world, uint16_t p)
     world_add(world, (struct history_event){
                          .type = HISTORY_CUT, .partition = p, .offset = log_end(log)});
     for (uint32_t i = 0; i < world->plan.processes; i++) {
-        struct stay *stay = &world->processes[i].stays[p];
+        struct stay *stay = stay_in(world, i, p);
 
-        if (stay->assignment == NULL)
+        if (stay == NULL)
             continue;
         stay->was_cut |= stay->assignment->offsets.frontier > log_end(log);
         if (stay->was_cut)
