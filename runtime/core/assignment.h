@@ -48,6 +48,7 @@ struct partition {
     struct klane_assignment *current; /* not ENDED; NULL: none */
     struct partition *next;           /* in the core's list */
     struct ready_queue ready;
+    uint64_t salt; /* of its lanes' hashes, which do not depend on where in memory it is */
     int32_t number;
     uint32_t slots;      /* in memory, of all assignments */
     uint32_t over_quota; /* lanes that are over their quota */

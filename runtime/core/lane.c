@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/slab.h"
+#include "core/assignment.h"
 
 #include <string.h>
 
@@ -23,7 +24,7 @@ void lane_table_deinit(struct lane_table *table)
 static uint64_t name_hash(const struct lane_table *table, const struct lane_name *name)
 {
     /* Partitions have the same keys: each has a seed of its own. */
-    uint64_t seed = table->seed ^ ((uintptr_t)name->partition * 0x9e3779b97f4a7c15U);
+    uint64_t seed = table->seed ^ name->partition->salt;
 
     /* Only LANE_OF_KEY goes by the key; records of the others may have different ones. */
     if (name->kind != LANE_OF_KEY)

@@ -21,6 +21,9 @@ static struct partition *partition_get(struct core *core, const struct core_topi
     partition->topic = topic;
     partition->number = number;
     partition->ready.open = READY_ALL;
+    partition->salt = 0x9e3779b97f4a7c15U;
+    if (core->partitions != NULL)
+        partition->salt += core->partitions->salt;
     partition->next = core->partitions;
     core->partitions = partition;
     return partition;
