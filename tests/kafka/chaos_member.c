@@ -7,6 +7,7 @@
  * returns), or after klane has told it (an assignment). So the order of the history is one that
  * happened. */
 #include "kafka/chaos.h"
+#include "kafka/kafka_wrap.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -100,26 +101,6 @@ static uint32_t epoch_of(uint32_t epoch)
 
 /* ---- what klane sends -------------------------------------------------------------------- */
 
-typedef void (*commit_cb)(rd_kafka_t *rk, rd_kafka_resp_err_t err,
-                          rd_kafka_topic_partition_list_t *offsets, void *opaque);
-
-rd_kafka_resp_err_t __real_rd_kafka_commit_queue(rd_kafka_t *rk,
-                                                 const rd_kafka_topic_partition_list_t *offsets,
-                                                 rd_kafka_queue_t *queue, commit_cb cb,
-                                                 void *opaque);
-rd_kafka_resp_err_t __wrap_rd_kafka_commit_queue(rd_kafka_t *rk,
-                                                 const rd_kafka_topic_partition_list_t *offsets,
-                                                 rd_kafka_queue_t *queue, commit_cb cb,
-                                                 void *opaque);
-rd_kafka_resp_err_t __real_rd_kafka_committed(rd_kafka_t *rk,
-                                              rd_kafka_topic_partition_list_t *partitions,
-                                              int timeout_ms);
-rd_kafka_resp_err_t __wrap_rd_kafka_committed(rd_kafka_t *rk,
-                                              rd_kafka_topic_partition_list_t *partitions,
-                                              int timeout_ms);
-rd_kafka_event_t *__real_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
-rd_kafka_event_t *__wrap_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
-
 /* What a member that is not sound does to an offset before anybody sees it. */
 static int64_t bent(int32_t partition, int64_t offset)
 {
@@ -182,7 +163,7 @@ rd_kafka_resp_err_t __wrap_rd_kafka_committed(rd_kafka_t *rk,
 /* The commit's name goes along in the metadata, so that the group's log says whose it was. */
 rd_kafka_resp_err_t __wrap_rd_kafka_commit_queue(rd_kafka_t *rk,
                                                  const rd_kafka_topic_partition_list_t *offsets,
-                                                 rd_kafka_queue_t *queue, commit_cb cb,
+                                                 rd_kafka_queue_t *queue, kafka_commit_cb cb,
                                                  void *opaque)
 {
     rd_kafka_topic_partition_list_t *named = rd_kafka_topic_partition_list_copy(offsets);
