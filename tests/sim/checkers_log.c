@@ -187,8 +187,11 @@ void checker_on_assign(struct checker *checker, const struct history_event *even
         }
     }
     epoch->state = EPOCH_ACTIVE;
-    /* Where it begins behind the end, it goes on with the log that was cut. */
-    epoch->cuts = event->offset > partition->end ? partition->committed_cuts : partition->cuts;
+    /* Where it begins with what was committed, behind the end, it goes on with the log that was
+     * cut; else with the one that there is, which may begin in a hole. */
+    epoch->cuts = partition->cuts;
+    if (event->offset == partition->committed && event->offset > partition->end)
+        epoch->cuts = partition->committed_cuts;
     epoch->process = event->process;
     epoch->partition = event->partition;
     epoch->from = epoch->committed = event->offset;
