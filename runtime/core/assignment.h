@@ -20,6 +20,7 @@
 #ifndef KLANE_CORE_ASSIGNMENT_H
 #define KLANE_CORE_ASSIGNMENT_H
 
+#include "base/cache_line.h"
 #include "core/offsets.h"
 #include "core/parking.h"
 #include "core/progress.h"
@@ -44,12 +45,15 @@ struct core_topic {
 
 /* Stays when its assignment goes: lanes and slots refer to it. */
 struct partition {
+    /* Fixed: workers read it. */
     const struct core_topic *topic;
-    struct klane_assignment *current; /* not ENDED; NULL: none */
-    struct partition *next;           /* in the core's list */
-    struct ready_queue ready;
-    uint64_t salt; /* of its lanes' hashes, which do not depend on where in memory it is */
     int32_t number;
+
+    /* Control's alone. */
+    _Alignas(CACHE_LINE) struct klane_assignment *current; /* not ENDED; NULL: none */
+    struct partition *next;                                /* in the core's list */
+    struct ready_queue ready;
+    uint64_t salt;       /* of its lanes' hashes, which do not depend on where in memory it is */
     uint32_t slots;      /* in memory, of all assignments */
     uint32_t over_quota; /* lanes that are over their quota */
     uint64_t bytes;      /* of those slots that are large */
@@ -82,12 +86,13 @@ struct klane_assignment {
     /* Written by control, read by workers before each start: A1. */
     _Atomic uint8_t state;
 
-    /* Control's alone from here on, but for what is fixed from the start. */
+    /* Fixed: workers read it. */
+    uint32_t epoch;
     struct partition *partition;
     void *own; /* the source's */
-    uint32_t epoch;
 
-    struct offsets offsets;
+    /* Control's alone. */
+    _Alignas(CACHE_LINE) struct offsets offsets;
     struct parking parking;
     struct trial trial;
     uint64_t seed; /* of fingerprints */

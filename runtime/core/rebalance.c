@@ -15,13 +15,15 @@ static struct partition *partition_get(struct core *core, const struct core_topi
     for (partition = core->partitions; partition != NULL; partition = partition->next)
         if (partition->topic == topic && partition->number == number)
             return partition;
-    partition = calloc(1, sizeof(*partition));
+    partition = aligned_alloc(_Alignof(struct partition), sizeof(*partition));
     if (partition == NULL)
         return NULL;
-    partition->topic = topic;
-    partition->number = number;
-    partition->ready.open = READY_ALL;
-    partition->salt = 0x9e3779b97f4a7c15U;
+    *partition = (struct partition){
+        .topic = topic,
+        .number = number,
+        .ready.open = READY_ALL,
+        .salt = 0x9e3779b97f4a7c15U,
+    };
     if (core->partitions != NULL)
         partition->salt += core->partitions->salt;
     partition->next = core->partitions;
@@ -35,7 +37,10 @@ struct klane_assignment *core_assign(struct core *core, const struct core_topic 
     struct partition *partition = partition_get(core, topic, number);
     struct klane_assignment *assignment;
 
-    if (partition == NULL || (assignment = malloc(sizeof(*assignment))) == NULL)
+    if (partition == NULL)
+        return NULL;
+    assignment = aligned_alloc(_Alignof(struct klane_assignment), sizeof(*assignment));
+    if (assignment == NULL)
         return NULL;
     KLANE_ASSERT(partition->current == NULL);
     assignment_init(assignment, partition, epoch, begin, own);

@@ -57,7 +57,7 @@ static void prefetch_slot(struct mail *mail)
         return;
     slot = (const char *)slot_of_mail(mail);
     __builtin_prefetch(slot, 1);
-    __builtin_prefetch(slot + ENGINE_LINE, 1);
+    __builtin_prefetch(slot + CACHE_LINE, 1);
 }
 
 void control_collect(struct klane_runtime *runtime)

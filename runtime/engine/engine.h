@@ -16,6 +16,7 @@
 #ifndef KLANE_ENGINE_ENGINE_H
 #define KLANE_ENGINE_ENGINE_H
 
+#include "base/cache_line.h"
 #include "core/core.h"
 #include "engine/fences.h"
 #include "engine/routes.h"
@@ -32,8 +33,6 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-#define ENGINE_LINE 64
-
 /* Slots that wait in the ring for a worker, with room for one each; the rest waits in the core,
  * where partitions take turns. */
 #define ENGINE_READY_MIN 256U
@@ -49,14 +48,14 @@ struct worker {
     void *local; /* the program's, of worker_start */
 
     /* Written by the worker, read by control and statistics. Odd turn: in a handler. */
-    _Alignas(ENGINE_LINE) _Atomic uint64_t turn;
+    _Alignas(CACHE_LINE) _Atomic uint64_t turn;
     _Atomic(struct klane_slot *) running;
     _Atomic bool exited;
     uint32_t quiet;       /* the worker's own: outcomes sent since control was last rung */
     bool left_as_surplus; /* the worker's, until it has exited */
 
     /* Control's. */
-    _Alignas(ENGINE_LINE) uint64_t turn_seen;
+    _Alignas(CACHE_LINE) uint64_t turn_seen;
     int64_t turn_since_ms;
     bool alive; /* the thread exists and was not joined */
     bool slow;
@@ -111,23 +110,24 @@ struct klane_runtime {
     pthread_t control_thread;
     char name[16];
 
-    /* Shared by all. */
-    struct ready_ring ready;
-    struct idle idle;
-    struct tokens tokens;
-    struct mailbox outcomes;
-    struct mailbox questions;
-    struct bell bell;
+    struct fences *fences;     /* control writes */
+    struct stats_board *board; /* control writes, statistics read */
+    struct observe observe;
+
+    /* Shared by all. First what workers look at with each record, and nearly nobody writes. */
+    _Atomic bool closing;     /* workers end */
+    _Atomic uint32_t surplus; /* workers that are to end, as slow ones came back */
+    _Atomic uint32_t leaving; /* workers that end for that, until they are joined */
     _Atomic bool stop_asked;
     _Atomic bool worker_refused;  /* worker_start said no */
-    _Atomic bool closing;         /* workers end */
-    _Atomic uint32_t surplus;     /* workers that are to end, as slow ones came back */
-    _Atomic uint32_t leaving;     /* workers that end for that, until they are joined */
-    _Atomic uint64_t taken;       /* records handed out by klane_take() */
     _Atomic uint64_t outcome_bad; /* the last undefined outcome of a handler, and 1; 0: none */
-    struct fences *fences;        /* control writes */
-    struct observe observe;
-    struct stats_board *board; /* control writes, statistics read */
+    struct mailbox questions;
+    _Alignas(CACHE_LINE) struct ready_ring ready;
+    _Alignas(CACHE_LINE) struct idle idle;
+    _Alignas(CACHE_LINE) struct tokens tokens;
+    _Alignas(CACHE_LINE) struct mailbox outcomes;
+    _Alignas(CACHE_LINE) struct bell bell;
+    _Atomic uint64_t taken; /* records handed out by klane_take() */
 
     /* Guards state and err; and, once stopped, what was control's. */
     pthread_mutex_t lock;
@@ -136,7 +136,7 @@ struct klane_runtime {
     klane_err_t err;
     bool never_ran; /* control could not be started */
 
-    struct control control;
+    _Alignas(CACHE_LINE) struct control control;
 };
 
 /* fork.c */

@@ -111,7 +111,7 @@ static bool shared_set_up(struct klane_runtime *runtime)
 
     mailbox_init(&runtime->outcomes);
     mailbox_init(&runtime->questions);
-    runtime->workers = aligned_alloc(ENGINE_LINE, (workers + 1) * sizeof(struct worker));
+    runtime->workers = aligned_alloc(CACHE_LINE, (workers + 1) * sizeof(struct worker));
     if (runtime->workers == NULL)
         return false;
     memset(runtime->workers, 0, (workers + 1) * sizeof(struct worker));

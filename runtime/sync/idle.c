@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 _Static_assert(IDLE_WORDS <= 32, "words_used has a bit for each word");
-_Static_assert(sizeof(struct idle_seat) == IDLE_LINE_SIZE, "a seat is one cache line");
+_Static_assert(sizeof(struct idle_seat) == CACHE_LINE, "a seat is one cache line");
 
 /* A seat's word. */
 enum { AWAKE, ASLEEP };

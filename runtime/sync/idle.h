@@ -74,6 +74,8 @@
 #ifndef KLANE_SYNC_IDLE_H
 #define KLANE_SYNC_IDLE_H
 
+#include "base/cache_line.h"
+
 #include <ck_pr.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -84,13 +86,12 @@
 #endif
 #define IDLE_SEATS_PER_WORD 64
 #define IDLE_WORDS ((IDLE_SEATS_MAX + IDLE_SEATS_PER_WORD - 1) / IDLE_SEATS_PER_WORD)
-#define IDLE_LINE_SIZE 64
 
 /* One cache line each: a wake touches nobody else's. */
 struct idle_seat {
     _Atomic(uint32_t) word; /* its futex; the owner's, but while its bit is out the claimer's */
     uint32_t state;         /* the owner's, for assertions only */
-    unsigned char pad[IDLE_LINE_SIZE - 2 * sizeof(uint32_t)];
+    unsigned char pad[CACHE_LINE - 2 * sizeof(uint32_t)];
 };
 
 struct idle {
@@ -98,7 +99,7 @@ struct idle {
     _Atomic(uint32_t) searchers;
     /* Sleepers set, nobody clears: which words of idle_map ever had a bit. */
     _Atomic(uint32_t) words_used;
-    unsigned char pad[IDLE_LINE_SIZE - 2 * sizeof(uint32_t)];
+    unsigned char pad[CACHE_LINE - 2 * sizeof(uint32_t)];
     /* A bit is set by the seat's owner, and cleared by it or by one waker. */
     _Atomic(uint64_t) idle_map[IDLE_WORDS];
     /* A bit is set by who takes the seat, and cleared by it. */

@@ -101,19 +101,20 @@ static void append_large(const char *topic, int count, size_t bytes)
 {
     rd_kafka_conf_t *conf = kafka_kit_conf();
     char why[256], *value = calloc(1, bytes);
+    rd_kafka_topic_t *handle;
     rd_kafka_t *producer;
 
     assert_non_null(value);
     kafka_kit_set(conf, "message.max.bytes", "3000000");
     producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     assert_non_null(producer);
+    handle = rd_kafka_topic_new(producer, topic, NULL);
     for (int i = 0; i < count; i++)
-        assert_int_equal(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic),
-                                           RD_KAFKA_V_PARTITION(0),
-                                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                           RD_KAFKA_V_VALUE(value, bytes), RD_KAFKA_V_END),
-                         RD_KAFKA_RESP_ERR_NO_ERROR);
+        assert_int_equal(rd_kafka_produce(handle, 0, RD_KAFKA_MSG_F_COPY, value, bytes, NULL, 0,
+                                          NULL),
+                         0);
     assert_int_equal(rd_kafka_flush(producer, KAFKA_KIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_destroy(handle);
     rd_kafka_destroy(producer);
     free(value);
     assert_int_equal(kafka_kit_end(topic, 0), count);

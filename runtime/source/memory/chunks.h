@@ -22,6 +22,7 @@
 #ifndef KLANE_SOURCE_MEMORY_CHUNKS_H
 #define KLANE_SOURCE_MEMORY_CHUNKS_H
 
+#include "base/cache_line.h"
 #include "source/source.h"
 #include "sync/mailbox.h"
 
@@ -45,12 +46,12 @@ struct chunk {
 /* What the records of one partition are stored in. */
 struct chunk_list {
     struct {
-        _Alignas(64) _Atomic int64_t published; /* one past the last offset */
-        _Atomic(struct chunk *) first;          /* set once */
+        _Alignas(CACHE_LINE) _Atomic int64_t published; /* one past the last offset */
+        _Atomic(struct chunk *) first;                  /* set once */
         struct chunk *tail;
     } appender;
     struct {
-        _Alignas(64) struct chunk *oldest; /* NULL: none seen yet */
+        _Alignas(CACHE_LINE) struct chunk *oldest; /* NULL: none seen yet */
     } reader;
 };
 

@@ -70,7 +70,7 @@ struct memory_partition {
 
     /* Reader. */
     struct {
-        _Alignas(64) struct chunk_cursor cursor;
+        _Alignas(CACHE_LINE) struct chunk_cursor cursor;
         struct klane_assignment *assignment; /* NULL: away */
         struct memory_partition *ready_next;
         struct memory_partition *due_next;
@@ -127,12 +127,12 @@ struct memory_source {
     struct mailbox announced_group;
 
     struct {
-        _Alignas(64) pthread_mutex_t mutex; /* all of appending */
+        _Alignas(CACHE_LINE) pthread_mutex_t mutex; /* all of appending */
     } appender;
 
     /* Reader. */
     struct {
-        _Alignas(64) struct klane_intake *intake;
+        _Alignas(CACHE_LINE) struct klane_intake *intake;
         struct memory_queue ready;             /* partitions with records to read */
         struct memory_queue due;               /* partitions to assign */
         TAILQ_HEAD(, memory_partition) sweeps; /* partitions that have a pass */
