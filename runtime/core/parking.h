@@ -16,9 +16,9 @@
  * While it is parked, the main flow drops what it meets of it, and end moves on. A pass reads the
  * partition again from the least next on. Who takes part is fed until it has its quota, and leaves
  * with next at the first record that found no room. Where memory ends, all that have something in
- * it leave at one offset, so that the next pass is for all of them. While it takes part, newer records of the main
- * flow are kept behind it, as far as its quota goes, so that next can meet end; then the entry
- * goes.
+ * it leave at one offset, so that the next pass is for all of them. While it takes part, newer
+ * records of the main flow are kept behind it, as far as its quota goes, so that next can meet
+ * end; then the entry goes.
  *
  * A head that waits for a retry takes part in no pass before its time.
  *
