@@ -12,7 +12,11 @@
 #include <string.h>
 
 enum {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    KILLS = 500, /* each life is slower */
+#else
     KILLS = 1000,
+#endif
     KILLS_SOAK = 100000,
     KILLS_OF_LOG = 50, /* then a new log */
     DELAY_US_MAX = 24000,
