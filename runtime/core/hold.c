@@ -213,7 +213,7 @@ static bool is_taken_over_budget(struct core *core, struct klane_assignment *ass
 {
     bool is_large = bytes + ROOM_KEPT > core->config.limit_bytes / 2;
 
-    if ((!is_half_free(core) || !is_large) && !is_without_records(core))
+    if (!(is_large && is_half_free(core)) && !is_without_records(core))
         return false;
     KLANE_MARK("a record above the budget is taken in");
     core->slab.limit_bytes = slab_used(&core->slab) + bytes + ROOM_KEPT;

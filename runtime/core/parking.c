@@ -41,7 +41,7 @@ static struct parked *find(const struct core *core, const struct klane_assignmen
 /* Full with so many in memory, it is fit with three quarters of them. */
 static uint32_t fit_at_of(uint32_t slots)
 {
-    return slots - slots / 4 - (slots % 4 != 0);
+    return slots * 3 / 4;
 }
 
 static struct parked *add(struct core *core, struct klane_assignment *assignment,
@@ -263,7 +263,6 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
     parked->own = own_of(assignment, name);
     parked->slots = lane->count;
     is_full_with(core, parked);
-    fit_check(parked);
     drop(core, assignment, offset);
     return true;
 }
@@ -740,12 +739,12 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
     if (!is_known(assignment, lane, record->offset)) {
         enum feeding feeding = feed_record(core, parked, lane, record, place);
 
-        if (feeding != FEED_TAKEN)
+        if (feeding != FEED_TAKEN) {
             stay_out(core, parked, lane, record->offset);
-        if (feeding == FEED_NO_ROOM)
-            leave_without_room(core, assignment, record->offset);
-        if (feeding != FEED_TAKEN)
+            if (feeding == FEED_NO_ROOM)
+                leave_without_room(core, assignment, record->offset);
             return;
+        }
     }
     set_next(parked, record->offset + 1);
     if (parked->next >= parked->end)
