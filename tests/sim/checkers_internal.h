@@ -9,7 +9,7 @@
 
 /* A record of the log. */
 struct seen_record {
-    int64_t offset;
+    int64_t offset;            /* the first: see by_offset.h */
     int64_t delivered_idle_ms; /* the idle clock of who took it in last */
     uint32_t delivered_epoch;
     uint32_t lane;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log, and who has which part of it. */
+#include "sim/by_offset.h"
 #include "sim/checkers_internal.h"
 
 #include <inttypes.h>
@@ -9,17 +10,8 @@
 
 uint32_t checker_index_from(const struct seen_partition *partition, int64_t offset)
 {
-    uint32_t low = 0, high = partition->capacity;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (partition->records[middle].offset < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return index_by_offset(partition->records, partition->capacity, sizeof(*partition->records),
+                           offset);
 }
 
 uint32_t checker_index_of(const struct seen_partition *partition, int64_t offset)

@@ -3,6 +3,7 @@
 #include "sim/world.h"
 
 #include "base/assert.h"
+#include "sim/by_offset.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -111,17 +112,8 @@ void log_free(struct world *world)
 
 uint32_t log_index(const struct log_partition *partition, int64_t offset)
 {
-    uint32_t low = 0, high = partition->count;
-
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-
-        if (partition->records[middle].offset < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return index_by_offset(partition->records, partition->count, sizeof(*partition->records),
+                           offset);
 }
 
 void log_describe(const struct world *world, const struct log_record *record,

@@ -10,7 +10,7 @@
 struct world;
 
 struct log_record {
-    int64_t offset;
+    int64_t offset; /* the first: see by_offset.h */
     uint32_t lane; /* as in the history */
     uint32_t key;
     uint32_t value_size;
