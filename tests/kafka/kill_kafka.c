@@ -15,10 +15,8 @@ enum {
     LIVES_TO_STOP = 3,
     LIVES_TO_WAIT = 3,
     DELAY_US_MAX = 250000,
-    LIFE_RECORDS = 600,
     SLOW_US = 20000,
     COMMIT_MS = 50,
-    COMMITS_WANTED = 12,
     COMMITS_PATIENCE_MS = 1000,
     QUOTA = 8
 };
@@ -114,10 +112,8 @@ static void live_and_die(struct log *log, uint64_t *random, uint64_t kills,
     life.options.workers = 4;
     life.options.commit_interval_ms = COMMIT_MS;
     life.options.lane_records_max = QUOTA;
-    life.appends = LIFE_RECORDS;
     life.slow_us = SLOW_US;
     life.delay_us_max = DELAY_US_MAX;
-    life.commits_wanted = COMMITS_WANTED;
     life.patience_ms = COMMITS_PATIENCE_MS;
 
     for (uint64_t i = 0; i < kills; i++) {

@@ -13,7 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STUCK_KEY = 0, RETRIED_KEY = 1, RETRY_MS = 5 };
+enum {
+    STUCK_KEY = 0,
+    RETRIED_KEY = 1,
+    RETRY_MS = 5,
+    LIFE_RECORDS = 600, /* about */
+    COMMITS_WANTED = 12 /* of a life that is waited for */
+};
 
 /* ---- the process that is killed ---------------------------------------------------------- */
 
@@ -108,7 +114,7 @@ static void live(struct kill_life *life)
     kill_must(klane_start(runtime), "start", "");
     if (life->end == KILL_END_LAST)
         end_in_order(life, runtime);
-    for (uint32_t appended = 0; appended < life->appends; appended += KILL_BATCH_MAX)
+    for (uint32_t appended = 0; appended < LIFE_RECORDS; appended += KILL_BATCH_MAX)
         append_batch(life);
     if (life->end == KILL_END_STOPPED) {
         klane_stop(runtime);
@@ -152,7 +158,7 @@ static void wait_for_commits(const struct kill_life *life, uint32_t before)
     for (uint32_t i = 0; i < life->patience_ms; i++) {
         /* Relaxed: a count. */
         if (atomic_load_explicit(&life->history->commits, memory_order_relaxed) - before >=
-            life->commits_wanted)
+            COMMITS_WANTED)
             return;
         usleep(1000);
     }

@@ -39,11 +39,9 @@ struct kill_life {
     void *log; /* what ops work on */
     const char *topic;
     struct klane_options options; /* of workers, memory and commits */
-    uint32_t appends;             /* records of one life, about */
     uint32_t slow_us;             /* a handler now and then */
     uint32_t delay_us_max;        /* it is killed by then */
-    uint32_t commits_wanted;      /* of a life that is waited for */
-    uint32_t patience_ms;         /* for these */
+    uint32_t patience_ms;         /* of who waits for a life's commits */
     uint64_t random;
     enum kill_end end;
 };

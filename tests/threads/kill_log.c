@@ -20,10 +20,8 @@ enum {
     KILLS_SOAK = 100000,
     KILLS_OF_LOG = 50, /* then a new log */
     DELAY_US_MAX = 24000,
-    LIFE_RECORDS = 600,
     SLOW_US = 500,
     LIVES_TO_WAIT = 25,
-    COMMITS_WANTED = 12,
     COMMITS_PATIENCE_MS = 200,
     BUSY_MS = 10000
 };
@@ -96,10 +94,8 @@ static void nothing_is_lost_or_reordered_when_the_process_is_killed(void **state
         life.topic = "orders";
         life.options.workers = 3;
         life.options.commit_interval_ms = 3;
-        life.appends = LIFE_RECORDS;
         life.slow_us = SLOW_US;
         life.delay_us_max = DELAY_US_MAX;
-        life.commits_wanted = COMMITS_WANTED;
         life.patience_ms = COMMITS_PATIENCE_MS;
 
         for (int i = 0; i < KILLS_OF_LOG; i++)
