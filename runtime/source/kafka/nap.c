@@ -30,6 +30,9 @@ static size_t queue_limit(const struct kafka_source *source, const struct kafka_
         source->seen_records == 0 ? 0 : (size_t)(source->seen_bytes / source->seen_records);
     size_t by_bytes = nap->queue_bytes / (record_bytes + 1);
 
+    /* One fits however large it is: an empty queue is not full. */
+    if (by_bytes == 0)
+        return 1;
     return by_bytes < nap->queue_records ? by_bytes : nap->queue_records;
 }
 
