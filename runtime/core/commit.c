@@ -21,6 +21,12 @@ static bool is_new(struct commit *commit, struct klane_assignment *assignment, i
            assignment->map.mark.hash != assignment->progress.hash;
 }
 
+static void leave_out(struct commit *commit, struct klane_assignment *assignment)
+{
+    assignment->dirty_next = commit->left_out;
+    commit->left_out = assignment;
+}
+
 struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
 {
     struct klane_assignment *assignment = commit->dirty, *next;
@@ -30,6 +36,7 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
     KLANE_ASSERT(!commit->out);
     KLANE_ASSERT(commit->sent == NULL);
     commit->dirty = NULL;
+    commit->left_out = NULL;
     for (; assignment != NULL; assignment = next) {
         int64_t base = assignment_base(assignment);
 
@@ -37,8 +44,11 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
         assignment->dirty = false;
         /* A protocol's rule: committed offsets only rise, and the base never falls. */
         KLANE_ASSERT(base >= assignment->committed);
-        if (!is_new(commit, assignment, base))
+        if (!is_new(commit, assignment, base)) {
+            if (!assignment->dirty)
+                leave_out(commit, assignment);
             continue;
+        }
         if (commit->sent != NULL && bytes + assignment->map.mark.size > COMMIT_MAPS_BYTES) {
             commit_mark(commit, assignment);
             is_left = true;

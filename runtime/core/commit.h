@@ -26,9 +26,11 @@ struct commit {
     uint32_t records;
     uint32_t finished; /* records since the last commit was sent */
     int64_t sent_ms;
-    int64_t not_before_ms;          /* after a failure */
-    struct klane_assignment *dirty; /* what may have a new base; by dirty_next */
-    struct klane_assignment *sent;  /* the commit that is out; by committing_next */
+    int64_t not_before_ms;             /* after a failure */
+    struct klane_assignment *dirty;    /* what may have a new base; by dirty_next */
+    struct klane_assignment *sent;     /* the commit that is out; by committing_next */
+    struct klane_assignment *left_out; /* of what was dirty before that, by dirty_next: they have
+                                          nothing new; until the next mark */
     struct progress_writer writer;
     bool out;
     bool refused; /* some part of the commit that is out was refused */

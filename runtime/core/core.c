@@ -273,6 +273,8 @@ struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms)
     first = commit_send(&core->commit, now_ms);
     for (each = first; each != NULL; each = each->committing_next)
         reach_check(core, each);
+    for (each = core->commit.left_out; each != NULL; each = each->dirty_next)
+        reach_check(core, each);
     return first;
 }
 

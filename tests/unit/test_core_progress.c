@@ -444,6 +444,31 @@ static void a_partition_holds_while_too_much_lies_above_its_ceiling(void **state
     assert_int_equal(core_kit_notice(kit), NOTICE_RELEASED);
 }
 
+/* Its map says the same all the time, so there is nothing to commit. */
+static void a_partition_holds_though_there_is_nothing_to_commit(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *first;
+
+    core_kit_lose(kit, fixture->assignment);
+    fixture->assignment = core_kit_assign(kit, 0, 0);
+    kit->core.config.beyond_max = 50;
+    kit->core.commit.writer.limit = 0;
+    take_in(fixture, 0, "a");
+    first = core_kit_start(kit, 0);
+    for (int64_t offset = 1; offset < 60; offset++) {
+        take_in(fixture, offset, "c");
+        core_kit_run(kit, offset);
+    }
+    core_kit_wait(kit, 1000);
+    assert_null(core_next_commit(&kit->core, kit->now_ms));
+    assert_int_equal(core_kit_notice(kit), NOTICE_HELD);
+    core_kit_back(kit, first, SLOT_DONE);
+    commit(fixture);
+    assert_int_equal(core_kit_notice(kit), NOTICE_RELEASED);
+}
+
 /* Two hundred partitions whose maps are as large as they get are more than one commit. */
 static void large_maps_go_in_several_commits(void **state)
 {
@@ -522,6 +547,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_last_map_is_halved_too, setup, teardown),
         cmocka_unit_test_setup_teardown(a_partition_holds_while_too_much_lies_above_its_ceiling,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_partition_holds_though_there_is_nothing_to_commit, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(large_maps_go_in_several_commits, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_used_begins_at_the_base, setup, teardown),
     };
