@@ -368,6 +368,30 @@ void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int co
     assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), 0);
 }
 
+void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_t bytes)
+{
+    rd_kafka_conf_t *conf = kafka_kit_conf();
+    char why[256], *value = calloc(1, bytes);
+    rd_kafka_topic_t *handle;
+    rd_kafka_t *rk;
+
+    assert_non_null(value);
+    kafka_kit_set(conf, "message.max.bytes", KAFKA_KIT_LARGE);
+    kafka_kit_set(conf, "batch.num.messages", "1");
+    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    assert_non_null(rk);
+    handle = rd_kafka_topic_new(rk, topic, NULL);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(
+            rd_kafka_produce(handle, partition, RD_KAFKA_MSG_F_COPY, value, bytes, NULL, 0, NULL),
+            0);
+    assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_destroy(handle);
+    rd_kafka_destroy(rk);
+    free(value);
+    assert_int_equal(kafka_kit_end(topic, partition), count);
+}
+
 /* ---- offsets ----------------------------------------------------------------------------- */
 
 static rd_kafka_t *member_of(const char *group)

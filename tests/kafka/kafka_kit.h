@@ -53,6 +53,9 @@ struct kafka_kit_record {
     size_t header_count;
 };
 
+/* What the largest of large records may have, as a setting. */
+#define KAFKA_KIT_LARGE "3000000"
+
 /* Append and wait for the acknowledgement. Returns the offset; -1: it failed (any thread). */
 int64_t kafka_kit_append(const struct kafka_kit_record *record);
 
@@ -60,6 +63,10 @@ int64_t kafka_kit_append(const struct kafka_kit_record *record);
  * this producer; waits for all but in a transaction. */
 void kafka_kit_fill(rd_kafka_t *producer, const char *topic, int32_t partition, int count,
                     int keys);
+
+/* Append count records without a key, each in a batch of its own with a value of so many bytes;
+ * waits for all. */
+void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_t bytes);
 
 /* The committed offset, -1: none. */
 int64_t kafka_kit_committed(const char *group, const char *topic, int32_t partition);

@@ -95,57 +95,6 @@ static void a_group_goes_on_where_it_has_committed(void **state)
     assert_int_equal(lowest(&test->kit), 12);
 }
 
-/* ---- large records ----------------------------------------------------------------------- */
-
-static void append_large(const char *topic, int count, size_t bytes)
-{
-    rd_kafka_conf_t *conf = kafka_kit_conf();
-    char why[256], *value = calloc(1, bytes);
-    rd_kafka_topic_t *handle;
-    rd_kafka_t *producer;
-
-    assert_non_null(value);
-    kafka_kit_set(conf, "message.max.bytes", "3000000");
-    producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    assert_non_null(producer);
-    handle = rd_kafka_topic_new(producer, topic, NULL);
-    for (int i = 0; i < count; i++)
-        assert_int_equal(rd_kafka_produce(handle, 0, RD_KAFKA_MSG_F_COPY, value, bytes, NULL, 0,
-                                          NULL),
-                         0);
-    assert_int_equal(rd_kafka_flush(producer, KAFKA_KIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
-    rd_kafka_topic_destroy(handle);
-    rd_kafka_destroy(producer);
-    free(value);
-    assert_int_equal(kafka_kit_end(topic, 0), count);
-}
-
-/* Each fills the queue alone. Before librdkafka 2.2 a broker's thread that finds it full sleeps,
- * which would be a second for each. */
-static void large_records_do_not_wait_for_a_full_queue(void **state)
-{
-    enum { RECORDS = 30, BYTES = 2 << 20 };
-    rd_kafka_conf_t *conf;
-    struct kafka_test *test = *state;
-    struct klane_kafka_options options;
-    time_t begin;
-
-    kafka_test_topic(test, 1, (const char *const[]){"max.message.bytes", "3000000", NULL});
-    append_large(test->topic, RECORDS, BYTES);
-    conf = kafka_kit_consumer_conf(test->group);
-    kafka_kit_set(conf, "message.max.bytes", "3000000");
-    kafka_kit_set(conf, "fetch.error.backoff.ms", "1000");
-    klane_kafka_options_init(&options, sizeof options);
-    options.queue_bytes = 1 << 20;
-    kafka_test_kit_with(test, conf, &options);
-    kafka_test_start(test, NULL);
-    kit_wait_ended(&test->kit, 1);
-    begin = time(NULL);
-    kit_wait_ended(&test->kit, RECORDS);
-
-    assert_in_range(time(NULL) - begin, 0, RECORDS / 5);
-}
-
 /* ---- headers ----------------------------------------------------------------------------- */
 
 static enum klane_outcome count_headers(struct kit *kit, const struct klane_record *record)
@@ -563,7 +512,6 @@ int main(void)
         kafka_test_case(a_group_that_begins_at_the_latest_record_commits_that_at_once),
         kafka_test_case(a_group_that_may_not_begin_stops_as_fatal),
         kafka_test_case(a_group_goes_on_where_it_has_committed),
-        kafka_test_case(large_records_do_not_wait_for_a_full_queue),
         kafka_test_case(headers_come_with_their_records),
         kafka_test_case(headers_that_nobody_wants_do_not_come),
         kafka_test_case(a_committed_offset_that_is_gone_goes_on_at_the_earliest_record),

@@ -16,13 +16,17 @@
 #define BROKER 1
 #define LATE_MS 7000 /* longer than any request's limit */
 
+/* So many fit into a partition of this cluster, which forgets the first otherwise. */
+#define LARGE 48
+#define LARGE_BYTES ((size_t)90 << 10)
+
 struct mocked {
     struct kafka_test test;
     rd_kafka_t *host;
     rd_kafka_mock_cluster_t *cluster;
 };
 
-static int setup(void **state)
+static struct mocked *mocked_new(int partitions)
 {
     struct mocked *mocked = calloc(1, sizeof *mocked);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -35,9 +39,34 @@ static int setup(void **state)
     kafka_kit_use(rd_kafka_mock_cluster_bootstraps(mocked->cluster));
     kafka_kit_name(mocked->test.topic, "topic");
     kafka_kit_name(mocked->test.group, "group");
-    rd_kafka_mock_topic_create(mocked->cluster, mocked->test.topic, 1, 1);
+    rd_kafka_mock_topic_create(mocked->cluster, mocked->test.topic, partitions, 1);
+    return mocked;
+}
+
+static int setup(void **state)
+{
+    struct mocked *mocked = mocked_new(1);
+
     kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
     kafka_test_kit(&mocked->test, NULL);
+    *state = mocked;
+    return 0;
+}
+
+/* Two partitions of large records; two of them are in memory at most. */
+static int setup_large(void **state)
+{
+    struct mocked *mocked = mocked_new(2);
+    struct klane_kafka_options options;
+
+    kafka_kit_fill_large(mocked->test.topic, 0, LARGE, LARGE_BYTES);
+    kafka_kit_fill_large(mocked->test.topic, 1, LARGE, LARGE_BYTES);
+    klane_kafka_options_init(&options, sizeof options);
+    options.queue_bytes = 1 << 20;
+    kafka_test_kit_with(&mocked->test, NULL, &options);
+    mocked->test.kit.options.workers = 1;
+    mocked->test.kit.options.workers_max = 1;
+    mocked->test.kit.options.records_max = 16;
     *state = mocked;
     return 0;
 }
@@ -144,6 +173,34 @@ static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void
     kit_assert_order(kit);
 }
 
+static enum klane_outcome take_time(struct kit *kit, const struct klane_record *record)
+{
+    (void)record;
+    pthread_mutex_lock(&kit->lock);
+    while (!kit->gate_open)
+        pthread_cond_wait(&kit->changed, &kit->lock);
+    pthread_mutex_unlock(&kit->lock);
+    usleep(20 * 1000);
+    return KLANE_DONE;
+}
+
+/* The other partition would wait for its turn to end. */
+static void a_partition_without_a_leader_stops_no_other(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    kit->act = take_time;
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_started(kit, 1);
+    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 1, -1);
+    kit_open(kit);
+    kafka_test_wait_committed(&mocked->test, 0, LARGE);
+    assert_in_range(kit->note_count, LARGE, 2 * LARGE - 1);
+    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 1, BROKER);
+    kafka_test_wait_committed(&mocked->test, 1, LARGE);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -157,6 +214,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             a_member_that_is_thrown_out_loses_its_partitions_and_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_partition_without_a_leader_stops_no_other, setup_large,
+                                        teardown),
     };
 
     return check_run(tests);

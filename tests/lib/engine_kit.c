@@ -147,6 +147,10 @@ static void note_begin(struct kit *kit, const struct klane_record *record, size_
 {
     struct kit_note *note = &kit->notes[kit->note_count];
 
+    if (kit->note_count == KIT_NOTES_MAX) {
+        fprintf(stderr, "a kit has room for %d starts of handlers\n", KIT_NOTES_MAX);
+        abort();
+    }
     *index = kit->note_count++;
     if (record->key == NULL)
         snprintf(note->key, sizeof(note->key), "(null)");

@@ -11,8 +11,10 @@
  *
  * What control does not want now is stashed, a list of copies for each partition: the rest of
  * what was on its way when a partition was held, and what there was no memory for. A partition
- * with a stash has its new records put behind it. Never paused: that throws away what was
- * fetched; a held partition's queue is forwarded to nowhere instead, and keeps its limits.
+ * with a stash has its new records put behind it. A held partition's queue is forwarded to
+ * nowhere. It is paused, which throws away what was fetched, only when more comes into its queue,
+ * or when all partitions' stashes have as much as the queue may have: each queue on its own has
+ * limits as wide as those of the one that all are forwarded to.
  *
  * librdkafka clears the forwarding of a queue whenever it stops to fetch, which it does in its own
  * time after an assignment has changed. So each partition's queue tells when something is put into
@@ -26,7 +28,9 @@
 #include "source/kafka/message.h"
 #include "source/kafka/nap.h"
 #include "source/kafka/partitions.h"
+#include "source/kafka/pause.h"
 #include "source/kafka/position.h"
+#include "source/kafka/turns.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -59,9 +63,22 @@ void kafka_fetch_forward(struct kafka_source *source, struct kafka_partition *pa
     }
     rd_kafka_queue_forward(partition->queue, on ? source->data.queue : NULL);
     partition->is_forwarded = on;
+    if (on)
+        kafka_pause_end(partition, KAFKA_PAUSE_HELD);
 }
 
-/* What has come into a partition's own queue is forwarded, if it is to be. */
+/* Something has come into the partition's own queue. */
+static void stray_returns(struct kafka_source *source, struct kafka_partition *partition)
+{
+    if (partition->is_forwarded) {
+        KLANE_MARK("kafka: a queue is forwarded again");
+        kafka_fetch_forward(source, partition, true);
+    } else if (partition->state == KAFKA_OURS) {
+        KLANE_MARK("kafka: a held partition is paused");
+        kafka_pause(partition, KAFKA_PAUSE_HELD);
+    }
+}
+
 static void strays_return(struct kafka_source *source)
 {
     struct kafka_partition *partition;
@@ -72,15 +89,13 @@ static void strays_return(struct kafka_source *source)
         return;
     TAILQ_FOREACH(partition, &source->owned, owned)
     /* K2 acquire-release: as above. */
-    if (atomic_exchange_explicit(&partition->is_strayed, false, memory_order_acq_rel) &&
-        partition->is_forwarded) {
-        KLANE_MARK("kafka: a queue is forwarded again");
-        kafka_fetch_forward(source, partition, true);
-    }
+    if (atomic_exchange_explicit(&partition->is_strayed, false, memory_order_acq_rel))
+        stray_returns(source, partition);
 }
 
 void kafka_fetch_forget(struct kafka_partition *partition)
 {
+    kafka_pause_forget(partition);
     if (partition->queue == NULL)
         return;
     rd_kafka_queue_forward(partition->queue, NULL);
@@ -105,14 +120,19 @@ void kafka_fetch_hold(struct kafka_source *source, struct kafka_partition *parti
 
 /* ---- the stash --------------------------------------------------------------------------- */
 
+static void unstash_first(struct kafka_source *source, struct kafka_partition *partition)
+{
+    struct kafka_stashed *stashed = STAILQ_FIRST(&partition->stash);
+
+    STAILQ_REMOVE_HEAD(&partition->stash, link);
+    source->stashed_bytes -= stashed->record.value_size;
+    free(stashed);
+}
+
 void kafka_fetch_drop(struct kafka_source *source, struct kafka_partition *partition)
 {
-    struct kafka_stashed *stashed;
-
-    while ((stashed = STAILQ_FIRST(&partition->stash)) != NULL) {
-        STAILQ_REMOVE_HEAD(&partition->stash, link);
-        free(stashed);
-    }
+    while (!STAILQ_EMPTY(&partition->stash))
+        unstash_first(source, partition);
     if (partition->is_stashing)
         TAILQ_REMOVE(&source->stashing, partition, stashing);
     partition->is_stashing = false;
@@ -149,6 +169,9 @@ static void stash(struct kafka_source *source, struct kafka_partition *partition
     stashed->record.value = copy_to(&at, record->value, record->value_size);
     stashed->record.headers = copy_to(&at, record->headers, record->headers_size);
     STAILQ_INSERT_TAIL(&partition->stash, stashed, link);
+    source->stashed_bytes += record->value_size;
+    if (source->stashed_bytes > source->nap.queue_bytes)
+        kafka_pause(partition, KAFKA_PAUSE_HELD);
     if (!partition->is_stashing)
         TAILQ_INSERT_TAIL(&source->stashing, partition, stashing);
     partition->is_stashing = true;
@@ -183,8 +206,7 @@ static void unstash(struct kafka_source *source, struct kafka_partition *partiti
         if (source->is_refused)
             return;
         source->taken++;
-        STAILQ_REMOVE_HEAD(&partition->stash, link);
-        free(stashed);
+        unstash_first(source, partition);
     }
     if (!STAILQ_EMPTY(&partition->stash))
         return;
@@ -235,6 +257,8 @@ static void offer(struct kafka_source *source, struct kafka_partition *partition
 
     partition->next = record->offset + 1;
     partition->end = -1;
+    partition->has_come = true;
+    partition->is_in_vain = false;
     source->seen_records++;
     source->seen_bytes += record->value_size;
     if (partition->is_held || partition->is_stashing) {
@@ -302,23 +326,13 @@ void kafka_fetch_work(struct kafka_source *source)
 
 /* ---- the nap of a full queue ------------------------------------------------------------- */
 
-static bool has_more(const struct kafka_source *source, const struct kafka_partition *partition)
-{
-    int64_t low, high;
-
-    if (partition->state != KAFKA_OURS || !partition->is_forwarded || partition->is_out_of_range)
-        return false;
-    /* As of the last response: no request is made. */
-    return rd_kafka_get_watermark_offsets(source->rk, partition->topic->name, partition->number,
-                                          &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-           high > partition->next;
-}
-
 void kafka_fetch_wake(struct kafka_source *source)
 {
     struct kafka_partition *partition = source->wake_next;
 
-    if (!kafka_nap_is_possible(source, &source->nap, source->taken))
+    if (kafka_nap_watch(source, &source->nap, source->taken))
+        kafka_turns_look(source);
+    if (!source->nap.is_possible)
         return;
     for (int i = 0; i < WAKE_LOOKS; i++) {
         if (partition == NULL)
@@ -326,11 +340,11 @@ void kafka_fetch_wake(struct kafka_source *source)
         if (partition == NULL)
             return;
         source->wake_next = TAILQ_NEXT(partition, owned);
-        if (has_more(source, partition))
+        if (kafka_turns_has_more(source, partition))
             break;
         partition = source->wake_next;
     }
-    if (partition == NULL || !has_more(source, partition))
+    if (partition == NULL || !kafka_turns_has_more(source, partition))
         return;
     if (!kafka_nap_end(source, &source->nap, partition))
         source->wake_next = partition;

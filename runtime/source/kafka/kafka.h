@@ -9,6 +9,8 @@
  *   message.c     a message of librdkafka as a record
  *   sweep.c       passes: a second handle reads ranges again
  *   nap.c         the nap of a full queue
+ *   pause.c       nothing more is fetched of a partition
+ *   turns.c       no partition goes without because others have much
  *   commit.c      one commit at a time
  *   forming.c     a commit waits while it could come too late
  *   lookup.c      the helper thread's part: calls that wait for a broker
@@ -105,7 +107,9 @@ struct kafka_partition {
     int64_t end;   /* to be told once the stash is empty; -1: nothing */
     uint32_t stay; /* counts assignments: an answer for an earlier one is known */
     int32_t number;
+    int64_t waits_ms;     /* since the look at which it had more, but nothing had come; 0: not */
     uint8_t state;        /* enum kafka_state */
+    uint8_t pauses;       /* enum kafka_pause, why librdkafka fetches nothing more */
     bool is_committed;    /* begin is what the group has committed */
     bool has_headers;     /* somebody wants its records' headers */
     bool is_held;         /* by control */
@@ -117,6 +121,8 @@ struct kafka_partition {
     bool is_sweeping;     /* it has a pass */
     bool is_swept;        /* which librdkafka reads */
     bool is_sweep_late;   /* where it would begin is not in the log any more */
+    bool has_come;        /* something, since the last look at turns */
+    bool is_in_vain;      /* others have waited for it, and nothing came */
 };
 
 /* What is known of a begin that is not known. */
@@ -199,7 +205,8 @@ struct kafka_nap {
     struct kafka_request wake;
     int64_t woken_ms;
     bool is_to_wake;    /* as soon as it may */
-    bool has_been_full; /* since the last time: a nap is possible */
+    bool has_been_full; /* and has not been down to half since */
+    bool is_possible;   /* it has, and nobody was woken since */
 };
 
 /* ---- the source --------------------------------------------------------------------------- */
@@ -217,6 +224,12 @@ struct kafka_commit {
     klane_err_t err;
     rd_kafka_topic_partition_list_t *offsets;
     uint32_t *stays; /* of the partitions, for each of the offsets */
+};
+
+struct kafka_turns {
+    bool is_on;
+    int64_t idle_ms; /* since when nothing comes in a turn; 0: something does */
+    int64_t kept_ms; /* until when the next turn begins at once */
 };
 
 /* Passes. */
@@ -271,6 +284,8 @@ struct kafka_source {
     uint64_t seen_records;
     uint64_t seen_bytes;               /* of their values: how large records are, on average */
     struct kafka_partition *wake_next; /* whose leader is asked about first */
+    struct kafka_turns turns;
+    uint64_t stashed_bytes; /* of values */
 
     struct kafka_commit commit;
 

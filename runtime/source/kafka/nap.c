@@ -36,30 +36,37 @@ static size_t queue_limit(const struct kafka_source *source, const struct kafka_
     return by_bytes < nap->queue_records ? by_bytes : nap->queue_records;
 }
 
-bool kafka_nap_is_possible(struct kafka_source *source, struct kafka_nap *nap, size_t taken)
+bool kafka_nap_watch(const struct kafka_source *source, struct kafka_nap *nap, size_t taken)
 {
-    size_t limit, length;
+    size_t limit = queue_limit(source, nap);
+    size_t length = rd_kafka_queue_length(nap->queue);
 
     nap->is_to_wake = false;
-    if (source->version >= KAFKA_VERSION_BACKOFF || nap->wake.is_out)
-        return false;
-    limit = queue_limit(source, nap);
-    length = rd_kafka_queue_length(nap->queue);
     /* What was taken a moment ago counts: the queue is looked at between two bursts. */
     if (length + taken >= limit)
         nap->has_been_full = true;
-    return nap->has_been_full && length <= limit / 2;
+    if (length > limit / 2) {
+        nap->is_possible = false;
+        return false;
+    }
+    if (!nap->has_been_full)
+        return false;
+    nap->has_been_full = false;
+    nap->is_possible = source->version < KAFKA_VERSION_BACKOFF;
+    return true;
 }
 
 bool kafka_nap_end(struct kafka_source *source, struct kafka_nap *nap,
                    const struct kafka_partition *partition)
 {
+    if (nap->wake.is_out)
+        return false;
     if (clock_now_ms() < nap->woken_ms + WAKE_MS) {
         nap->is_to_wake = true;
         return false;
     }
     nap->woken_ms = clock_now_ms();
-    nap->has_been_full = false;
+    nap->is_possible = false;
     nap->wake.is_out = true;
     nap->wake.partitions = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(nap->wake.partitions, partition->topic->name,

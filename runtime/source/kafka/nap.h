@@ -12,12 +12,12 @@ void kafka_nap_init(struct kafka_nap *nap, rd_kafka_t *rk, rd_kafka_queue_t *que
                     const struct klane_kafka_options *limits);
 void kafka_nap_deinit(struct kafka_nap *nap);
 
-/* The queue was full, as far as can be seen from here, and is down to half of that. taken: from it
- * a moment ago. */
-bool kafka_nap_is_possible(struct kafka_source *source, struct kafka_nap *nap, size_t taken);
+/* Of every round. The queue was full, as far as can be seen from here, and is down to half of
+ * that: said once, and nap->is_possible from then on. taken: from it a moment ago. */
+bool kafka_nap_watch(const struct kafka_source *source, struct kafka_nap *nap, size_t taken);
 
 /* Wake the leader of this partition, which has more. False: later, when kafka_nap_due_ms()
- * says. */
+ * says, or when the request before has come back. */
 bool kafka_nap_end(struct kafka_source *source, struct kafka_nap *nap,
                    const struct kafka_partition *partition);
 

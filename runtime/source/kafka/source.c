@@ -19,6 +19,7 @@
 #include "source/kafka/position.h"
 #include "source/kafka/queue.h"
 #include "source/kafka/sweep.h"
+#include "source/kafka/turns.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -165,6 +166,7 @@ static void source_work(struct kafka_source *source)
     kafka_fetch_work(source);
     /* Behind what may have said that a position is wrong. */
     kafka_position_work(source);
+    kafka_turns_work(source);
     kafka_fetch_wake(source);
 }
 
@@ -225,6 +227,7 @@ static int64_t source_due_ms(const struct klane_source *base)
     if (source->phase != KAFKA_RUNS)
         return due_ms;
     due_ms = min_ms(due_ms, kafka_nap_due_ms(&source->sweep.nap));
+    due_ms = min_ms(due_ms, kafka_turns_due_ms(source));
     return min_ms(due_ms, min_ms(source->again_ms, kafka_nap_due_ms(&source->nap)));
 }
 

@@ -275,8 +275,8 @@ size_t kafka_sweep_poll(struct klane_source *base, size_t records_max)
         rd_kafka_message_destroy(message);
     }
     sweep->has_more = message != NULL;
-    if (!TAILQ_EMPTY(&sweep->partitions) &&
-        kafka_nap_is_possible(source, &sweep->nap, sweep->brought))
+    kafka_nap_watch(source, &sweep->nap, sweep->brought);
+    if (!TAILQ_EMPTY(&sweep->partitions) && sweep->nap.is_possible)
         kafka_nap_end(source, &sweep->nap, TAILQ_FIRST(&sweep->partitions));
     return sweep->brought;
 }

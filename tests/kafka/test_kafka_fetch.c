@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What librdkafka is brought to fetch, and what not. */
+#include "kafka/kafka_runtime.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- large records ----------------------------------------------------------------------- */
+
+static void topic_of_large(struct kafka_test *test, int partitions)
+{
+    kafka_test_topic(test, partitions,
+                     (const char *const[]){"max.message.bytes", KAFKA_KIT_LARGE, NULL});
+}
+
+/* Of a queue that is smaller than one of them. */
+static void kit_of_large(struct kafka_test *test)
+{
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
+    struct klane_kafka_options options;
+
+    kafka_kit_set(conf, "message.max.bytes", KAFKA_KIT_LARGE);
+    kafka_kit_set(conf, "fetch.error.backoff.ms", "1000");
+    klane_kafka_options_init(&options, sizeof options);
+    options.queue_bytes = 1 << 20;
+    kafka_test_kit_with(test, conf, &options);
+}
+
+/* Each fills the queue alone. Before librdkafka 2.2 a broker's thread that finds it full sleeps,
+ * which would be a second for each. */
+static void large_records_do_not_wait_for_a_full_queue(void **state)
+{
+    enum { RECORDS = 30, BYTES = 2 << 20 };
+    struct kafka_test *test = *state;
+    time_t begin;
+
+    topic_of_large(test, 1);
+    kafka_kit_fill_large(test->topic, 0, RECORDS, BYTES);
+    kit_of_large(test);
+    kafka_test_start(test, NULL);
+    kit_wait_ended(&test->kit, 1);
+    begin = time(NULL);
+    kit_wait_ended(&test->kit, RECORDS);
+
+    assert_in_range(time(NULL) - begin, 0, RECORDS / 5);
+}
+
+static enum klane_outcome take_time(struct kit *kit, const struct klane_record *record)
+{
+    (void)kit, (void)record;
+    usleep(30 * 1000);
+    return KLANE_DONE;
+}
+
+/* One record fills a response, and the queue. After that librdkafka begins with the first partition
+ * again. */
+static void no_partition_goes_without_because_another_has_much(void **state)
+{
+    enum { PARTITIONS = 3, FEW = 3, MANY = 60, BYTES = 2 << 20 };
+    struct kafka_test *test = *state;
+    size_t last_of_few = 0;
+
+    topic_of_large(test, PARTITIONS);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        kafka_kit_fill_large(test->topic, i, i == 0 ? MANY : FEW, BYTES);
+    kit_of_large(test);
+    test->kit.options.workers = 1;
+    test->kit.options.workers_max = 1;
+    test->kit.options.records_max = 16;
+    test->kit.act = take_time;
+    kafka_test_start(test, NULL);
+    kit_wait_ended(&test->kit, MANY + (PARTITIONS - 1) * FEW);
+
+    for (size_t i = 0; i < test->kit.note_count; i++)
+        if (test->kit.notes[i].partition != 0)
+            last_of_few = i;
+    assert_in_range(last_of_few, 0, MANY * 2 / 3);
+}
+
+/* ---- held partitions --------------------------------------------------------------------- */
+
+static _Atomic long fetched;
+
+static int on_stats(rd_kafka_t *rk, char *json, size_t size, void *opaque)
+{
+    static const char name[] = "\"rxmsgs\":";
+    const char *last = NULL;
+
+    (void)rk, (void)size, (void)opaque;
+    /* The last is the whole handle's. */
+    for (const char *at = json; (at = strstr(at, name)) != NULL; at++)
+        last = at;
+    if (last != NULL)
+        fetched = strtol(last + strlen(name), NULL, 10);
+    return 0;
+}
+
+static enum klane_outcome wait_at_first(struct kit *kit, const struct klane_record *record)
+{
+    pthread_mutex_lock(&kit->lock);
+    while (record->offset == 0 && !kit->gate_open)
+        pthread_cond_wait(&kit->changed, &kit->lock);
+    pthread_mutex_unlock(&kit->lock);
+    return KLANE_DONE;
+}
+
+/* Each partition on its own may have as much in its queue as all may have together. */
+static void held_partitions_are_fetched_no_further(void **state)
+{
+    enum { PARTITIONS = 8, RECORDS = 1800, BYTES = 1000, BEYOND = 300 };
+    /* Of the queue, which may be stashed, and fill again; then each time a response more. */
+    enum { QUEUE = (1 << 20) / BYTES, RESPONSE = PARTITIONS * ((64 << 10) / BYTES + 1) };
+    struct kafka_test *test = *state;
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
+    struct klane_kafka_options options;
+    size_t taken;
+
+    kafka_test_topic(test, PARTITIONS, NULL);
+    kafka_kit_set(conf, "statistics.interval.ms", "100");
+    rd_kafka_conf_set_stats_cb(conf, on_stats);
+    klane_kafka_options_init(&options, sizeof options);
+    options.queue_bytes = 1 << 20;
+    kafka_test_kit_with(test, conf, &options);
+    test->kit.options.workers = 2 * PARTITIONS;
+    test->kit.options.map_size = 0;
+    test->kit.options.beyond_max = BEYOND;
+    test->kit.act = wait_at_first;
+    kafka_test_start(test, NULL);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        kafka_kit_fill_large(test->topic, i, RECORDS, BYTES);
+    for (int i = 0; i < 10000 && kit_stats(&test->kit).holds < PARTITIONS; i++)
+        usleep(1000);
+    assert_int_equal(kit_stats(&test->kit).holds, PARTITIONS);
+    usleep(1500 * 1000);
+    taken = kit_stats(&test->kit).records;
+    assert_in_range(fetched - (long)taken, 0, 2 * (QUEUE + RESPONSE));
+
+    kit_open(&test->kit);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        kafka_test_wait_committed(test, i, RECORDS);
+    assert_int_equal(test->kit.note_count, PARTITIONS * RECORDS);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        kafka_test_case(large_records_do_not_wait_for_a_full_queue),
+        kafka_test_case(no_partition_goes_without_because_another_has_much),
+        kafka_test_case(held_partitions_are_fetched_no_further),
+    };
+    int failed = check_run(tests);
+
+    kafka_kit_deinit();
+    return failed;
+}
