@@ -86,6 +86,7 @@ struct core {
     uint32_t trials_on;                     /* of them those with records on trial */
     const struct klane_slot *alone;         /* that is tried alone, until it is back */
     uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
+    bool is_turn_of_passes;                 /* the main flow had the last place in memory */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;
 };

@@ -150,7 +150,8 @@ static bool is_half_free(const struct core *core)
     return slab_used(&core->slab) <= core->config.limit_bytes / 2;
 }
 
-/* What fills it can only be parked lanes, which make no room. */
+/* What fills it can only be parked lanes, which make no room. (A record that waits there for a
+ * retry keeps it from being so, as more could be taken in for each of those otherwise.) */
 static bool is_without_records(const struct core *core)
 {
     return core->admission.records == 0;
@@ -172,8 +173,9 @@ bool core_is_full(const struct core *core)
 
 bool core_is_nearly_full(const struct core *core)
 {
-    return core_is_full(core) || (core->config.limit_bytes > 0 && !is_half_free(core) &&
-                                  (core->wanting > 0 || core->pass_wants > 0));
+    return core_is_full(core) ||
+           (core->config.limit_bytes > 0 && !is_half_free(core) &&
+            (core->wanting > 0 || (core->pass_wants > 0 && parking_wants_a_pass(core))));
 }
 
 bool room_is_there(const struct core *core, uint64_t bytes)
@@ -224,6 +226,12 @@ static bool is_taken_over_budget(struct core *core, struct klane_assignment *ass
     return true;
 }
 
+/* Where there is room for one record only, passes and the main flow have it in turn. */
+static bool is_turn_of_passes(const struct core *core)
+{
+    return core->is_turn_of_passes && is_without_records(core) && parking_wants_a_pass(core);
+}
+
 void wants_are_met(struct core *core, struct partition *partition)
 {
     if (partition->wants == 0)
@@ -262,9 +270,11 @@ bool room_for(struct core *core, struct klane_assignment *assignment,
     if (core->config.limit_bytes == 0)
         return true;
     core->slab.limit_bytes = core->config.limit_bytes;
-    others = promised(core, partition);
+    others = is_without_records(core) ? 0 : promised(core, partition);
     if (room_is_there(core, bytes + others) ||
-        (others == 0 && is_taken_over_budget(core, assignment, record->offset, bytes))) {
+        (others == 0 && !is_turn_of_passes(core) &&
+         is_taken_over_budget(core, assignment, record->offset, bytes))) {
+        core->is_turn_of_passes = true;
         wants_are_met(core, partition);
         share_check(core, assignment);
         return true;
@@ -287,10 +297,13 @@ bool room_for_pass(struct core *core, struct klane_assignment *assignment,
         return true;
     core->slab.limit_bytes = core->config.limit_bytes;
     if (room_is_there(core, bytes) ||
-        is_taken_over_budget(core, assignment, record->offset, bytes))
+        is_taken_over_budget(core, assignment, record->offset, bytes)) {
+        core->is_turn_of_passes = false;
         return true;
+    }
     KLANE_MARK("a pass finds no room");
-    core->pass_wants = bytes;
+    if (bytes > core->pass_wants)
+        core->pass_wants = bytes;
     return false;
 }
 

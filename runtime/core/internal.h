@@ -122,6 +122,9 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
 /* A slot has left its lane, which is still there. */
 void parking_makes_room(struct core *core, const struct klane_slot *slot);
 
+/* Some pass is under way, or only waits for room. */
+bool parking_wants_a_pass(const struct core *core);
+
 static inline void parking_slot_gone(struct core *core, const struct klane_slot *slot)
 {
     if (core->parked.count > 0)

@@ -10,8 +10,7 @@
 /* A pass begins when so much of the records' memory is free: a sixteenth. */
 #define ROOM_FOR_A_PASS 16U
 
-/* Of an entry, beside the entry and the assignment's heaps: its places in the core's table and in
- * the heap of due times, which may be twice as large as needed. */
+/* Of an entry: its places in the core's table and heap, which may be twice as large as needed. */
 #define PARKED_BYTES (2 * sizeof(struct heap_entry) + 2 * sizeof(struct table_node *))
 
 /* ---- entries ----------------------------------------------------------------------------- */
@@ -25,9 +24,8 @@ static uint64_t hash_of(const struct klane_assignment *assignment, uint64_t fing
 static struct parked *find(const struct core *core, const struct klane_assignment *assignment,
                            uint64_t fingerprint, enum lane_kind kind)
 {
-    struct table_node *node;
+    struct table_node *node = table_first(&core->parked, hash_of(assignment, fingerprint));
 
-    node = table_first(&core->parked, hash_of(assignment, fingerprint));
     for (; node != NULL; node = table_next(node)) {
         struct parked *parked = parked_of_node(node);
 
@@ -136,7 +134,6 @@ static void leave(struct core *core, struct parked *parked)
     let_go(core, parked);
     parked->takes_part = false;
     TAILQ_REMOVE(&parked->assignment->parking.pass.parts, parked, part);
-    fit_check(parked);
     commit_mark(&core->commit, parked->assignment);
 }
 
@@ -494,6 +491,8 @@ static void leave_at(struct core *core, struct parked *parked, int64_t offset)
     if (parked->next >= parked->end) {
         KLANE_MARK("a pass ends early, past all that a lane had left");
         remove_entry(core, parked);
+    } else {
+        fit_check(parked);
     }
 }
 
@@ -540,6 +539,26 @@ static void begin_pass(struct parking *parking, uint32_t quota)
     }
 }
 
+static bool is_to_begin(const struct klane_assignment *assignment)
+{
+    const struct parking *parking = &assignment->parking;
+
+    return parking->is_urgent && parking->fit.count > 0 && !parking->pass.is_on &&
+           assignment_may_start(assignment);
+}
+
+bool parking_wants_a_pass(const struct core *core)
+{
+    const struct klane_assignment *each;
+
+    if (core->parked.count == 0)
+        return false;
+    for (each = core->assignments; each != NULL; each = each->next)
+        if (each->parking.pass.is_on || is_to_begin(each))
+            return true;
+    return false;
+}
+
 static struct klane_assignment *next_pass(const struct core *core)
 {
     struct klane_assignment *each;
@@ -548,8 +567,7 @@ static struct klane_assignment *next_pass(const struct core *core)
         !room_for_a_pass(core))
         return NULL;
     for (each = core->assignments; each != NULL; each = each->next)
-        if (each->parking.is_urgent && each->parking.fit.count > 0 && !each->parking.pass.is_on &&
-            assignment_may_start(each))
+        if (is_to_begin(each))
             return each;
     return NULL;
 }
@@ -572,35 +590,57 @@ struct klane_assignment *core_next_pass(struct core *core, int64_t *from)
     return assignment;
 }
 
-static struct lane *lane_for(struct core *core, const struct klane_slot *slot,
-                             enum lane_kind kind)
+/* NULL: it has nothing in memory. *hash: to create it with. */
+static struct lane *lane_of(const struct core *core, const struct lane_name *name, uint64_t *hash)
 {
-    struct lane_name name = lane_name_of_slot(slot, kind);
-    struct lane *lane = NULL;
-    uint64_t hash = 0;
-
-    if (kind != LANE_OF_RECORD)
-        lane = lane_find(&core->lanes, &name, &hash);
-    return lane != NULL ? lane : lane_create(&core->lanes, &core->slab, &name, hash);
+    *hash = 0;
+    return name->kind == LANE_OF_RECORD ? NULL : lane_find(&core->lanes, name, hash);
 }
 
 /* Puts a slot behind its lane. False: that has its quota, or there is no memory for one. */
 static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind)
 {
     struct klane_assignment *assignment = slot->record.assignment;
+    struct lane_name name = lane_name_of_slot(slot, kind);
     struct lane *lane;
+    uint64_t hash;
 
     /* One lane more in the heap of heads. */
     if (!heap_reserve(&assignment->offsets.heads, assignment->slots + 1))
         return false;
     assignment_charge(core, assignment);
-    lane = lane_for(core, slot, kind);
+    lane = lane_of(core, &name, &hash);
+    if (lane == NULL)
+        lane = lane_create(&core->lanes, &core->slab, &name, hash);
     if (lane == NULL || lane_is_full(core, lane))
         return false;
     if (lane_append(lane, slot))
         hold_slot(core, slot);
     offsets_feed(&assignment->offsets, slot);
     return true;
+}
+
+/* The pass cannot bring the record. */
+static void stay_out(struct core *core, struct parked *parked, const struct lane *lane,
+                     int64_t offset)
+{
+    set_next(parked, offset);
+    parked->is_unmet = true;
+    /* Also those of an earlier stay, which was before the entry. */
+    if (lane != NULL && parked->slots < lane->count)
+        parked->slots = lane->count;
+    is_full_with(core, parked);
+    leave(core, parked);
+    fit_check(parked);
+}
+
+/* There is no room for its lane's next record, which was kept. */
+static void stay_out_with(struct core *core, struct parked *parked, const struct klane_slot *slot)
+{
+    struct lane_name name = lane_name_of_slot(slot, (enum lane_kind)slot->control.kind);
+    uint64_t hash;
+
+    stay_out(core, parked, lane_of(core, &name, &hash), slot->record.offset);
 }
 
 /* Nothing of it is left in the log below its end: what was kept follows, and the entry goes. */
@@ -614,8 +654,7 @@ static void meet_end(struct core *core, struct parked *parked)
         struct klane_slot *next = slot->control.next;
 
         if (!feed(core, slot, (enum lane_kind)slot->control.kind)) {
-            set_next(parked, slot->record.offset);
-            leave(core, parked);
+            stay_out_with(core, parked, slot);
             return;
         }
         parked->kept_first = next;
@@ -686,19 +725,6 @@ static enum feeding feed_record(struct core *core, struct parked *parked, struct
     return FEED_TAKEN;
 }
 
-/* The pass cannot bring the record. */
-static void stay_out(struct core *core, struct parked *parked, const struct lane *lane,
-                     int64_t offset)
-{
-    set_next(parked, offset);
-    parked->is_unmet = true;
-    /* Also those of an earlier stay, which was before the entry. */
-    if (lane != NULL && parked->slots < lane->count)
-        parked->slots = lane->count;
-    is_full_with(core, parked);
-    leave(core, parked);
-}
-
 /* There is no room at this offset. Who has something in memory leaves here, so that they go on
  * together; for the others the pass goes on. */
 static void leave_without_room(struct core *core, struct klane_assignment *assignment,
@@ -720,7 +746,7 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
 {
     struct lane_name name = lane_name_of(assignment->partition, record, place);
     struct parked *parked;
-    struct lane *lane = NULL;
+    struct lane *lane;
     uint64_t hash;
 
     core->counts.swept_records++;
@@ -734,8 +760,7 @@ void core_swept(struct core *core, struct klane_assignment *assignment,
         return;
     if (parked->is_unmet && record->offset > parked->next)
         head_is_gone(core, parked);
-    if (place->kind != LANE_OF_RECORD)
-        lane = lane_find(&core->lanes, &name, &hash);
+    lane = lane_of(core, &name, &hash);
     if (!is_known(assignment, lane, record->offset)) {
         enum feeding feeding = feed_record(core, parked, lane, record, place);
 

@@ -307,6 +307,36 @@ static void a_lane_that_an_earlier_stay_fills_is_not_swept_in_vain(void **state)
     fixture->assignments[0] = core_kit_assign(kit, 0, 0);
 }
 
+/* At its end, the last records that were kept find their lane full. Then retention takes the first
+ * of them. */
+static void a_kept_record_that_was_let_go_and_is_gone_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    int64_t from;
+
+    for (int64_t offset = 0; offset < 3; offset++)
+        assert_true(take_in(fixture, 0, offset, "a", 2 * MIB));
+    core_kit_run(kit, 0);
+    core_kit_run(kit, 1);
+    assert_non_null(core_next_pass(&kit->core, &from));
+    for (int64_t offset = 3; offset < 6; offset++)
+        assert_true(take_in(fixture, 0, offset, "a", 2 * MIB));
+    sweep_one(fixture, 2, "a", 2 * MIB);
+    assert_true(core_swept_to(&kit->core, fixture->assignments[0], 3));
+    core_kit_run(kit, 2);
+    core_kit_run(kit, 3);
+
+    assert_non_null(core_next_pass(&kit->core, &from));
+    assert_int_equal(from, 4);
+    assert_int_equal(notices(fixture), 0);
+    sweep_one(fixture, 5, "a", 2 * MIB);
+    assert_int_equal(notices(fixture), NOTICE_HEAD_GONE);
+    assert_int_equal(fixture->assignments[0]->head_gone.offset, 4);
+    assert_int_equal(kit->core.parked.count, 0);
+    core_kit_run(kit, 5);
+}
+
 /* Its lane was parked meanwhile: the record that had no room is dropped. */
 static void sweep_alone(struct fixture *fixture, int64_t offset)
 {
@@ -343,8 +373,39 @@ static void records_run_one_by_one_when_parked_lanes_fill_the_memory(void **stat
     assert_true(notices(fixture) & NOTICE_RELEASED);
     assert_true(take_in(fixture, 1, 0, "b", 1000));
     core_kit_run(&fixture->kit, 0);
+    /* Now it is the pass's turn again. */
+    assert_false(take_in(fixture, 1, 1, "b", 1000));
     assert_ptr_equal(core_next_pass(core, &from), assignment);
     sweep_alone(fixture, 1);
+    core_kit_run(&fixture->kit, 1);
+    assert_true(take_in(fixture, 1, 1, "b", 1000));
+    core_kit_run(&fixture->kit, 1);
+    core_kit_lose(&fixture->kit, assignment);
+}
+
+/* Neither waits for the other, which would be for ever. Of what is parked none is due. */
+static void two_partitions_run_one_by_one_when_parked_lanes_fill_the_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core *core = &fixture->kit.core;
+    struct klane_assignment *assignment = fixture->assignments[0];
+    int64_t count = 0;
+
+    while (slab_used(&core->slab) <= LIMIT - LIMIT / 32) {
+        struct progress_lane lane = {.head = count, .is_record = true, .due_ms = INT64_MAX / 2};
+
+        assert_true(parking_restore(core, assignment, &lane, ++count));
+    }
+    offsets_reach(&assignment->offsets, count);
+    assert_true(take_in(fixture, 1, 0, "a", 1000));
+    assert_false(take_in(fixture, 0, count, "b", 1000));
+    assert_false(take_in(fixture, 1, 1, "c", 1000));
+    core_kit_run(&fixture->kit, 0);
+    room_check(core);
+
+    assert_true(take_in(fixture, 0, count, "b", 1000));
+    core_kit_run(&fixture->kit, count);
+    assert_true(take_in(fixture, 1, 1, "c", 1000));
     core_kit_run(&fixture->kit, 1);
     core_kit_lose(&fixture->kit, assignment);
 }
@@ -527,8 +588,10 @@ int main(void)
         TEST(a_lane_with_a_quarter_of_the_memory_is_parked),
         TEST(a_pass_that_finds_no_room_begins_again_when_there_is),
         TEST(what_a_lost_pass_wanted_is_forgotten),
+        TEST(a_kept_record_that_was_let_go_and_is_gone_is_told),
         TEST(a_lane_that_an_earlier_stay_fills_is_not_swept_in_vain),
         TEST(records_run_one_by_one_when_parked_lanes_fill_the_memory),
+        TEST(two_partitions_run_one_by_one_when_parked_lanes_fill_the_memory),
         TEST(what_is_parked_after_all_wants_no_room_any_more),
         TEST(a_partition_that_goes_wants_nothing_any_more),
         TEST(weights_that_run_at_once_stay_inside_the_budget_and_keep_their_order),

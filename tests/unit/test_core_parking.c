@@ -331,6 +331,32 @@ static void lanes_that_a_pass_has_no_room_for_go_on_together(void **state)
     assert_int_equal(base(fixture), 19);
 }
 
+/* Of the other one most is in memory. */
+static void a_lane_that_meets_its_end_calls_for_no_pass(void **state)
+{
+    struct fixture *fixture = *state;
+
+    take_in_many(fixture, 0, 5, "a");
+    take_in_many(fixture, 5, 15, "b");
+    for (int64_t i = 0; i < QUOTA; i++) {
+        core_kit_run(&fixture->kit, i);
+        core_kit_run(&fixture->kit, 5 + i);
+    }
+    assert_int_equal(begin_pass(fixture), 4);
+    bring(fixture, 4, "a");
+    bring_many(fixture, 9, 14, "b");
+    assert_true(bring_to(fixture, 14));
+    core_kit_run(&fixture->kit, 4);
+    assert_int_equal(fixture->kit.core.parked.count, 1);
+
+    core_kit_run(&fixture->kit, 9);
+    assert_int_equal(begin_pass(fixture), -1);
+    run_many(fixture, 10, 12);
+    assert_int_equal(begin_pass(fixture), 13);
+    bring_many(fixture, 13, 15, "b");
+    run_many(fixture, 12, 15);
+}
+
 static void an_end_that_is_a_hole_is_met_by_position(void **state)
 {
     struct fixture *fixture = *state;
@@ -602,6 +628,7 @@ int main(void)
         parking_case(a_pass_feeds_it_in_order_and_the_entry_goes),
         parking_case(what_comes_while_a_pass_feeds_it_is_kept_behind),
         parking_case(more_than_the_quota_is_not_kept),
+        parking_case(a_lane_that_meets_its_end_calls_for_no_pass),
         parking_case(what_is_let_go_behind_a_pass_is_not_lost),
         parking_case(what_finds_its_lane_full_is_brought_when_it_is_not),
         parking_case(a_stuck_lane_that_is_shortened_again_is_not_read_again),
