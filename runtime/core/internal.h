@@ -108,7 +108,7 @@ static inline void slot_forget(struct core *core, struct klane_slot *slot)
     slot_destroy(&core->slab, slot);
 }
 
-/* parking.c, by the rules of parking.h */
+/* parking.c and pass.c, by the rules of parking.h */
 
 /* The main flow brings a record. True: its lane is parked, and it was kept or dropped. */
 bool parking_takes(struct core *core, struct klane_assignment *assignment,
