@@ -55,8 +55,8 @@ static enum klane_outcome take_time(struct kit *kit, const struct klane_record *
     return KLANE_DONE;
 }
 
-/* One record fills a response, and the queue. After that librdkafka begins with the first partition
- * again. */
+/* One record fills a response, and the queue. After that librdkafka begins with the first
+ * partition again. */
 static void no_partition_goes_without_because_another_has_much(void **state)
 {
     enum { PARTITIONS = 3, FEW = 3, MANY = 60, BYTES = 2 << 20 };
