@@ -14,6 +14,7 @@
 #define API_FIND_COORDINATOR 10
 
 #define BROKER 1
+#define OTHER_BROKER 2
 #define LATE_MS 7000 /* longer than any request's limit */
 
 /* So many fit into a partition of this cluster, which forgets the first otherwise. */
@@ -26,7 +27,7 @@ struct mocked {
     rd_kafka_mock_cluster_t *cluster;
 };
 
-static struct mocked *mocked_new(int partitions)
+static struct mocked *mocked_new(int brokers, int partitions)
 {
     struct mocked *mocked = calloc(1, sizeof *mocked);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -35,7 +36,7 @@ static struct mocked *mocked_new(int partitions)
     kafka_kit_set(conf, "log_level", "2");
     mocked->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     assert_non_null(mocked->host);
-    mocked->cluster = rd_kafka_mock_cluster_new(mocked->host, 1);
+    mocked->cluster = rd_kafka_mock_cluster_new(mocked->host, brokers);
     kafka_kit_use(rd_kafka_mock_cluster_bootstraps(mocked->cluster));
     kafka_kit_name(mocked->test.topic, "topic");
     kafka_kit_name(mocked->test.group, "group");
@@ -45,7 +46,7 @@ static struct mocked *mocked_new(int partitions)
 
 static int setup(void **state)
 {
-    struct mocked *mocked = mocked_new(1);
+    struct mocked *mocked = mocked_new(1, 1);
 
     kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
     kafka_test_kit(&mocked->test, NULL);
@@ -53,12 +54,15 @@ static int setup(void **state)
     return 0;
 }
 
-/* Two partitions of large records; two of them are in memory at most. */
+/* Two partitions of large records, on two brokers; some of them fill the memory. */
 static int setup_large(void **state)
 {
-    struct mocked *mocked = mocked_new(2);
+    struct mocked *mocked = mocked_new(2, 2);
     struct klane_kafka_options options;
 
+    rd_kafka_mock_coordinator_set(mocked->cluster, "group", mocked->test.group, BROKER);
+    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 0, BROKER);
+    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 1, OTHER_BROKER);
     kafka_kit_fill_large(mocked->test.topic, 0, LARGE, LARGE_BYTES);
     kafka_kit_fill_large(mocked->test.topic, 1, LARGE, LARGE_BYTES);
     klane_kafka_options_init(&options, sizeof options);
@@ -185,7 +189,7 @@ static enum klane_outcome take_time(struct kit *kit, const struct klane_record *
 }
 
 /* The other partition would wait for its turn to end. */
-static void a_partition_without_a_leader_stops_no_other(void **state)
+static void a_partition_whose_leader_is_away_stops_no_other(void **state)
 {
     struct mocked *mocked = *state;
     struct kit *kit = &mocked->test.kit;
@@ -193,11 +197,11 @@ static void a_partition_without_a_leader_stops_no_other(void **state)
     kit->act = take_time;
     kafka_test_start(&mocked->test, NULL);
     kit_wait_started(kit, 1);
-    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 1, -1);
+    rd_kafka_mock_broker_set_down(mocked->cluster, OTHER_BROKER);
     kit_open(kit);
     kafka_test_wait_committed(&mocked->test, 0, LARGE);
     assert_in_range(kit->note_count, LARGE, 2 * LARGE - 1);
-    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 1, BROKER);
+    rd_kafka_mock_broker_set_up(mocked->cluster, OTHER_BROKER);
     kafka_test_wait_committed(&mocked->test, 1, LARGE);
 }
 
@@ -214,8 +218,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             a_member_that_is_thrown_out_loses_its_partitions_and_comes_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_partition_without_a_leader_stops_no_other, setup_large,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_partition_whose_leader_is_away_stops_no_other,
+                                        setup_large, teardown),
     };
 
     return check_run(tests);
