@@ -126,6 +126,8 @@ void core_relieve(struct core *core, int64_t now_ms)
     if (core->stuck_look_ms != INT64_MAX)
         return;
     core->stuck_look_ms = now_ms + STUCK_LOOK_MS;
+    /* A pass may wait for a broker that is away. */
+    core->is_turn_of_passes = false;
     core->stuck_looks = parking_shorten_stuck(core) ? 0 : core->stuck_looks + 1;
     /* The first look only sees where the heads are. */
     if (core->stuck_looks > 1)
@@ -313,8 +315,9 @@ void room_check(struct core *core)
     struct partition *each;
 
     for (each = core->partitions; each != NULL && core->wanting > 0; each = each->next) {
-        if (!each->crowded || (!is_half_free(core) && !is_without_records(core) &&
-                               !room_is_there(core, each->wants + limit / 8)))
+        if (!each->crowded ||
+            (!is_half_free(core) && (!is_without_records(core) || is_turn_of_passes(core)) &&
+             !room_is_there(core, each->wants + limit / 8)))
             continue;
         each->crowded = false;
         hold_check(core, each);

@@ -12,9 +12,9 @@
  * What control does not want now is stashed, a list of copies for each partition: the rest of
  * what was on its way when a partition was held, and what there was no memory for. A partition
  * with a stash has its new records put behind it. A held partition's queue is forwarded to
- * nowhere. It is paused, which throws away what was fetched, only when more comes into its queue,
- * or when all partitions' stashes have as much as the queue may have: each queue on its own has
- * limits as wide as those of the one that all are forwarded to.
+ * nowhere. It is paused, which throws away what was fetched and not read yet, only when more comes
+ * into its queue, or when all partitions' stashes have as much as the queue may have: each queue
+ * on its own has limits as wide as those of the one that all are forwarded to.
  *
  * librdkafka clears the forwarding of a queue whenever it stops to fetch, which it does in its own
  * time after an assignment has changed. So each partition's queue tells when something is put into
@@ -24,6 +24,7 @@
 #include "source/kafka/fetch.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "source/kafka/error.h"
 #include "source/kafka/message.h"
 #include "source/kafka/nap.h"
@@ -36,8 +37,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Partitions looked at for one that has more, in one go. */
-#define WAKE_LOOKS 16
+/* Partitions whose leaders are woken at once. */
+#define WAKE_MOST 16
+
+/* How many records tell how large they are. */
+#define SEEN_RECORDS_MOST 8192
 
 /* ---- forwarding -------------------------------------------------------------------------- */
 
@@ -67,18 +71,7 @@ void kafka_fetch_forward(struct kafka_source *source, struct kafka_partition *pa
         kafka_pause_end(partition, KAFKA_PAUSE_HELD);
 }
 
-/* Something has come into the partition's own queue. */
-static void stray_returns(struct kafka_source *source, struct kafka_partition *partition)
-{
-    if (partition->is_forwarded) {
-        KLANE_MARK("kafka: a queue is forwarded again");
-        kafka_fetch_forward(source, partition, true);
-    } else if (partition->state == KAFKA_OURS) {
-        KLANE_MARK("kafka: a held partition is paused");
-        kafka_pause(partition, KAFKA_PAUSE_HELD);
-    }
-}
-
+/* What has come into a partition's own queue is forwarded, if it is to be. */
 static void strays_return(struct kafka_source *source)
 {
     struct kafka_partition *partition;
@@ -87,10 +80,31 @@ static void strays_return(struct kafka_source *source)
     if (!atomic_load_explicit(&source->has_strays, memory_order_acquire) ||
         !atomic_exchange_explicit(&source->has_strays, false, memory_order_acq_rel))
         return;
+    source->has_held_strays = true;
     TAILQ_FOREACH(partition, &source->owned, owned)
     /* K2 acquire-release: as above. */
-    if (atomic_exchange_explicit(&partition->is_strayed, false, memory_order_acq_rel))
-        stray_returns(source, partition);
+    if (partition->is_forwarded &&
+        atomic_exchange_explicit(&partition->is_strayed, false, memory_order_acq_rel)) {
+        KLANE_MARK("kafka: a queue is forwarded again");
+        kafka_fetch_forward(source, partition, true);
+    }
+}
+
+/* Of those that are not forwarded nothing more is to come. */
+static void strays_pause(struct kafka_source *source)
+{
+    struct kafka_partition *partition;
+
+    if (!source->has_held_strays)
+        return;
+    source->has_held_strays = false;
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    /* K2 acquire-release: as above. */
+    if (partition->state == KAFKA_OURS && !partition->is_forwarded &&
+        atomic_exchange_explicit(&partition->is_strayed, false, memory_order_acq_rel)) {
+        KLANE_MARK("kafka: a held partition is paused");
+        kafka_pause(partition, KAFKA_PAUSE_HELD);
+    }
 }
 
 void kafka_fetch_forget(struct kafka_partition *partition)
@@ -120,12 +134,19 @@ void kafka_fetch_hold(struct kafka_source *source, struct kafka_partition *parti
 
 /* ---- the stash --------------------------------------------------------------------------- */
 
+/* Of a record that is stashed. */
+static size_t size_of(const struct source_record *record)
+{
+    return sizeof(struct kafka_stashed) + (size_t)record->key_size + record->value_size +
+           record->headers_size;
+}
+
 static void unstash_first(struct kafka_source *source, struct kafka_partition *partition)
 {
     struct kafka_stashed *stashed = STAILQ_FIRST(&partition->stash);
 
     STAILQ_REMOVE_HEAD(&partition->stash, link);
-    source->stashed_bytes -= stashed->record.value_size;
+    source->stashed_bytes -= size_of(&stashed->record);
     free(stashed);
 }
 
@@ -153,8 +174,7 @@ static const void *copy_to(unsigned char **at, const void *from, uint32_t size)
 static void stash(struct kafka_source *source, struct kafka_partition *partition,
                   const struct source_record *record)
 {
-    struct kafka_stashed *stashed = malloc(sizeof *stashed + (size_t)record->key_size +
-                                           record->value_size + record->headers_size);
+    struct kafka_stashed *stashed = malloc(size_of(record));
     unsigned char *at;
 
     /* librdkafka has let go of the message on return: without a copy it would be lost. */
@@ -169,7 +189,7 @@ static void stash(struct kafka_source *source, struct kafka_partition *partition
     stashed->record.value = copy_to(&at, record->value, record->value_size);
     stashed->record.headers = copy_to(&at, record->headers, record->headers_size);
     STAILQ_INSERT_TAIL(&partition->stash, stashed, link);
-    source->stashed_bytes += record->value_size;
+    source->stashed_bytes += size_of(record);
     if (source->stashed_bytes > source->nap.queue_bytes)
         kafka_pause(partition, KAFKA_PAUSE_HELD);
     if (!partition->is_stashing)
@@ -203,8 +223,12 @@ static void unstash(struct kafka_source *source, struct kafka_partition *partiti
            (stashed = STAILQ_FIRST(&partition->stash)) != NULL) {
         source->is_refused =
             !intake->ops->record(intake, partition->assignment, &stashed->record);
-        if (source->is_refused)
+        if (source->is_refused) {
+            /* The next time another is asked first, which this one may have to wait for. */
+            TAILQ_REMOVE(&source->stashing, partition, stashing);
+            TAILQ_INSERT_TAIL(&source->stashing, partition, stashing);
             return;
+        }
         source->taken++;
         unstash_first(source, partition);
     }
@@ -212,7 +236,9 @@ static void unstash(struct kafka_source *source, struct kafka_partition *partiti
         return;
     kafka_fetch_drop(source, partition);
     tell_end(source, partition);
-    if (!partition->is_held && !partition->is_forwarded)
+    /* Also where it was paused only for what it had in the stash. */
+    if (!partition->is_held &&
+        (!partition->is_forwarded || (partition->pauses & KAFKA_PAUSE_HELD) != 0))
         kafka_fetch_forward(source, partition, true);
 }
 
@@ -250,6 +276,16 @@ static struct kafka_partition *partition_of(struct kafka_source *source,
     return partition;
 }
 
+/* Of the last some thousands. */
+static void note_size(struct kafka_source *source, const struct source_record *record)
+{
+    if (++source->seen_records == SEEN_RECORDS_MOST) {
+        source->seen_records /= 2;
+        source->seen_bytes /= 2;
+    }
+    source->seen_bytes += record->value_size;
+}
+
 static void offer(struct kafka_source *source, struct kafka_partition *partition,
                   const struct source_record *record)
 {
@@ -257,10 +293,8 @@ static void offer(struct kafka_source *source, struct kafka_partition *partition
 
     partition->next = record->offset + 1;
     partition->end = -1;
-    partition->has_come = true;
-    partition->is_in_vain = false;
-    source->seen_records++;
-    source->seen_bytes += record->value_size;
+    kafka_turns_note(source, partition);
+    note_size(source, record);
     if (partition->is_held || partition->is_stashing) {
         KLANE_MARK("kafka: a record is stashed");
         stash(source, partition, record);
@@ -322,30 +356,39 @@ void kafka_fetch_work(struct kafka_source *source)
     unstash_all(source);
     if (!is_full(source))
         rd_kafka_consume_callback_queue(source->data.queue, 0, take_message, source);
+    /* Not before what stood in the data queue of them is stashed, if it could be read. */
+    strays_pause(source);
 }
 
 /* ---- the nap of a full queue ------------------------------------------------------------- */
 
-void kafka_fetch_wake(struct kafka_source *source)
+/* Some of those whose brokers' threads may sleep although there is more. */
+static rd_kafka_topic_partition_list_t *list_of_sleeping(struct kafka_source *source)
 {
-    struct kafka_partition *partition = source->wake_next;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(WAKE_MOST);
+    struct kafka_partition *first = source->wake_next, *partition = first;
+    int64_t now_ms = clock_now_ms();
 
-    if (kafka_nap_watch(source, &source->nap, source->taken))
-        kafka_turns_look(source);
-    if (!source->nap.is_possible)
-        return;
-    for (int i = 0; i < WAKE_LOOKS; i++) {
+    if (first == NULL)
+        first = partition = TAILQ_FIRST(&source->owned);
+    while (partition != NULL && list->cnt < WAKE_MOST) {
+        if (partition->is_to_wake || kafka_turns_is_promising(source, partition, now_ms))
+            rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
+        partition->is_to_wake = false;
+        partition = TAILQ_NEXT(partition, owned);
         if (partition == NULL)
             partition = TAILQ_FIRST(&source->owned);
-        if (partition == NULL)
-            return;
-        source->wake_next = TAILQ_NEXT(partition, owned);
-        if (kafka_turns_has_more(source, partition))
+        if (partition == first)
             break;
-        partition = source->wake_next;
     }
-    if (partition == NULL || !kafka_turns_has_more(source, partition))
-        return;
-    if (!kafka_nap_end(source, &source->nap, partition))
-        source->wake_next = partition;
+    source->wake_next = partition;
+    return list;
+}
+
+void kafka_fetch_wake(struct kafka_source *source)
+{
+    if (kafka_nap_watch(source, &source->nap, source->taken))
+        kafka_turns_look(source);
+    if (kafka_nap_is_to_end(&source->nap))
+        kafka_nap_end(source, &source->nap, list_of_sleeping(source));
 }

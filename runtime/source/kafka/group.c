@@ -16,8 +16,10 @@
 #include "source/kafka/fetch.h"
 #include "source/kafka/forming.h"
 #include "source/kafka/partitions.h"
+#include "source/kafka/pause.h"
 #include "source/kafka/position.h"
 #include "source/kafka/sweep.h"
+#include "source/kafka/turns.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,9 +92,18 @@ static rd_kafka_resp_err_t code_of(rd_kafka_error_t *error)
     return err;
 }
 
+/* librdkafka's thread waits for the answer, and pauses and resumes partitions for a rebalance
+ * itself before and after. */
+static void settle_pauses(struct kafka_source *source)
+{
+    kafka_turns_end(source);
+    kafka_pause_repeat_ends(source);
+}
+
 static void answer_assign(struct kafka_source *source,
                           const rd_kafka_topic_partition_list_t *partitions)
 {
+    settle_pauses(source);
     tell_answer(source, source->is_cooperative
                             ? code_of(rd_kafka_incremental_assign(source->rk, partitions))
                             : rd_kafka_assign(source->rk, partitions));
@@ -101,6 +112,7 @@ static void answer_assign(struct kafka_source *source,
 static void answer_unassign(struct kafka_source *source,
                             const rd_kafka_topic_partition_list_t *partitions)
 {
+    settle_pauses(source);
     tell_answer(source, source->is_cooperative
                             ? code_of(rd_kafka_incremental_unassign(source->rk, partitions))
                             : rd_kafka_assign(source->rk, NULL));
@@ -160,6 +172,7 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
     partition->next = from;
     partition->end = -1;
     partition->is_held = false;
+    kafka_turns_init(partition);
     partition->has_headers = !rules->without_headers;
     kafka_fetch_forward(source, partition, true);
     return true;

@@ -155,8 +155,9 @@ struct kafka_commit {
 
 struct kafka_turns {
     bool is_on;
-    int64_t idle_ms; /* since when nothing comes in a turn; 0: something does */
-    int64_t kept_ms; /* until when the next turn begins at once */
+    int64_t idle_ms;  /* since when nothing comes in a turn; 0: something does */
+    int64_t began_ms; /* the turn; 0: there was none whose length is not known yet */
+    int64_t took_ms;  /* the last one; 0: there was none */
 };
 
 /* Passes. */
@@ -210,9 +211,10 @@ struct kafka_source {
     struct kafka_nap nap; /* of those that fill the data queue */
     uint64_t seen_records;
     uint64_t seen_bytes;               /* of their values: how large records are, on average */
-    struct kafka_partition *wake_next; /* whose leader is asked about first */
+    struct kafka_partition *wake_next; /* the first whose leader is to be woken */
     struct kafka_turns turns;
-    uint64_t stashed_bytes; /* of values */
+    uint64_t stashed_bytes;
+    bool has_held_strays; /* partitions that are not forwarded may have got something */
 
     struct kafka_commit commit;
 

@@ -56,23 +56,26 @@ bool kafka_nap_watch(const struct kafka_source *source, struct kafka_nap *nap, s
     return true;
 }
 
-bool kafka_nap_end(struct kafka_source *source, struct kafka_nap *nap,
-                   const struct kafka_partition *partition)
+bool kafka_nap_is_to_end(struct kafka_nap *nap)
 {
-    if (nap->wake.is_out)
+    if (!nap->is_possible || nap->wake.is_out)
         return false;
-    if (clock_now_ms() < nap->woken_ms + WAKE_MS) {
-        nap->is_to_wake = true;
-        return false;
+    nap->is_to_wake = clock_now_ms() < nap->woken_ms + WAKE_MS;
+    return !nap->is_to_wake;
+}
+
+void kafka_nap_end(struct kafka_source *source, struct kafka_nap *nap,
+                   rd_kafka_topic_partition_list_t *partitions)
+{
+    nap->is_possible = false;
+    if (partitions->cnt == 0) {
+        rd_kafka_topic_partition_list_destroy(partitions);
+        return;
     }
     nap->woken_ms = clock_now_ms();
-    nap->is_possible = false;
     nap->wake.is_out = true;
-    nap->wake.partitions = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(nap->wake.partitions, partition->topic->name,
-                                      partition->number);
+    nap->wake.partitions = partitions;
     helper_send(source->helper, &nap->wake.base);
-    return true;
 }
 
 int64_t kafka_nap_due_ms(const struct kafka_nap *nap)

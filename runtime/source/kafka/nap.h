@@ -16,10 +16,13 @@ void kafka_nap_deinit(struct kafka_nap *nap);
  * that: said once, and nap->is_possible from then on. taken: from it a moment ago. */
 bool kafka_nap_watch(const struct kafka_source *source, struct kafka_nap *nap, size_t taken);
 
-/* Wake the leader of this partition, which has more. False: later, when kafka_nap_due_ms()
- * says, or when the request before has come back. */
-bool kafka_nap_end(struct kafka_source *source, struct kafka_nap *nap,
-                   const struct kafka_partition *partition);
+/* Whether somebody may be asleep, and can be woken now; else look again when kafka_nap_due_ms()
+ * says, and when the request before has come back. */
+bool kafka_nap_is_to_end(struct kafka_nap *nap);
+
+/* Wake the leaders of these partitions; there may be none. The list goes with it. */
+void kafka_nap_end(struct kafka_source *source, struct kafka_nap *nap,
+                   rd_kafka_topic_partition_list_t *partitions);
 
 int64_t kafka_nap_due_ms(const struct kafka_nap *nap);
 

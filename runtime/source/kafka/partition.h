@@ -56,22 +56,25 @@ struct kafka_partition {
     int64_t end;   /* to be told once the stash is empty; -1: nothing */
     uint32_t stay; /* counts assignments: an answer for an earlier one is known */
     int32_t number;
-    int64_t waits_ms;     /* since the look at which it had more, but nothing had come; 0: not */
-    uint8_t state;        /* enum kafka_state */
-    uint8_t pauses;       /* enum kafka_pause, why librdkafka fetches nothing more */
-    bool is_committed;    /* begin is what the group has committed */
-    bool has_headers;     /* somebody wants its records' headers */
-    bool is_held;         /* by control */
-    bool is_forwarded;    /* its records reach the data queue */
-    bool is_stashing;     /* in the list */
-    bool is_out_of_range; /* nothing comes before its new place is found */
-    bool is_cut;          /* its next offset may be in the log, but is of another record */
-    bool is_to_restart;   /* and that is found: librdkafka has to begin again there */
-    bool is_sweeping;     /* it has a pass */
-    bool is_swept;        /* which librdkafka reads */
-    bool is_sweep_late;   /* where it would begin is not in the log any more */
-    bool has_come;        /* something, since the last look at turns */
-    bool is_in_vain;      /* others have waited for it, and nothing came */
+    int64_t vain_until_ms; /* others have waited for it in vain: they do not again before that */
+    int64_t vain_ms;       /* for how long, then */
+    int64_t waits_ms;      /* since the look at which it had more, but nothing had come; 0: not */
+    uint8_t state;         /* enum kafka_state */
+    uint8_t pauses;        /* enum kafka_pause, why librdkafka fetches nothing more */
+    bool is_committed;     /* begin is what the group has committed */
+    bool has_headers;      /* somebody wants its records' headers */
+    bool is_held;          /* by control */
+    bool is_forwarded;     /* its records reach the data queue */
+    bool is_stashing;      /* in the list */
+    bool is_out_of_range;  /* nothing comes before its new place is found */
+    bool is_cut;           /* its next offset may be in the log, but is of another record */
+    bool is_to_restart;    /* and that is found: librdkafka has to begin again there */
+    bool is_sweeping;      /* it has a pass */
+    bool is_swept;         /* which librdkafka reads */
+    bool is_sweep_late;    /* where it would begin is not in the log any more */
+    bool has_come;         /* something, since the last look at turns */
+    bool was_paused;       /* in this stay */
+    bool is_to_wake;       /* a pause of it has ended */
 };
 
 /* What is known of a begin that is not known. */

@@ -1,35 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source/kafka/pause.h"
 
-static void set(struct kafka_partition *partition, uint8_t pauses)
+static void add(rd_kafka_topic_partition_list_t *list, const struct kafka_partition *partition)
 {
-    bool was_paused = partition->pauses != 0, is_paused = pauses != 0;
-    rd_kafka_topic_partition_list_t *list;
-
-    partition->pauses = pauses;
-    if (was_paused == is_paused)
-        return;
-    list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
-    /* Fails only for partitions that are not known. */
-    if (is_paused)
-        rd_kafka_pause_partitions(partition->source->rk, list);
-    else
-        rd_kafka_resume_partitions(partition->source->rk, list);
+}
+
+/* They may be those that its broker's thread has waited for. */
+static void resume(struct kafka_source *source, rd_kafka_topic_partition_list_t *list)
+{
+    if (list->cnt > 0 && source->phase < KAFKA_PARTING) {
+        /* Fails only for partitions that are not known. */
+        rd_kafka_resume_partitions(source->rk, list);
+        source->nap.is_possible = true;
+    }
     rd_kafka_topic_partition_list_destroy(list);
 }
 
 void kafka_pause(struct kafka_partition *partition, enum kafka_pause why)
 {
-    set(partition, partition->pauses | (uint8_t)why);
+    bool was_paused = partition->pauses != 0;
+    rd_kafka_topic_partition_list_t *list;
+
+    partition->pauses |= (uint8_t)why;
+    partition->was_paused = true;
+    if (was_paused)
+        return;
+    list = rd_kafka_topic_partition_list_new(1);
+    add(list, partition);
+    rd_kafka_pause_partitions(partition->source->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Whether that was all. */
+static bool end(struct kafka_partition *partition, enum kafka_pause why)
+{
+    bool was_paused = partition->pauses != 0;
+
+    partition->pauses &= (uint8_t) ~(uint8_t)why;
+    if (!was_paused || partition->pauses != 0)
+        return false;
+    partition->is_to_wake = true;
+    return true;
 }
 
 void kafka_pause_end(struct kafka_partition *partition, enum kafka_pause why)
 {
-    set(partition, partition->pauses & (uint8_t) ~(uint8_t)why);
+    rd_kafka_topic_partition_list_t *list;
+
+    if (!end(partition, why))
+        return;
+    list = rd_kafka_topic_partition_list_new(1);
+    add(list, partition);
+    resume(partition->source, list);
+}
+
+void kafka_pause_end_all(struct kafka_source *source, enum kafka_pause why)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    struct kafka_partition *partition;
+
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    if (end(partition, why))
+        add(list, partition);
+    resume(source, list);
+}
+
+void kafka_pause_repeat_ends(struct kafka_source *source)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    struct kafka_partition *partition;
+
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    if (partition->was_paused && partition->pauses == 0)
+        add(list, partition);
+    /* To end what is none makes librdkafka go back to where the last one was (before 2.4). */
+    if (list->cnt > 0 && source->phase < KAFKA_PARTING)
+        rd_kafka_pause_partitions(source->rk, list);
+    resume(source, list);
 }
 
 void kafka_pause_forget(struct kafka_partition *partition)
 {
-    set(partition, 0);
+    rd_kafka_topic_partition_list_t *list;
+
+    if (!partition->was_paused)
+        return;
+    partition->pauses = 0;
+    partition->was_paused = false;
+    list = rd_kafka_topic_partition_list_new(1);
+    add(list, partition);
+    resume(partition->source, list);
 }

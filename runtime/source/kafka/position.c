@@ -16,6 +16,7 @@
 #include "source/kafka/fetch.h"
 #include "source/kafka/partitions.h"
 #include "source/kafka/sweep.h"
+#include "source/kafka/turns.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -284,6 +285,7 @@ static void restart(struct kafka_source *source)
     rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
     struct kafka_partition *partition;
 
+    kafka_turns_end(source);
     TAILQ_FOREACH(partition, &source->owned, owned)
     {
         if (source->is_cooperative && !partition->is_to_restart)

@@ -259,6 +259,16 @@ static void take_message(struct kafka_source *source, const rd_kafka_message_t *
         take_error(source, partition, message);
 }
 
+static rd_kafka_topic_partition_list_t *list_of_swept(const struct kafka_sweep *sweep)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    const struct kafka_partition *first = TAILQ_FIRST(&sweep->partitions);
+
+    if (first != NULL)
+        rd_kafka_topic_partition_list_add(list, first->topic->name, first->number);
+    return list;
+}
+
 size_t kafka_sweep_poll(struct klane_source *base, size_t records_max)
 {
     struct kafka_source *source = kafka_of(base);
@@ -276,7 +286,7 @@ size_t kafka_sweep_poll(struct klane_source *base, size_t records_max)
     }
     sweep->has_more = message != NULL;
     kafka_nap_watch(source, &sweep->nap, sweep->brought);
-    if (!TAILQ_EMPTY(&sweep->partitions) && sweep->nap.is_possible)
-        kafka_nap_end(source, &sweep->nap, TAILQ_FIRST(&sweep->partitions));
+    if (kafka_nap_is_to_end(&sweep->nap))
+        kafka_nap_end(source, &sweep->nap, list_of_swept(sweep));
     return sweep->brought;
 }

@@ -9,6 +9,16 @@
 bool kafka_turns_has_more(const struct kafka_source *source,
                           const struct kafka_partition *partition);
 
+/* The same, but for those that were asked for in vain of late. */
+bool kafka_turns_is_promising(const struct kafka_source *source,
+                              const struct kafka_partition *partition, int64_t now_ms);
+
+/* The partition comes. */
+void kafka_turns_init(struct kafka_partition *partition);
+
+/* A record of it comes. */
+void kafka_turns_note(struct kafka_source *source, struct kafka_partition *partition);
+
 /* The queue was full, and is about to be filled again. */
 void kafka_turns_look(struct kafka_source *source);
 
@@ -17,5 +27,8 @@ void kafka_turns_work(struct kafka_source *source);
 
 /* When something is to be done in kafka_turns_work(). */
 int64_t kafka_turns_due_ms(const struct kafka_source *source);
+
+/* Nobody is waited for any more, until somebody has waited again. */
+void kafka_turns_end(struct kafka_source *source);
 
 #endif
