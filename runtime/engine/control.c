@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control thread: everything that was decided in the core happens here.
  *
- * Upholds: it makes no call that can wait, but one poll(2); a round that found nothing to do ends
- * in that sleep, with the bell armed before the last look. */
+ * Upholds: it waits for no broker, disk or handler; a round that found nothing to do ends in
+ * poll(2), with the bell armed before the last look. */
 #include "engine/engine.h"
 
 #include "base/assert.h"
