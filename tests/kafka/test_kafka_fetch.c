@@ -59,7 +59,7 @@ static enum klane_outcome take_time(struct kit *kit, const struct klane_record *
  * partition again. */
 static void no_partition_goes_without_because_another_has_much(void **state)
 {
-    enum { PARTITIONS = 3, FEW = 3, MANY = 60, BYTES = 2 << 20 };
+    enum { PARTITIONS = 3, FEW = 3, MANY = 120, BYTES = 5 << 18 };
     struct kafka_test *test = *state;
     size_t last_of_few = 0;
 
