@@ -373,7 +373,7 @@ static rd_kafka_topic_partition_list_t *list_of_sleeping(struct kafka_source *so
         first = partition = TAILQ_FIRST(&source->owned);
     while (partition != NULL && list->cnt < WAKE_MOST) {
         if (partition->is_to_wake || kafka_turns_is_promising(source, partition, now_ms))
-            rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
+            kafka_partition_add(list, partition);
         partition->is_to_wake = false;
         partition = TAILQ_NEXT(partition, owned);
         if (partition == NULL)

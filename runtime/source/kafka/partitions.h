@@ -23,6 +23,23 @@ void kafka_partitions_free(struct kafka_source *source);
 void kafka_partition_move(struct kafka_source *source, struct kafka_partition *partition,
                           enum kafka_state to);
 
+/* The partition in a list of librdkafka's. */
+static inline rd_kafka_topic_partition_t *kafka_partition_add(
+    rd_kafka_topic_partition_list_t *list, const struct kafka_partition *partition)
+{
+    return rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
+}
+
+/* A list of this one alone. */
+static inline rd_kafka_topic_partition_list_t *kafka_partition_list(
+    const struct kafka_partition *partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    kafka_partition_add(list, partition);
+    return list;
+}
+
 /* Where librdkafka is to read it. */
 static inline int64_t kafka_partition_position(const struct kafka_partition *partition)
 {

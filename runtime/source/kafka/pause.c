@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source/kafka/pause.h"
 
-static void add(rd_kafka_topic_partition_list_t *list, const struct kafka_partition *partition)
-{
-    rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
-}
+#include "source/kafka/partitions.h"
 
 /* They may be those that its broker's thread has waited for. */
 static void resume(struct kafka_source *source, rd_kafka_topic_partition_list_t *list)
@@ -26,8 +23,7 @@ void kafka_pause(struct kafka_partition *partition, enum kafka_pause why)
     partition->was_paused = true;
     if (was_paused)
         return;
-    list = rd_kafka_topic_partition_list_new(1);
-    add(list, partition);
+    list = kafka_partition_list(partition);
     rd_kafka_pause_partitions(partition->source->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
@@ -46,13 +42,8 @@ static bool end(struct kafka_partition *partition, enum kafka_pause why)
 
 void kafka_pause_end(struct kafka_partition *partition, enum kafka_pause why)
 {
-    rd_kafka_topic_partition_list_t *list;
-
-    if (!end(partition, why))
-        return;
-    list = rd_kafka_topic_partition_list_new(1);
-    add(list, partition);
-    resume(partition->source, list);
+    if (end(partition, why))
+        resume(partition->source, kafka_partition_list(partition));
 }
 
 void kafka_pause_end_all(struct kafka_source *source, enum kafka_pause why)
@@ -62,7 +53,7 @@ void kafka_pause_end_all(struct kafka_source *source, enum kafka_pause why)
 
     TAILQ_FOREACH(partition, &source->owned, owned)
     if (end(partition, why))
-        add(list, partition);
+        kafka_partition_add(list, partition);
     resume(source, list);
 }
 
@@ -73,7 +64,7 @@ void kafka_pause_repeat_ends(struct kafka_source *source)
 
     TAILQ_FOREACH(partition, &source->owned, owned)
     if (partition->was_paused && partition->pauses == 0)
-        add(list, partition);
+        kafka_partition_add(list, partition);
     /* To end what is none makes librdkafka go back to where the last one was (before 2.4). */
     if (list->cnt > 0 && source->phase < KAFKA_PARTING)
         rd_kafka_pause_partitions(source->rk, list);
@@ -82,13 +73,9 @@ void kafka_pause_repeat_ends(struct kafka_source *source)
 
 void kafka_pause_forget(struct kafka_partition *partition)
 {
-    rd_kafka_topic_partition_list_t *list;
-
     if (!partition->was_paused)
         return;
     partition->pauses = 0;
     partition->was_paused = false;
-    list = rd_kafka_topic_partition_list_new(1);
-    add(list, partition);
-    resume(partition->source, list);
+    resume(partition->source, kafka_partition_list(partition));
 }

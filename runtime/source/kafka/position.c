@@ -44,7 +44,7 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_source *sourc
             continue;
         if (list == NULL)
             list = rd_kafka_topic_partition_list_new(16);
-        rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
+        kafka_partition_add(list, partition);
     }
     return list;
 }
@@ -207,10 +207,8 @@ static void ask_range(struct kafka_source *source, struct kafka_partition *parti
         source->intake->ops->topic(source->intake, partition->topic->name);
 
     request->partition = partition;
-    request->partitions = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(request->partitions, partition->topic->name,
-                                      partition->number)
-        ->offset = question_of(rules->out_of_range, rules->begin_time_ms);
+    request->partitions = kafka_partition_list(partition);
+    request->partitions->elems[0].offset = question_of(rules->out_of_range, rules->begin_time_ms);
     request->is_out = true;
     helper_send(source->helper, &request->base);
 }
@@ -290,8 +288,7 @@ static void restart(struct kafka_source *source)
     {
         if (source->is_cooperative && !partition->is_to_restart)
             continue;
-        rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number)
-            ->offset = kafka_partition_position(partition);
+        kafka_partition_add(list, partition)->offset = kafka_partition_position(partition);
         partition->is_to_restart = false;
         partition->is_out_of_range = false;
         partition->is_cut = false;

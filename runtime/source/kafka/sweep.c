@@ -96,11 +96,10 @@ void kafka_sweep_close(struct kafka_source *source)
 static void read_from(struct kafka_source *source, struct kafka_partition *partition,
                       int64_t offset)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_t *list = kafka_partition_list(partition);
     rd_kafka_error_t *error;
 
-    rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number)->offset =
-        offset;
+    list->elems[0].offset = offset;
     error = rd_kafka_incremental_assign(source->sweep.rk, list);
     if (error != NULL)
         kafka_fail(source, KLANE_ERR_IO, "a pass could not begin: %s",
@@ -112,9 +111,8 @@ static void read_from(struct kafka_source *source, struct kafka_partition *parti
 
 static void read_no_more(struct kafka_source *source, struct kafka_partition *partition)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_t *list = kafka_partition_list(partition);
 
-    rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
     rd_kafka_error_destroy(rd_kafka_incremental_unassign(source->sweep.rk, list));
     rd_kafka_topic_partition_list_destroy(list);
     partition->is_swept = false;
@@ -265,7 +263,7 @@ static rd_kafka_topic_partition_list_t *list_of_swept(const struct kafka_sweep *
     const struct kafka_partition *first = TAILQ_FIRST(&sweep->partitions);
 
     if (first != NULL)
-        rd_kafka_topic_partition_list_add(list, first->topic->name, first->number);
+        kafka_partition_add(list, first);
     return list;
 }
 
