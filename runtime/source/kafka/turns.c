@@ -32,8 +32,7 @@
 #define NOT_AGAIN_MS 1000
 #define NOT_AGAIN_MOST_MS 60000
 
-bool kafka_turns_has_more(const struct kafka_source *source,
-                          const struct kafka_partition *partition)
+static bool has_more(const struct kafka_source *source, const struct kafka_partition *partition)
 {
     int64_t low, high;
 
@@ -49,7 +48,7 @@ bool kafka_turns_has_more(const struct kafka_source *source,
 bool kafka_turns_is_promising(const struct kafka_source *source,
                               const struct kafka_partition *partition, int64_t now_ms)
 {
-    return now_ms >= partition->vain_until_ms && kafka_turns_has_more(source, partition);
+    return now_ms >= partition->vain_until_ms && has_more(source, partition);
 }
 
 void kafka_turns_init(struct kafka_partition *partition)
@@ -126,22 +125,22 @@ void kafka_turns_look(struct kafka_source *source)
 {
     struct kafka_partition *partition;
     int64_t now_ms = clock_now_ms();
-    bool is_any_waiting = false, is_to_begin = false;
+    bool is_waited_for = false, is_to_begin = false;
 
     TAILQ_FOREACH(partition, &source->owned, owned)
     {
         is_to_begin |= look_at(source, partition, now_ms);
-        is_any_waiting |= partition->waits_ms != 0;
+        is_waited_for |= partition->waits_ms != 0;
     }
     if (is_to_begin && !source->turns.is_on)
         turn_begins(source, now_ms);
     TAILQ_FOREACH(partition, &source->owned, owned)
     {
-        if (partition->has_come && source->turns.is_on && is_any_waiting)
+        if (partition->has_come && source->turns.is_on && is_waited_for)
             kafka_pause(partition, KAFKA_PAUSE_TURN);
         partition->has_come = false;
     }
-    if (source->turns.is_on && !is_any_waiting)
+    if (source->turns.is_on && !is_waited_for)
         kafka_turns_end(source);
 }
 

@@ -5,11 +5,8 @@
 
 #include "source/kafka/kafka.h"
 
-/* Whether the log is known to have more of it, and that may come. */
-bool kafka_turns_has_more(const struct kafka_source *source,
-                          const struct kafka_partition *partition);
-
-/* The same, but for those that were asked for in vain of late. */
+/* Whether the log is known to have more of it, that may come, and nobody waited for it in vain of
+ * late. */
 bool kafka_turns_is_promising(const struct kafka_source *source,
                               const struct kafka_partition *partition, int64_t now_ms);
 
