@@ -2,7 +2,6 @@
 /* What librdkafka is brought to fetch, and what not. */
 #include "kafka/kafka_runtime.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -100,10 +99,8 @@ static int on_stats(rd_kafka_t *rk, char *json, size_t size, void *opaque)
 
 static enum klane_outcome wait_at_first(struct kit *kit, const struct klane_record *record)
 {
-    pthread_mutex_lock(&kit->lock);
-    while (record->offset == 0 && !kit->gate_open)
-        pthread_cond_wait(&kit->changed, &kit->lock);
-    pthread_mutex_unlock(&kit->lock);
+    if (record->offset == 0)
+        kit_wait_open(kit);
     return KLANE_DONE;
 }
 

@@ -181,10 +181,7 @@ static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void
 static enum klane_outcome take_time(struct kit *kit, const struct klane_record *record)
 {
     (void)record;
-    pthread_mutex_lock(&kit->lock);
-    while (!kit->gate_open)
-        pthread_cond_wait(&kit->changed, &kit->lock);
-    pthread_mutex_unlock(&kit->lock);
+    kit_wait_open(kit);
     usleep(20 * 1000);
     return KLANE_DONE;
 }

@@ -107,6 +107,19 @@ void kit_open(struct kit *kit)
     pthread_mutex_unlock(&kit->lock);
 }
 
+static void wait_open(struct kit *kit)
+{
+    while (!kit->gate_open)
+        pthread_cond_wait(&kit->changed, &kit->lock);
+}
+
+void kit_wait_open(struct kit *kit)
+{
+    pthread_mutex_lock(&kit->lock);
+    wait_open(kit);
+    pthread_mutex_unlock(&kit->lock);
+}
+
 void kit_end(struct kit *kit)
 {
     klane_err_t err;
@@ -180,8 +193,8 @@ enum klane_outcome kit_handle(const struct klane_record *record, void *context)
     pthread_mutex_lock(&kit->lock);
     note_begin(kit, record, &index);
     pthread_cond_broadcast(&kit->changed);
-    while (kit->gate != NULL && !kit->gate_open && strcmp(kit->notes[index].key, kit->gate) == 0)
-        pthread_cond_wait(&kit->changed, &kit->lock);
+    if (kit->gate != NULL && strcmp(kit->notes[index].key, kit->gate) == 0)
+        wait_open(kit);
     pthread_mutex_unlock(&kit->lock);
     if (kit->act != NULL)
         outcome = kit->act(kit, record);

@@ -84,6 +84,9 @@ int64_t kit_append(struct kit *kit, int32_t partition, const char *key);
 
 void kit_open(struct kit *kit);
 
+/* In a handler: wait for that. */
+void kit_wait_open(struct kit *kit);
+
 /* Wait for so many handler ends, starts, or events of a type. */
 void kit_wait_ended(struct kit *kit, size_t count);
 void kit_wait_started(struct kit *kit, size_t count);
