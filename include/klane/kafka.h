@@ -53,9 +53,10 @@ struct klane_kafka_options {
                                  1,000,000; at 300 bytes each beside the record. What is read again
                                  for parked lanes may be a quarter of that on top, and 1,000 at
                                  least. Default 32,768. */
-    uint32_t queue_bytes;   /**< Bytes of their values, 1 MiB to 1 GiB; one response of each
-                                 broker may come on top, and a quarter for parked lanes, 1 MiB at
-                                 least. Default 16 MiB. */
+    uint32_t queue_bytes;   /**< Bytes of their values, 1 MiB to 1 GiB; two responses of each
+                                 broker, of half of that or message.max.bytes each, may come on
+                                 top, and a quarter for parked lanes, 1 MiB at least. Default
+                                 16 MiB. */
     bool allow_unsafe;      /**< Allow settings that load code, start programs, or switch off the
                             checking of certificates: plugin.library.paths, ssl.engine.location,
                             ssl.providers, sasl.kerberos.kinit.cmd, test.mock.num.brokers,

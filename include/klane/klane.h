@@ -295,7 +295,8 @@ struct klane_options {
                                 klane_create(), and by klane_start() where a topic has weights. A
                                 record larger than about half of what is left for records is taken
                                 when half of that is free, beyond the budget if need be, with an
-                                event. Default 256 MiB. */
+                                event. On Kafka room for one record of message.max.bytes is set
+                                aside first, so that none of that size waits. Default 256 MiB. */
 };
 
 /** Set every default. options_size: sizeof(struct klane_options) as the caller knows it. */
@@ -516,7 +517,7 @@ struct klane_stats {
     uint64_t parked;         /**< Gauge: lanes of which only their place in the log is kept. */
     uint64_t heads_gone;     /**< Parked lanes whose head was not in the log any more. */
     uint64_t budget_used;    /**< Gauge: bytes of records and of what is kept about them, out of
-                                budget_records. */
+                                budget_records; one record may pass that. */
     uint64_t budget_records; /**< Gauge: bytes that the budget has for them. */
     uint64_t weight_used;    /**< Gauge: weights of what runs, out of budget_weights. */
     uint64_t budget_weights; /**< Gauge: bytes that the budget has for weights; 0: no topic has

@@ -11,7 +11,7 @@ bool core_init(struct core *core, const struct core_config *config)
     *core =
         (struct core){.config = *config, .settle_by_ms = INT64_MAX, .stuck_look_ms = INT64_MAX};
     slab_init(&core->slab, config->limit_bytes);
-    core_budget(core, config->limit_bytes, config->weight_max);
+    core_budget(core, config->limit_bytes, config->reserve_bytes, config->weight_max);
     heap_init(&core->timers);
     heap_init(&core->parked_timers);
     admission_init(&core->admission, config->records_max, config->lane_records_max);

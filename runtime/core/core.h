@@ -30,12 +30,13 @@ struct core_config {
     uint32_t settle_ms;   /* how long the last commit of an assignment may take after its drain */
     uint64_t seed;        /* of the hash of keys */
     uint64_t limit_bytes; /* of records and bookkeeping: the budget for them; 0: none */
-    uint64_t weight_max;  /* of the records that run at once: the budget for that */
-    bool parks;           /* the source can read a range again */
-    uint32_t map_limit;   /* characters of a progress map; 0: none are written */
-    uint32_t calm_ms;     /* a stay that has lasted so long has not ended with what it took up;
+    uint64_t reserve_bytes; /* beside it, for the record that passes it */
+    uint64_t weight_max;    /* of the records that run at once: the budget for that */
+    bool parks;             /* the source can read a range again */
+    uint32_t map_limit;     /* characters of a progress map; 0: none are written */
+    uint32_t calm_ms;       /* a stay that has lasted so long has not ended with what it took up;
                              0: nothing is told apart by that */
-    int64_t beyond_max;   /* offsets from the ceiling to the frontier; 0: any number */
+    int64_t beyond_max;     /* offsets from the ceiling to the frontier; 0: any number */
 #ifdef KLANE_TESTING
     uint64_t fingerprints_alike; /* bits in which none differ, so that some clash */
 #endif
@@ -86,6 +87,7 @@ struct core {
     uint32_t trials_on;                     /* of them those with records on trial */
     const struct klane_slot *alone;         /* that is tried alone, until it is back */
     uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
+    uint64_t kept_bytes;                    /* by the source */
     bool is_turn_of_passes;                 /* the main flow had the last place in memory */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;
@@ -103,7 +105,11 @@ struct core_place {
 bool core_init(struct core *core, const struct core_config *config);
 
 /* Instead of what the config says of it, before anything is taken in. */
-void core_budget(struct core *core, uint64_t records_bytes, uint64_t weights_bytes);
+void core_budget(struct core *core, uint64_t records_bytes, uint64_t reserve_bytes,
+                 uint64_t weights_bytes);
+
+/* What the source keeps of records, which counts as if they were here. */
+void core_kept(struct core *core, uint64_t bytes);
 
 /* Nothing may be out. */
 void core_deinit(struct core *core);
@@ -204,6 +210,9 @@ struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms);
 
 /* How many records may be taken in. */
 uint32_t core_room(const struct core *core);
+
+/* The next record is taken in, if it is no larger than what is set aside for one. */
+bool core_has_room(const struct core *core);
 
 /* Half of the memory for records is in use, by their number or their bytes. */
 bool core_is_half_full(const struct core *core);

@@ -5,7 +5,8 @@
  * Upholds: what is in memory stays inside the budget, but for one record that is larger than half
  * of it, or one beside parked lanes that fill it; a partition holds for what it has or wants
  * itself, and a record that waits for room is not overtaken for ever by smaller ones: while it
- * waits, others are only taken in for workers that have nothing to do. */
+ * waits, others are only taken in for workers that have nothing to do. Of a source that cannot
+ * give back what it has seen no record waits: room for one is set aside in the budget. */
 #include "base/assert.h"
 #include "core/internal.h"
 
@@ -136,7 +137,8 @@ void core_relieve(struct core *core, int64_t now_ms)
 
 /* ---- the budget -------------------------------------------------------------------------- */
 
-void core_budget(struct core *core, uint64_t records_bytes, uint64_t weights_bytes)
+void core_budget(struct core *core, uint64_t records_bytes, uint64_t reserve_bytes,
+                 uint64_t weights_bytes)
 {
     uint64_t most = records_bytes - records_bytes / 4;
 
@@ -144,7 +146,14 @@ void core_budget(struct core *core, uint64_t records_bytes, uint64_t weights_byt
     if (records_bytes == 0)
         core->plenty_bytes = UINT64_MAX;
     core->config.limit_bytes = core->slab.limit_bytes = records_bytes;
+    core->config.reserve_bytes = reserve_bytes;
     core->config.weight_max = core->weights.max = weights_bytes;
+}
+
+void core_kept(struct core *core, uint64_t bytes)
+{
+    core->slab.charged += bytes - core->kept_bytes;
+    core->kept_bytes = bytes;
 }
 
 static bool is_half_free(const struct core *core)
@@ -185,6 +194,18 @@ bool room_is_there(const struct core *core, uint64_t bytes)
     uint64_t limit = core->config.limit_bytes;
 
     return limit == 0 || slab_used(&core->slab) + ROOM_KEPT + bytes <= limit;
+}
+
+bool core_has_room(const struct core *core)
+{
+    return room_is_there(core, 1) || is_without_records(core);
+}
+
+/* How much room has to be there for a record: what is set aside for one is free while there is any
+ * room at all. */
+static uint64_t needs_of(const struct core *core, uint64_t bytes)
+{
+    return bytes > core->config.reserve_bytes ? bytes - core->config.reserve_bytes : 1;
 }
 
 bool room_for_a_pass(const struct core *core)
@@ -267,13 +288,14 @@ bool room_for(struct core *core, struct klane_assignment *assignment,
 {
     uint64_t bytes = slot_size_of(record, place->lane_key_size, place->weight);
     struct partition *partition = assignment->partition;
-    uint64_t others;
+    uint64_t needs, others;
 
     if (core->config.limit_bytes == 0)
         return true;
-    core->slab.limit_bytes = core->config.limit_bytes;
+    core->slab.limit_bytes = core->config.limit_bytes + core->config.reserve_bytes;
+    needs = needs_of(core, bytes);
     others = is_without_records(core) ? 0 : promised(core, partition);
-    if (room_is_there(core, bytes + others) ||
+    if (room_is_there(core, needs + others) ||
         (others == 0 && !is_turn_of_passes(core) &&
          is_taken_over_budget(core, assignment, record->offset, bytes))) {
         core->is_turn_of_passes = true;
@@ -284,7 +306,7 @@ bool room_for(struct core *core, struct klane_assignment *assignment,
     KLANE_MARK("a partition waits for room");
     if (partition->wants == 0)
         core->wanting++;
-    partition->wants = bytes;
+    partition->wants = needs;
     partition->crowded = true;
     hold_check(core, partition);
     return false;
@@ -294,18 +316,19 @@ bool room_for_pass(struct core *core, struct klane_assignment *assignment,
                    const struct source_record *record, const struct core_place *place)
 {
     uint64_t bytes = slot_size_of(record, place->lane_key_size, place->weight);
+    uint64_t needs = needs_of(core, bytes);
 
     if (core->config.limit_bytes == 0)
         return true;
-    core->slab.limit_bytes = core->config.limit_bytes;
-    if (room_is_there(core, bytes) ||
+    core->slab.limit_bytes = core->config.limit_bytes + core->config.reserve_bytes;
+    if (room_is_there(core, needs) ||
         is_taken_over_budget(core, assignment, record->offset, bytes)) {
         core->is_turn_of_passes = false;
         return true;
     }
     KLANE_MARK("a pass finds no room");
-    if (bytes > core->pass_wants)
-        core->pass_wants = bytes;
+    if (needs > core->pass_wants)
+        core->pass_wants = needs;
     return false;
 }
 

@@ -14,6 +14,7 @@
 struct budget {
     uint64_t fixed;
     uint64_t records;
+    uint64_t reserve; /* beside records, for one that passes them */
     uint64_t weights; /* 0: no records have any */
 };
 

@@ -240,8 +240,10 @@ static bool intake_record(struct klane_intake *intake, struct klane_assignment *
     if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
         return false;
     record = described(runtime, assignment, record, &bare, &place);
-    if (core_take_in(&runtime->control.core, assignment, record, &place))
+    if (core_take_in(&runtime->control.core, assignment, record, &place)) {
+        intake->is_full = !core_has_room(&runtime->control.core);
         return true;
+    }
     /* For want of room its partition holds; for want of memory it is tried again soon. */
     if (assignment->partition->wants == 0)
         refused(runtime, topic_of(assignment)->core.name, assignment->partition->number);

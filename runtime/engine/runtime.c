@@ -374,7 +374,7 @@ klane_err_t klane_start(struct klane_runtime *runtime)
         observe_log(&runtime->observe, KLANE_LOG_ERROR, "cannot start: %s", errstr);
         return err;
     }
-    core_budget(&runtime->control.core, budget.records, budget.weights);
+    core_budget(&runtime->control.core, budget.records, budget.reserve, budget.weights);
     runtime->control.now_ms = clock_now_ms();
     runtime->control.monitor_period_ms = monitor_period(&runtime->routes);
     runtime->control.core.commit.sent_ms = runtime->control.now_ms;

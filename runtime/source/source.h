@@ -123,12 +123,15 @@ struct klane_intake_ops {
 struct klane_intake {
     const struct klane_intake_ops *ops;
     uint32_t give_up_ms; /* at most as long after revoke() comes given_up() */
+    bool is_full; /* the next record would be refused, whatever it is. So who cannot give it back
+                     does not look for it; changes with poll() and record() */
 };
 
 /* What a source takes of the budget. */
 struct source_needs {
     uint64_t buffer_bytes; /* what it has read and control has not taken, at most, and its like */
-    uint64_t record_bytes; /* the largest record that may come; 0: not known */
+    uint64_t record_bytes; /* the largest record that may come, if it cannot be given back once it
+                              is seen: control sets room for one aside. 0: it can */
 };
 
 struct klane_source_ops {
@@ -192,6 +195,8 @@ struct klane_source_ops {
 /* Begins every source. */
 struct klane_source {
     const struct klane_source_ops *ops;
+    uint64_t kept_bytes; /* the source's, from poll() to poll(): of records that it keeps, what
+                            passes needs->buffer_bytes */
 };
 
 #endif

@@ -79,6 +79,39 @@ static void no_partition_goes_without_because_another_has_much(void **state)
     assert_in_range(last_of_few, 0, MANY * 2 / 3);
 }
 
+static enum klane_outcome wait_at_gate(struct kit *kit, const struct klane_record *record)
+{
+    (void)record;
+    kit_wait_open(kit);
+    return KLANE_DONE;
+}
+
+/* librdkafka takes none back. So none is asked of it that could be refused: there would be one of
+ * each partition to keep. */
+static void large_records_for_which_there_is_no_room_stay_with_librdkafka(void **state)
+{
+    enum { PARTITIONS = 8, RECORDS = 6, BYTES = 5 << 19 };
+    struct kafka_test *test = *state;
+    struct klane_stats stats;
+
+    topic_of_large(test, PARTITIONS);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        kafka_kit_fill_large(test->topic, i, RECORDS, BYTES);
+    kit_of_large(test);
+    test->kit.options.workers = 2 * PARTITIONS * RECORDS;
+    test->kit.options.records_max = 1000;
+    test->kit.options.budget_bytes = 56 << 20;
+    test->kit.act = wait_at_gate;
+    kafka_test_start(test, NULL);
+    usleep(3000 * 1000);
+    stats = kit_stats(&test->kit);
+    assert_in_range(stats.budget_used, stats.budget_records - BYTES,
+                    stats.budget_records + (uint64_t)atol(KAFKA_KIT_LARGE));
+
+    kit_open(&test->kit);
+    kit_wait_ended(&test->kit, PARTITIONS * RECORDS);
+}
+
 /* ---- held partitions --------------------------------------------------------------------- */
 
 static _Atomic long fetched;
@@ -146,6 +179,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         kafka_test_case(large_records_do_not_wait_for_a_full_queue),
         kafka_test_case(no_partition_goes_without_because_another_has_much),
+        kafka_test_case(large_records_for_which_there_is_no_room_stay_with_librdkafka),
         kafka_test_case(held_partitions_are_fetched_no_further),
     };
     int failed = check_run(tests);

@@ -345,7 +345,7 @@ void reader_init(struct reader *reader, struct klane_source *source,
     char errstr[256] = "";
     klane_err_t err;
 
-    *reader = (struct reader){.intake = {&intake_ops, READER_GIVE_UP_MS},
+    *reader = (struct reader){.intake = {&intake_ops, READER_GIVE_UP_MS, false},
                               .source = source,
                               .topics = topics,
                               .topic_count = count};

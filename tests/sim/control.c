@@ -689,10 +689,12 @@ static void look_at_the_rest(struct world *world, const struct process *process)
     /* Only what a source has in hand when it hears of the hold may still come. */
     if (world->plan.prompt)
         bound(world, process, "records of a lane", process->lane_records_most, quota);
-    /* Only what is larger than half of the budget may go beyond it. */
+    /* Only what is larger than half of the budget may go beyond it and what is set aside. */
     if (core->config.limit_bytes > 0)
         bound(world, process, "bytes", process->bytes_most,
-              core->config.limit_bytes + (world->plan.value_size_max > 500000 ? 700000 : 0));
+              core->config.limit_bytes + core->config.reserve_bytes +
+                  (world->plan.value_size_max > 500000 && !core->config.reserve_bytes ? 700000
+                                                                                      : 0));
     left(world, process, "bytes charged", core->slab.charged);
     left(world, process, "paid weights", core->weights.out);
     left(world, process, "heavy lanes", core->weights.waiting);

@@ -85,6 +85,7 @@ static void choose_mishaps(struct plan *plan, uint64_t *random)
     if (plan->may[FAULT_NO_MEMORY]) {
         plan->core.limit_bytes = (6 + below(random, 10)) * UINT64_C(262144);
         plan->value_size_max = ONE_OF(random, 2000, 6000);
+        plan->core.reserve_bytes = ONE_OF(random, 0, 0, 3000);
         if (below(random, 3) == 0) {
             plan->slab_limit = plan->core.limit_bytes;
             plan->core.limit_bytes = 0;
@@ -126,6 +127,7 @@ static void choose_size(struct plan *plan, uint64_t *random)
         if (below(random, 2)) {
             plan->value_size_max = 600000;
             plan->core.limit_bytes = ONE_OF(random, 8, 24) * UINT64_C(262144);
+            plan->core.reserve_bytes = ONE_OF(random, 0, 610000);
         }
         break;
     default:

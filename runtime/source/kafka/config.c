@@ -80,10 +80,11 @@ static int64_t response_of(uint32_t queue_bytes, int64_t record_bytes)
     return queue_bytes / 2 > record_bytes ? queue_bytes / 2 : record_bytes;
 }
 
-uint64_t kafka_config_buffer(uint32_t queue_records, uint32_t queue_bytes, int64_t record_bytes)
+uint64_t kafka_config_buffer(uint32_t queue_records, uint32_t queue_bytes, int64_t record_bytes,
+                             unsigned responses)
 {
     return queue_bytes + (uint64_t)queue_records * MESSAGE_BYTES +
-           (uint64_t)response_of(queue_bytes, record_bytes);
+           (uint64_t)response_of(queue_bytes, record_bytes) * responses;
 }
 
 static void settings_init(struct settings *settings, const rd_kafka_conf_t *conf,

@@ -17,8 +17,10 @@ klane_err_t kafka_config_set(rd_kafka_conf_t *conf, const struct klane_kafka_opt
 /* A number in the configuration; fallback: it has no such setting. */
 int64_t kafka_config_number(const rd_kafka_conf_t *conf, const char *name, int64_t fallback);
 
-/* What a handle with these limits may have read ahead: the queue, and a response of a broker. */
-uint64_t kafka_config_buffer(uint32_t queue_records, uint32_t queue_bytes, int64_t record_bytes);
+/* What a handle with these limits may have read ahead: the queue, and so many responses of a
+ * broker. */
+uint64_t kafka_config_buffer(uint32_t queue_records, uint32_t queue_bytes, int64_t record_bytes,
+                             unsigned responses);
 
 /* Whether the program has set a callback of this name. */
 bool kafka_config_has_callback(const rd_kafka_conf_t *conf, const char *name);

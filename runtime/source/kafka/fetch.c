@@ -10,11 +10,12 @@
  * around rebalances before 2.1).
  *
  * What control does not want now is stashed, a list of copies for each partition: the rest of
- * what was on its way when a partition was held, and what there was no memory for. A partition
- * with a stash has its new records put behind it. A held partition's queue is forwarded to
- * nowhere. It is paused, which throws away what was fetched and not read yet, only when more comes
- * into its queue, or when all partitions' stashes have as much as the queue may have: each queue
- * on its own has limits as wide as those of the one that all are forwarded to.
+ * what was on its way when a partition was held. (Nothing is asked for when there is room for
+ * none, so that little is refused.) A partition with a stash has its new records put behind it. A
+ * held partition's queue is forwarded to nowhere. It is paused, which throws away what was fetched
+ * and not read yet, only when more comes into its queue, or when all partitions' stashes have as
+ * much as the queue may have: each queue on its own has limits as wide as those of the one that
+ * all are forwarded to.
  *
  * librdkafka clears the forwarding of a queue whenever it stops to fetch, which it does in its own
  * time after an assignment has changed. So each partition's queue tells when something is put into
@@ -141,12 +142,21 @@ static size_t size_of(const struct source_record *record)
            record->headers_size;
 }
 
+/* As much as the queue may have comes off the budget. */
+static void stash_counts(struct kafka_source *source, size_t more, size_t less)
+{
+    source->stashed_bytes += more - less;
+    source->base.kept_bytes = 0;
+    if (source->stashed_bytes > source->nap.queue_bytes)
+        source->base.kept_bytes = source->stashed_bytes - source->nap.queue_bytes;
+}
+
 static void unstash_first(struct kafka_source *source, struct kafka_partition *partition)
 {
     struct kafka_stashed *stashed = STAILQ_FIRST(&partition->stash);
 
     STAILQ_REMOVE_HEAD(&partition->stash, link);
-    source->stashed_bytes -= size_of(&stashed->record);
+    stash_counts(source, 0, size_of(&stashed->record));
     free(stashed);
 }
 
@@ -189,7 +199,7 @@ static void stash(struct kafka_source *source, struct kafka_partition *partition
     stashed->record.value = copy_to(&at, record->value, record->value_size);
     stashed->record.headers = copy_to(&at, record->headers, record->headers_size);
     STAILQ_INSERT_TAIL(&partition->stash, stashed, link);
-    source->stashed_bytes += size_of(record);
+    stash_counts(source, size_of(record), 0);
     if (source->stashed_bytes > source->nap.queue_bytes)
         kafka_pause(partition, KAFKA_PAUSE_HELD);
     if (!partition->is_stashing)
@@ -209,7 +219,7 @@ static void tell_end(struct kafka_source *source, struct kafka_partition *partit
 static bool is_full(const struct kafka_source *source)
 {
     return source->taken >= source->records_max || source->is_refused ||
-           source->phase != KAFKA_RUNS;
+           source->intake->is_full || source->phase != KAFKA_RUNS;
 }
 
 /* Offers what is stashed of the partition, as far as it is taken. */

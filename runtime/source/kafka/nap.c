@@ -52,7 +52,9 @@ bool kafka_nap_watch(const struct kafka_source *source, struct kafka_nap *nap, s
     if (!nap->has_been_full)
         return false;
     nap->has_been_full = false;
-    nap->is_possible = source->version < KAFKA_VERSION_BACKOFF;
+    /* A pause that has ended makes it possible as well. */
+    if (source->version < KAFKA_VERSION_BACKOFF)
+        nap->is_possible = true;
     return true;
 }
 

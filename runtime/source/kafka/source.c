@@ -353,11 +353,12 @@ static void source_needs(const struct klane_source *base, struct source_needs *n
         kafka_config_number(rd_kafka_conf(source->rk), "message.max.bytes", 1000000);
 
     needs->record_bytes = (uint64_t)record_bytes;
-    /* A hold may set aside what is in the queue, which fills again behind that. */
+    /* A hold may set aside what is in the queue, which fills again behind that. The last message
+     * of a response keeps all of it in memory while the next one comes. */
     needs->buffer_bytes =
         nap->queue_bytes +
-        kafka_config_buffer(nap->queue_records, nap->queue_bytes, record_bytes) +
-        kafka_config_buffer(sweep->queue_records, sweep->queue_bytes, record_bytes);
+        kafka_config_buffer(nap->queue_records, nap->queue_bytes, record_bytes, 2) +
+        kafka_config_buffer(sweep->queue_records, sweep->queue_bytes, record_bytes, 1);
 }
 
 static const struct klane_source_ops kafka_source_ops = {

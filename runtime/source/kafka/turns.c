@@ -181,8 +181,8 @@ void kafka_turns_work(struct kafka_source *source)
     if (!turns->is_on)
         return;
     /* While something is to be taken first, or the group forms, nothing is missed. */
-    if (source->is_refused || source->records_max == 0 || !STAILQ_EMPTY(&source->rebalances) ||
-        rd_kafka_queue_length(source->data.queue) > 0) {
+    if (source->is_refused || source->records_max == 0 || source->intake->is_full ||
+        !STAILQ_EMPTY(&source->rebalances) || rd_kafka_queue_length(source->data.queue) > 0) {
         turns->idle_ms = 0;
         return;
     }
