@@ -296,7 +296,8 @@ struct klane_options {
                                 record larger than about half of what is left for records is taken
                                 when half of that is free, beyond the budget if need be, with an
                                 event. On Kafka room for one record of message.max.bytes is set
-                                aside first, so that none of that size waits. Default 256 MiB. */
+                                aside: one of that size waits only while there is no room at all.
+                                Default 256 MiB. */
 };
 
 /** Set every default. options_size: sizeof(struct klane_options) as the caller knows it. */

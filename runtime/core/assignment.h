@@ -58,7 +58,7 @@ struct partition {
     uint32_t over_quota; /* lanes that are over their quota */
     uint64_t bytes;      /* of those slots that are large */
     uint64_t full_at;    /* its load when it was held as the fullest; 0: it is not */
-    uint64_t wants;      /* bytes of its next record, for which there was no room; 0: there was */
+    uint64_t wants;      /* bytes that its next record needs, and had not; 0: there was room */
     bool crowded;        /* it holds until there is room for that */
     bool far;            /* it holds, as too much is finished above the ceiling */
     bool held;

@@ -87,7 +87,6 @@ struct core {
     uint32_t trials_on;                     /* of them those with records on trial */
     const struct klane_slot *alone;         /* that is tried alone, until it is back */
     uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
-    uint64_t kept_bytes;                    /* by the source */
     bool is_turn_of_passes;                 /* the main flow had the last place in memory */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;
@@ -107,9 +106,6 @@ bool core_init(struct core *core, const struct core_config *config);
 /* Instead of what the config says of it, before anything is taken in. */
 void core_budget(struct core *core, uint64_t records_bytes, uint64_t reserve_bytes,
                  uint64_t weights_bytes);
-
-/* What the source keeps of records, which counts as if they were here. */
-void core_kept(struct core *core, uint64_t bytes);
 
 /* Nothing may be out. */
 void core_deinit(struct core *core);
@@ -211,8 +207,9 @@ struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms);
 /* How many records may be taken in. */
 uint32_t core_room(const struct core *core);
 
-/* The next record is taken in, if it is no larger than what is set aside for one. */
-bool core_has_room(const struct core *core);
+/* The next record is taken in, if it is no larger than what is set aside for one, and still fits
+ * beside what the source keeps, unless half of the memory is free. */
+bool core_has_room(const struct core *core, uint64_t kept_bytes);
 
 /* Half of the memory for records is in use, by their number or their bytes. */
 bool core_is_half_full(const struct core *core);

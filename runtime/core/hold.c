@@ -5,8 +5,9 @@
  * Upholds: what is in memory stays inside the budget, but for one record that is larger than half
  * of it, or one beside parked lanes that fill it; a partition holds for what it has or wants
  * itself, and a record that waits for room is not overtaken for ever by smaller ones: while it
- * waits, others are only taken in for workers that have nothing to do. Of a source that cannot
- * give back what it has seen no record waits: room for one is set aside in the budget. */
+ * waits, others are only taken in for workers that have nothing to do. For a source that cannot
+ * give back what it has seen, room for one record is set aside: it waits for nothing but that
+ * there is any room beside. */
 #include "base/assert.h"
 #include "core/internal.h"
 
@@ -150,12 +151,6 @@ void core_budget(struct core *core, uint64_t records_bytes, uint64_t reserve_byt
     core->config.weight_max = core->weights.max = weights_bytes;
 }
 
-void core_kept(struct core *core, uint64_t bytes)
-{
-    core->slab.charged += bytes - core->kept_bytes;
-    core->kept_bytes = bytes;
-}
-
 static bool is_half_free(const struct core *core)
 {
     return slab_used(&core->slab) <= core->config.limit_bytes / 2;
@@ -196,11 +191,6 @@ bool room_is_there(const struct core *core, uint64_t bytes)
     return limit == 0 || slab_used(&core->slab) + ROOM_KEPT + bytes <= limit;
 }
 
-bool core_has_room(const struct core *core)
-{
-    return room_is_there(core, 1) || is_without_records(core);
-}
-
 /* How much room has to be there for a record: what is set aside for one is free while there is any
  * room at all. */
 static uint64_t needs_of(const struct core *core, uint64_t bytes)
@@ -222,12 +212,22 @@ static uint64_t promised(const struct core *core, const struct partition *except
     const struct partition *each;
     uint64_t most = 0;
 
-    if (core->wanting == (except->wants > 0))
+    if (core->wanting == (except != NULL && except->wants > 0))
         return 0;
     for (each = core->partitions; each != NULL; each = each->next)
         if (each != except && !each->held && each->wants > most)
             most = each->wants;
     return most;
+}
+
+/* There is room for what the record needs of it; what is set aside is lent to it. */
+static bool is_taken(struct core *core, uint64_t needs, uint64_t bytes)
+{
+    if (!room_is_there(core, needs))
+        return false;
+    if (needs < bytes)
+        core->slab.limit_bytes += core->config.reserve_bytes;
+    return true;
 }
 
 /* There may never be room for it, so it is taken all the same: for a record of more than half of
@@ -236,7 +236,7 @@ static uint64_t promised(const struct core *core, const struct partition *except
 static bool is_taken_over_budget(struct core *core, struct klane_assignment *assignment,
                                  int64_t offset, uint64_t bytes)
 {
-    bool is_large = bytes + ROOM_KEPT > core->config.limit_bytes / 2;
+    bool is_large = needs_of(core, bytes) + ROOM_KEPT > core->config.limit_bytes / 2;
 
     if (!(is_large && is_half_free(core)) && !is_without_records(core))
         return false;
@@ -253,6 +253,16 @@ static bool is_taken_over_budget(struct core *core, struct klane_assignment *ass
 static bool is_turn_of_passes(const struct core *core)
 {
     return core->is_turn_of_passes && is_without_records(core) && parking_wants_a_pass(core);
+}
+
+bool core_has_room(const struct core *core, uint64_t kept_bytes)
+{
+    uint64_t others = is_without_records(core) ? 0 : promised(core, NULL);
+
+    if (others > 0)
+        return room_is_there(core, kept_bytes + others + core->config.reserve_bytes);
+    return room_is_there(core, kept_bytes + 1) || is_half_free(core) ||
+           (is_without_records(core) && !is_turn_of_passes(core));
 }
 
 void wants_are_met(struct core *core, struct partition *partition)
@@ -292,10 +302,10 @@ bool room_for(struct core *core, struct klane_assignment *assignment,
 
     if (core->config.limit_bytes == 0)
         return true;
-    core->slab.limit_bytes = core->config.limit_bytes + core->config.reserve_bytes;
-    needs = needs_of(core, bytes);
+    core->slab.limit_bytes = core->config.limit_bytes;
     others = is_without_records(core) ? 0 : promised(core, partition);
-    if (room_is_there(core, needs + others) ||
+    needs = others > 0 ? bytes : needs_of(core, bytes);
+    if (is_taken(core, needs + others, bytes) ||
         (others == 0 && !is_turn_of_passes(core) &&
          is_taken_over_budget(core, assignment, record->offset, bytes))) {
         core->is_turn_of_passes = true;
@@ -320,8 +330,8 @@ bool room_for_pass(struct core *core, struct klane_assignment *assignment,
 
     if (core->config.limit_bytes == 0)
         return true;
-    core->slab.limit_bytes = core->config.limit_bytes + core->config.reserve_bytes;
-    if (room_is_there(core, needs) ||
+    core->slab.limit_bytes = core->config.limit_bytes;
+    if (is_taken(core, needs, bytes) ||
         is_taken_over_budget(core, assignment, record->offset, bytes)) {
         core->is_turn_of_passes = false;
         return true;

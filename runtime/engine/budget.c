@@ -32,8 +32,10 @@ klane_err_t budget_share(const struct klane_options *options, const struct sourc
                          size_t errstr_size)
 {
     uint64_t ahead = needs->buffer_bytes + needs->record_bytes;
-    uint64_t least = RECORDS_LEAST, rest, needed;
+    uint64_t least = 2 * needs->record_bytes, rest, needed;
 
+    if (least < RECORDS_LEAST)
+        least = RECORDS_LEAST;
     budget->fixed = fixed_bytes(options, needs);
     needed = budget->fixed + least * (has_weights ? 2 : 1);
     if (options->budget_bytes < needed) {

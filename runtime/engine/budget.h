@@ -2,6 +2,7 @@
 /* How the budget is shared out. Upholds: the parts together are the budget, or it is refused.
  *
  *   fixed     what the source reads ahead, and what is made at klane_create(), at its largest
+ *   reserve   for a record that the source cannot give back
  *   records   slots, lanes, parked lanes, and what an assignment has
  *   weights   of what runs, if a topic's records have any: seven eighths of what is not fixed */
 #ifndef KLANE_ENGINE_BUDGET_H
@@ -13,8 +14,8 @@
 
 struct budget {
     uint64_t fixed;
+    uint64_t reserve;
     uint64_t records;
-    uint64_t reserve; /* beside records, for one that passes them */
     uint64_t weights; /* 0: no records have any */
 };
 

@@ -436,18 +436,6 @@ static bool is_unfinished(const struct control *control)
            (control->stopping && !control->closing && control->core.assigned == 0);
 }
 
-static size_t take_in(struct klane_runtime *runtime)
-{
-    struct core *core = &runtime->control.core;
-    struct klane_source *source = runtime->source;
-    size_t records;
-
-    runtime->control.intake.is_full = !core_has_room(core);
-    records = source->ops->poll(source, intake_room(runtime));
-    core_kept(core, source->kept_bytes);
-    return records;
-}
-
 /* Passes have a share of each round, whatever the main flow brings. Returns how many records. */
 static size_t sweep(struct klane_runtime *runtime)
 {
@@ -477,7 +465,7 @@ static bool round_of(struct klane_runtime *runtime)
     relieve(runtime);
     act_on_notices(runtime);
     control->refused = false;
-    records = take_in(runtime);
+    records = runtime->source->ops->poll(runtime->source, intake_room(runtime));
     swept = sweep(runtime);
     hand_over(runtime);
     watch_end(runtime);

@@ -240,14 +240,19 @@ static bool intake_record(struct klane_intake *intake, struct klane_assignment *
     if (assignment_state(assignment) != ASSIGNMENT_ACTIVE)
         return false;
     record = described(runtime, assignment, record, &bare, &place);
-    if (core_take_in(&runtime->control.core, assignment, record, &place)) {
-        intake->is_full = !core_has_room(&runtime->control.core);
+    if (core_take_in(&runtime->control.core, assignment, record, &place))
         return true;
-    }
     /* For want of room its partition holds; for want of memory it is tried again soon. */
     if (assignment->partition->wants == 0)
         refused(runtime, topic_of(assignment)->core.name, assignment->partition->number);
     return false;
+}
+
+static bool intake_has_room(const struct klane_intake *intake, uint64_t kept_bytes)
+{
+    const struct control *control = (const struct control *)(const void *)intake;
+
+    return core_has_room(&control->core, kept_bytes);
 }
 
 static void intake_swept(struct klane_intake *intake, struct klane_assignment *assignment,
@@ -371,6 +376,7 @@ const struct klane_intake_ops intake_ops = {
     .topic = intake_topic,
     .assigned = intake_assigned,
     .record = intake_record,
+    .has_room = intake_has_room,
     .swept = intake_swept,
     .swept_to = intake_swept_to,
     .end = intake_end,

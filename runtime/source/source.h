@@ -75,6 +75,11 @@ struct klane_intake_ops {
     bool (*record)(struct klane_intake *intake, struct klane_assignment *assignment,
                    const struct source_record *record);
 
+    /* The next record is taken, if it is no larger than needs->record_bytes; and there is room for
+     * what the source keeps of records beyond needs->buffer_bytes, or half of all. A source that
+     * cannot give a record back asks before it looks for one. */
+    bool (*has_room)(const struct klane_intake *intake, uint64_t kept_bytes);
+
     /* Everything below end was offered, and the log had no more just now; end is one past the
      * log's last offset, so what is missing below it is a hole. Only needed when that became true
      * or end moved. */
@@ -123,15 +128,13 @@ struct klane_intake_ops {
 struct klane_intake {
     const struct klane_intake_ops *ops;
     uint32_t give_up_ms; /* at most as long after revoke() comes given_up() */
-    bool is_full; /* the next record would be refused, whatever it is. So who cannot give it back
-                     does not look for it; changes with poll() and record() */
 };
 
 /* What a source takes of the budget. */
 struct source_needs {
     uint64_t buffer_bytes; /* what it has read and control has not taken, at most, and its like */
-    uint64_t record_bytes; /* the largest record that may come, if it cannot be given back once it
-                              is seen: control sets room for one aside. 0: it can */
+    uint64_t record_bytes; /* the largest record, as a rule, if it cannot be given back once it is
+                              seen: control sets room for one aside. 0: it can */
 };
 
 struct klane_source_ops {
@@ -195,8 +198,6 @@ struct klane_source_ops {
 /* Begins every source. */
 struct klane_source {
     const struct klane_source_ops *ops;
-    uint64_t kept_bytes; /* the source's, from poll() to poll(): of records that it keeps, what
-                            passes needs->buffer_bytes */
 };
 
 #endif

@@ -322,8 +322,15 @@ static void on_uncommitted(struct klane_intake *intake, struct klane_assignment 
     reader->uncommitted++;
 }
 
+static bool on_has_room(const struct klane_intake *intake, uint64_t kept_bytes)
+{
+    (void)intake, (void)kept_bytes;
+    return true;
+}
+
 static const struct klane_intake_ops intake_ops = {
     .topic = on_topic,
+    .has_room = on_has_room,
     .uncommitted = on_uncommitted,
     .assigned = on_assigned,
     .record = on_record,
@@ -345,7 +352,7 @@ void reader_init(struct reader *reader, struct klane_source *source,
     char errstr[256] = "";
     klane_err_t err;
 
-    *reader = (struct reader){.intake = {&intake_ops, READER_GIVE_UP_MS, false},
+    *reader = (struct reader){.intake = {&intake_ops, READER_GIVE_UP_MS},
                               .source = source,
                               .topics = topics,
                               .topic_count = count};

@@ -272,6 +272,35 @@ static void begin_anew(struct world *world, struct process *process, uint16_t pa
         process_assign(world, process, partition, true);
 }
 
+static void bound(struct world *world, const struct process *process, const char *name,
+                  uint64_t measured, uint64_t limit)
+{
+    world_add(world, (struct history_event){.type = HISTORY_BOUND,
+                                            .process = process->number,
+                                            .name = name,
+                                            .offset = (int64_t)measured,
+                                            .value = (int64_t)limit});
+}
+
+static void left(struct world *world, const struct process *process, const char *name,
+                 uint64_t value)
+{
+    world_add(world, (struct history_event){.type = HISTORY_LEFT,
+                                            .process = process->number,
+                                            .name = name,
+                                            .value = (int64_t)value});
+}
+
+/* It has to be taken: a source that asked could not give it back. */
+static bool is_promised(const struct core *core, const struct source_record *record,
+                        const struct core_place *place)
+{
+    return core->config.limit_bytes > 0 &&
+           slot_size_of(record, place->lane_key_size, place->weight) <=
+               core->config.reserve_bytes &&
+           core_has_room(core, 0);
+}
+
 static bool offer(struct world *world, struct process *process, uint16_t partition)
 {
     struct stay *stay = &process->stays[partition];
@@ -292,12 +321,15 @@ static bool offer(struct world *world, struct process *process, uint16_t partiti
         const struct klane_slot *slot;
         struct source_record record;
         struct core_place place;
+        bool promised;
 
         if (core_room(&process->core) == 0 || (world->plan.prompt && stay->held))
             return done;
         log_describe(world, &log->records[stay->position], &record, &place);
+        promised = is_promised(&process->core, &record, &place);
         if (!core_take_in(&process->core, stay->assignment, &record, &place)) {
             world_fault(world, FAULT_NO_MEMORY);
+            left(world, process, "a record refused that was promised room", promised);
             return done;
         }
         event.offset = record.offset;
@@ -643,25 +675,6 @@ void process_lose(struct world *world, struct process *process, uint16_t partiti
     stay->assignment = NULL;
     if (world->log[partition].owner_epoch == stay->epoch)
         world->log[partition].owner_epoch = 0;
-}
-
-static void bound(struct world *world, const struct process *process, const char *name,
-                  uint64_t measured, uint64_t limit)
-{
-    world_add(world, (struct history_event){.type = HISTORY_BOUND,
-                                            .process = process->number,
-                                            .name = name,
-                                            .offset = (int64_t)measured,
-                                            .value = (int64_t)limit});
-}
-
-static void left(struct world *world, const struct process *process, const char *name,
-                 uint64_t value)
-{
-    world_add(world, (struct history_event){.type = HISTORY_LEFT,
-                                            .process = process->number,
-                                            .name = name,
-                                            .value = (int64_t)value});
 }
 
 /* C9 and C12. Of each size of block ever used one chunk may be kept. */

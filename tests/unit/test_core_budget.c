@@ -176,15 +176,15 @@ static void a_record_as_large_as_what_is_set_aside_for_one_is_taken_while_there_
     core_budget(&kit->core, LIMIT, 8 * MIB, WEIGHTS);
     assert_true(take_in(fixture, 0, 0, "a", 7 * MIB));
     assert_true(take_in(fixture, 1, 0, "b", 7 * MIB));
-    assert_true(core_has_room(&kit->core));
+    assert_true(core_has_room(&kit->core, 0));
     assert_true(take_in(fixture, 2, 0, "c", 7 * MIB));
 
-    assert_false(core_has_room(&kit->core));
+    assert_false(core_has_room(&kit->core, 0));
     assert_false(take_in(fixture, 2, 1, "d", 10));
     assert_int_equal(notices(fixture), NOTICE_HELD);
     assert_in_range(slab_used(&kit->core.slab), LIMIT, LIMIT + 8 * MIB);
     core_kit_run(kit, 0);
-    assert_true(core_has_room(&kit->core));
+    assert_true(core_has_room(&kit->core, 0));
     core_kit_run(kit, 0);
     assert_int_equal(notices(fixture), NOTICE_RELEASED);
     assert_true(take_in(fixture, 2, 1, "d", 10));
@@ -210,23 +210,48 @@ static void of_a_larger_record_what_passes_the_part_set_aside_needs_room(void **
     core_kit_run(kit, 0);
 }
 
-static void what_the_source_keeps_counts(void **state)
+static void what_the_source_keeps_counts_until_half_is_free(void **state)
 {
     struct fixture *fixture = *state;
     struct core_kit *kit = &fixture->kit;
 
-    core_kept(&kit->core, 14 * MIB);
-    assert_true(take_in(fixture, 0, 0, "a", 1 * MIB));
-    assert_false(take_in(fixture, 0, 1, "b", 1 * MIB));
-    assert_int_equal(notices(fixture), NOTICE_HELD);
+    core_budget(&kit->core, LIMIT, 2 * MIB, WEIGHTS);
+    assert_true(take_in(fixture, 0, 0, "a", 5 * MIB));
+    assert_true(take_in(fixture, 0, 1, "b", 5 * MIB));
+    assert_true(core_has_room(&kit->core, 5 * MIB));
+    assert_false(core_has_room(&kit->core, 6 * MIB));
 
-    core_kept(&kit->core, 2 * MIB);
-    assert_int_equal(notices(fixture), NOTICE_RELEASED);
-    assert_true(take_in(fixture, 0, 1, "b", 1 * MIB));
-    assert_in_range(slab_used(&kit->core.slab), 4 * MIB, 6 * MIB);
+    /* But it does not keep itself out. */
+    assert_true(take_in(fixture, 0, 2, "c", 5 * MIB));
     core_kit_run(kit, 0);
     core_kit_run(kit, 1);
-    core_kept(&kit->core, 0);
+    assert_true(core_has_room(&kit->core, LIMIT));
+    core_kit_run(kit, 2);
+}
+
+static void what_waits_for_room_is_not_overtaken_by_what_is_set_aside(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    core_budget(&kit->core, LIMIT, 4 * MIB, WEIGHTS);
+    for (int64_t offset = 0; offset < 3; offset++)
+        assert_true(take_in(fixture, 1, offset, &"abc"[offset], 5 * MIB));
+    assert_false(take_in(fixture, 0, 0, "d", 7 * MIB));
+    assert_int_equal(notices(fixture), NOTICE_HELD);
+    core_kit_run(kit, 0);
+    assert_true(notices(fixture) & NOTICE_RELEASED);
+
+    assert_false(core_has_room(&kit->core, 0));
+    assert_false(take_in(fixture, 2, 0, "e", 3 * MIB));
+    assert_true(take_in(fixture, 0, 0, "d", 7 * MIB));
+    core_kit_run(kit, 1);
+    core_kit_run(kit, 0);
+    core_kit_run(kit, 2);
+    assert_true(notices(fixture) & NOTICE_RELEASED);
+    assert_true(core_has_room(&kit->core, 0));
+    assert_true(take_in(fixture, 2, 0, "e", 3 * MIB));
+    core_kit_run(kit, 0);
 }
 
 static void a_partition_with_most_of_the_memory_holds_when_it_runs_short(void **state)
@@ -648,7 +673,8 @@ int main(void)
         TEST(a_record_of_more_than_the_budget_is_taken_in_when_half_is_free),
         TEST(a_record_as_large_as_what_is_set_aside_for_one_is_taken_while_there_is_any_room),
         TEST(of_a_larger_record_what_passes_the_part_set_aside_needs_room),
-        TEST(what_the_source_keeps_counts),
+        TEST(what_the_source_keeps_counts_until_half_is_free),
+        TEST(what_waits_for_room_is_not_overtaken_by_what_is_set_aside),
         TEST(a_partition_with_most_of_the_memory_holds_when_it_runs_short),
         TEST(a_lane_with_a_quarter_of_the_memory_is_parked),
         TEST(a_pass_that_finds_no_room_begins_again_when_there_is),

@@ -142,21 +142,12 @@ static size_t size_of(const struct source_record *record)
            record->headers_size;
 }
 
-/* As much as the queue may have comes off the budget. */
-static void stash_counts(struct kafka_source *source, size_t more, size_t less)
-{
-    source->stashed_bytes += more - less;
-    source->base.kept_bytes = 0;
-    if (source->stashed_bytes > source->nap.queue_bytes)
-        source->base.kept_bytes = source->stashed_bytes - source->nap.queue_bytes;
-}
-
 static void unstash_first(struct kafka_source *source, struct kafka_partition *partition)
 {
     struct kafka_stashed *stashed = STAILQ_FIRST(&partition->stash);
 
     STAILQ_REMOVE_HEAD(&partition->stash, link);
-    stash_counts(source, 0, size_of(&stashed->record));
+    source->stashed_bytes -= size_of(&stashed->record);
     free(stashed);
 }
 
@@ -199,7 +190,7 @@ static void stash(struct kafka_source *source, struct kafka_partition *partition
     stashed->record.value = copy_to(&at, record->value, record->value_size);
     stashed->record.headers = copy_to(&at, record->headers, record->headers_size);
     STAILQ_INSERT_TAIL(&partition->stash, stashed, link);
-    stash_counts(source, size_of(record), 0);
+    source->stashed_bytes += size_of(record);
     if (source->stashed_bytes > source->nap.queue_bytes)
         kafka_pause(partition, KAFKA_PAUSE_HELD);
     if (!partition->is_stashing)
@@ -219,7 +210,16 @@ static void tell_end(struct kafka_source *source, struct kafka_partition *partit
 static bool is_full(const struct kafka_source *source)
 {
     return source->taken >= source->records_max || source->is_refused ||
-           source->intake->is_full || source->phase != KAFKA_RUNS;
+           source->phase != KAFKA_RUNS;
+}
+
+/* As much as the queue may have comes off the budget for the stash. */
+bool kafka_fetch_is_open(const struct kafka_source *source)
+{
+    size_t free_bytes = source->nap.queue_bytes;
+    size_t kept = source->stashed_bytes > free_bytes ? source->stashed_bytes - free_bytes : 0;
+
+    return !is_full(source) && source->intake->ops->has_room(source->intake, kept);
 }
 
 /* Offers what is stashed of the partition, as far as it is taken. */
@@ -356,7 +356,7 @@ static void take_message(rd_kafka_message_t *message, void *opaque)
         else
             take_error(source, partition, message);
     }
-    if (is_full(source))
+    if (!kafka_fetch_is_open(source))
         rd_kafka_yield(source->rk);
 }
 
@@ -364,7 +364,7 @@ void kafka_fetch_work(struct kafka_source *source)
 {
     strays_return(source);
     unstash_all(source);
-    if (!is_full(source))
+    if (kafka_fetch_is_open(source))
         rd_kafka_consume_callback_queue(source->data.queue, 0, take_message, source);
     /* Not before what stood in the data queue of them is stashed, if it could be read. */
     strays_pause(source);

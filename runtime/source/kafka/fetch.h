@@ -8,6 +8,9 @@
 /* Offer records: stashed ones, then those of the data queue. */
 void kafka_fetch_work(struct kafka_source *source);
 
+/* librdkafka is asked for records: one would be taken. */
+bool kafka_fetch_is_open(const struct kafka_source *source);
+
 /* Let the partition's records come, or not. */
 void kafka_fetch_forward(struct kafka_source *source, struct kafka_partition *partition, bool on);
 

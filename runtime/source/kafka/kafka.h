@@ -133,7 +133,8 @@ struct kafka_nap {
     int64_t woken_ms;
     bool is_to_wake;    /* as soon as it may */
     bool has_been_full; /* and has not been down to half since */
-    bool is_possible;   /* it has, and nobody was woken since */
+    bool is_possible;   /* it has, or a pause has ended, and nobody was woken since */
+    bool is_low;        /* down to half, when it was looked at */
 };
 
 /* ---- the source --------------------------------------------------------------------------- */

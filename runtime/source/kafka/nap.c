@@ -45,11 +45,8 @@ bool kafka_nap_watch(const struct kafka_source *source, struct kafka_nap *nap, s
     /* What was taken a moment ago counts: the queue is looked at between two bursts. */
     if (length + taken >= limit)
         nap->has_been_full = true;
-    if (length > limit / 2) {
-        nap->is_possible = false;
-        return false;
-    }
-    if (!nap->has_been_full)
+    nap->is_low = length <= limit / 2;
+    if (!nap->is_low || !nap->has_been_full)
         return false;
     nap->has_been_full = false;
     /* A pause that has ended makes it possible as well. */
@@ -60,7 +57,7 @@ bool kafka_nap_watch(const struct kafka_source *source, struct kafka_nap *nap, s
 
 bool kafka_nap_is_to_end(struct kafka_nap *nap)
 {
-    if (!nap->is_possible || nap->wake.is_out)
+    if (!nap->is_possible || !nap->is_low || nap->wake.is_out)
         return false;
     nap->is_to_wake = clock_now_ms() < nap->woken_ms + WAKE_MS;
     return !nap->is_to_wake;

@@ -20,6 +20,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "source/kafka/fetch.h"
 #include "source/kafka/pause.h"
 
 /* The while, before any turn, and at most. */
@@ -181,8 +182,8 @@ void kafka_turns_work(struct kafka_source *source)
     if (!turns->is_on)
         return;
     /* While something is to be taken first, or the group forms, nothing is missed. */
-    if (source->is_refused || source->records_max == 0 || source->intake->is_full ||
-        !STAILQ_EMPTY(&source->rebalances) || rd_kafka_queue_length(source->data.queue) > 0) {
+    if (!kafka_fetch_is_open(source) || !STAILQ_EMPTY(&source->rebalances) ||
+        rd_kafka_queue_length(source->data.queue) > 0) {
         turns->idle_ms = 0;
         return;
     }
