@@ -33,6 +33,7 @@ static const struct family families[] = {
     {blocked_cases, NULL, NULL},
     {catch_up_cases, NULL, NULL},
     {log_cases, NULL, NULL},
+    {outbox_cases, NULL, NULL},
     {restart_log_cases, NULL, NULL},
     {latency_cases, NULL, NULL},
 #endif

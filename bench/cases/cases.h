@@ -16,6 +16,7 @@ extern const struct bench_case blocked_cases[];
 extern const struct bench_case catch_up_cases[];
 extern const struct bench_case budget_cases[];
 extern const struct bench_case log_cases[];
+extern const struct bench_case outbox_cases[];
 extern const struct bench_case restart_log_cases[];
 extern const struct bench_case latency_cases[];
 #endif

@@ -20,6 +20,9 @@
 extern "C" {
 #endif
 
+/** SQLite's connection. */
+struct sqlite3;
+
 /** A connection for appending. One thread at a time may use it; open one for each thread. */
 struct klane_sqlite;
 
@@ -51,7 +54,30 @@ KLANE_API klane_err_t klane_sqlite_open(const char *path, uint32_t busy_ms,
                                         struct klane_sqlite **log, char *errstr,
                                         size_t errstr_size);
 
-/** Close it. NULL is allowed. In a child of fork() it does nothing. */
+/**
+ * The outbox: append by a connection of the program's own, to a log in the same file as the
+ * program's tables, so that rows and records are committed together or not at all. The log is made
+ * in the connection's main database if it has none. What is appended while a transaction is open
+ * belongs to it and is in the log when it is committed, as durable as that is (synchronous=FULL
+ * for what may not be lost); else each call is a transaction of its own. Begin with BEGIN
+ * IMMEDIATE: a transaction that has read first may find that it can no longer write, which is
+ * BUSY. After an error the call has changed nothing, but SQLite may have rolled the whole
+ * transaction back: sqlite3_get_autocommit() tells. Readers notice what was committed within about
+ * 10 ms.
+ *
+ * The file gets a write-ahead log. Nothing is set on the connection; its last_insert_rowid()
+ * stays, changes() does not. A log in an attached database is refused: what is committed in two
+ * files with write-ahead logs is not atomic. A topic cannot be made inside a transaction. Close
+ * the log before the connection, and use both from one thread at a time.
+ * Thread: any. Blocks: on the disk and on other processes, as long as the connection does.
+ * Errors: as klane_sqlite_open(), and INVALID: a transaction is open, the main database is not in
+ * a file, or an attached one has a log.
+ */
+KLANE_API klane_err_t klane_sqlite_borrow(struct sqlite3 *connection, struct klane_sqlite **log,
+                                          char *errstr, size_t errstr_size);
+
+/** Close it. NULL is allowed. A connection of the program's stays open. In a child of fork() it
+ *  does nothing. */
 KLANE_API void klane_sqlite_close(struct klane_sqlite *log);
 
 /**

@@ -55,15 +55,19 @@ static const char schema_sql[] =
     " partition_id INTEGER NOT NULL REFERENCES klane_partitions (id),"
     " committed INTEGER NOT NULL,"
     " metadata TEXT,"
-    " PRIMARY KEY (group_id, partition_id)) WITHOUT ROWID;"
-    "PRAGMA application_id = 0x6b6c616e;"
-    "PRAGMA user_version = 2;";
+    " PRIMARY KEY (group_id, partition_id)) WITHOUT ROWID;";
+
+/* How the file says what is in it: one of klane's alone, and one of the program's. */
+static const char own_sql[] = "PRAGMA application_id = 0x6b6c616e;"
+                              "PRAGMA user_version = 2;";
+static const char guest_sql[] = "CREATE TABLE klane_log (version INTEGER NOT NULL);"
+                                "INSERT INTO klane_log VALUES (2);";
 
 static const char upgrade_sql[] = "ALTER TABLE klane_offsets ADD COLUMN metadata TEXT;"
                                   "PRAGMA user_version = 2;";
 
 _Static_assert(DATABASE_APPLICATION_ID == 0x6b6c616e && DATABASE_VERSION == 2,
-               "schema_sql writes what identify() looks for");
+               "own_sql and guest_sql write what identify() looks for");
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Atomic int open_count; /* in this process, or in its parent when it was forked */
@@ -315,7 +319,7 @@ static klane_err_t number_of(struct database *database, const char *sql, int64_t
         if (err == KLANE_OK)
             *number = sqlite3_column_int64(statement, 0);
         else if (err == KLANE_ERR_NOT_FOUND)
-            err = database_fail(database, KLANE_ERR_CORRUPT, "a pragma has no answer");
+            err = database_fail(database, KLANE_ERR_CORRUPT, "no answer to %s", sql);
     }
     sqlite3_finalize(statement);
     return err;
@@ -324,7 +328,7 @@ static klane_err_t number_of(struct database *database, const char *sql, int64_t
 /* SQLite answers with the mode that it is in now, and calls it a success whichever that is. */
 static klane_err_t switch_to_write_ahead_log(struct database *database)
 {
-    const char *sql = "PRAGMA journal_mode = WAL";
+    const char *sql = "PRAGMA main.journal_mode = WAL";
     sqlite3_stmt *statement = NULL;
     klane_err_t err = database_prepare(database, &sql, 1, &statement);
 
@@ -355,33 +359,59 @@ static klane_err_t use_write_ahead_log(struct database *database, uint32_t busy_
     return execute(database, journal_sql);
 }
 
-/* Whether this is a log of ours; *found: its version, or 0 if it holds nothing at all yet. */
-static klane_err_t identify(struct database *database, int64_t *found)
+static klane_err_t check_version(struct database *database, int64_t version)
 {
-    int64_t application = 0;
-    int64_t version = 0;
-    int64_t tables = 0;
-    klane_err_t err = number_of(database, "PRAGMA application_id", &application);
-
-    if (err == KLANE_OK)
-        err = number_of(database, "PRAGMA user_version", &version);
-    if (err == KLANE_OK)
-        err = number_of(database, "SELECT count(*) FROM sqlite_schema", &tables);
-    if (err != KLANE_OK)
-        return err;
-    *found = version;
-    if (application == 0 && version == 0 && tables == 0)
-        return KLANE_OK;
-    if (application != DATABASE_APPLICATION_ID)
-        return database_fail(database, KLANE_ERR_CORRUPT,
-                             "it is an SQLite database but not a klane log");
+    if (version < 1)
+        return database_fail(database, KLANE_ERR_CORRUPT, "the log has no version");
     if (version > DATABASE_VERSION)
         return database_fail(database, KLANE_ERR_VERSION,
                              "the log has version %lld, this library knows up to %d",
                              (long long)version, DATABASE_VERSION);
-    if (version < 1)
-        return database_fail(database, KLANE_ERR_CORRUPT, "the log has no version");
     return KLANE_OK;
+}
+
+/* The version of a file of klane's alone, or 0 if it holds nothing at all yet. NOT_FOUND without a
+ * text: it is no such file. */
+static klane_err_t own_version(struct database *database, int64_t *version)
+{
+    int64_t application = 0, tables = 0;
+    klane_err_t err = number_of(database, "PRAGMA main.application_id", &application);
+
+    if (err == KLANE_OK)
+        err = number_of(database, "PRAGMA main.user_version", version);
+    if (err == KLANE_OK)
+        err = number_of(database, "SELECT count(*) FROM main.sqlite_schema", &tables);
+    if (err != KLANE_OK || (application == 0 && *version == 0 && tables == 0))
+        return err;
+    if (application != DATABASE_APPLICATION_ID)
+        return KLANE_ERR_NOT_FOUND;
+    return check_version(database, *version);
+}
+
+/* The version of the log in a file of the program's, or 0 if its connection may make one there. */
+static klane_err_t guest_version(struct database *database, int64_t *version)
+{
+    int64_t tables = 0;
+    klane_err_t err = number_of(
+        database, "SELECT count(*) FROM main.sqlite_schema WHERE name = 'klane_log'", &tables);
+
+    *version = 0;
+    if (err == KLANE_OK && tables == 0 && !database->is_borrowed)
+        err = database_fail(database, KLANE_ERR_CORRUPT,
+                            "it is an SQLite database but not a klane log");
+    if (err != KLANE_OK || tables == 0)
+        return err;
+    err = number_of(database, "SELECT version FROM main.klane_log", version);
+    return err == KLANE_OK ? check_version(database, *version) : err;
+}
+
+/* Whether this is a log of ours; *found: its version, or 0 if there is none yet, but may be. */
+static klane_err_t identify(struct database *database, int64_t *found)
+{
+    klane_err_t err = own_version(database, found);
+
+    database->is_guest = err == KLANE_ERR_NOT_FOUND || (database->is_borrowed && *found == 0);
+    return err == KLANE_ERR_NOT_FOUND ? guest_version(database, found) : err;
 }
 
 /* Ends the transaction: COMMIT, or ROLLBACK if something failed. */
@@ -411,8 +441,13 @@ static klane_err_t make_tables(struct database *database)
     if (err != KLANE_OK)
         return err;
     err = identify(database, &version);
-    if (err == KLANE_OK && version < DATABASE_VERSION)
-        err = execute(database, version == 0 ? schema_sql : upgrade_sql);
+    if (err == KLANE_OK && version == 0) {
+        err = execute(database, schema_sql);
+        if (err == KLANE_OK)
+            err = execute(database, database->is_guest ? guest_sql : own_sql);
+    } else if (err == KLANE_OK && version < DATABASE_VERSION) {
+        err = execute(database, upgrade_sql);
+    }
     return end_transaction(database, err);
 }
 
@@ -461,17 +496,24 @@ static klane_err_t connect_to(struct database *database, uint32_t busy_ms)
     return err;
 }
 
+static klane_err_t check_forks(struct database *database)
+{
+    pthread_once(&once, handle_forks);
+    /* Relaxed: only written before any other thread of the process exists. */
+    if (!atomic_load_explicit(&is_forked, memory_order_relaxed))
+        return KLANE_OK;
+    return database_fail(database, KLANE_ERR_FORKED,
+                         "a child of fork() cannot use what its parent had open");
+}
+
 klane_err_t database_open(struct database *database, const char *path, uint32_t busy_ms)
 {
     klane_err_t err;
 
     memset(database, 0, sizeof *database);
-    pthread_once(&once, handle_forks);
     err = resolve(database, path);
-    /* Relaxed: only written before any other thread of the process exists. */
-    if (err == KLANE_OK && atomic_load_explicit(&is_forked, memory_order_relaxed))
-        err = database_fail(database, KLANE_ERR_FORKED,
-                            "a child of fork() cannot use what its parent had open");
+    if (err == KLANE_OK)
+        err = check_forks(database);
     if (err == KLANE_OK)
         err = make_file(database);
     if (err == KLANE_OK)
@@ -481,10 +523,77 @@ klane_err_t database_open(struct database *database, const char *path, uint32_t 
     return err;
 }
 
+/* ---- a connection of the program's ------------------------------------------------------- */
+
+/* A transaction that spans files is not atomic when they have write-ahead logs; and whoever has
+ * attached a log means that one. */
+static klane_err_t refuse_attached_logs(struct database *database)
+{
+    const char *name;
+    klane_err_t err = KLANE_OK;
+
+    /* 0 is main, 1 is temp. */
+    for (int i = 2; err == KLANE_OK && (name = sqlite3_db_name(database->handle, i)) != NULL; i++)
+        if (sqlite3_table_column_metadata(database->handle, name, "klane_records", NULL, NULL,
+                                          NULL, NULL, NULL, NULL) == SQLITE_OK)
+            err = database_fail(database, KLANE_ERR_INVALID,
+                                "the attached database %s has a log: what is committed in two"
+                                " files is not atomic, so it has to be in this one",
+                                name);
+    return err;
+}
+
+static klane_err_t check_borrowed(struct database *database, const char *path)
+{
+    struct stat status;
+
+    if (path == NULL || path[0] == '\0')
+        return database_fail(database, KLANE_ERR_INVALID,
+                             "the connection's main database is not in a file");
+    if (!sqlite3_get_autocommit(database->handle))
+        return database_fail(database, KLANE_ERR_INVALID,
+                             "the connection has a transaction open");
+    if (sqlite3_db_readonly(database->handle, "main") != 0)
+        return database_fail(database, KLANE_ERR_READ_ONLY, "the connection is read-only");
+    if (stat(path, &status) != 0)
+        return database_fail(database, KLANE_ERR_IO, "%s", strerror(errno));
+    database->device = status.st_dev;
+    database->inode = status.st_ino;
+    return refuse_attached_logs(database);
+}
+
+klane_err_t database_borrow(struct database *database, sqlite3 *handle)
+{
+    const char *path = sqlite3_db_filename(handle, "main");
+    int64_t version = 0;
+    klane_err_t err;
+
+    memset(database, 0, sizeof *database);
+    database->is_borrowed = true;
+    database->path = strdup(path == NULL ? "" : path);
+    if (database->path == NULL)
+        return KLANE_ERR_NOMEM;
+    database->handle = handle;
+    /* Relaxed: a number and nothing else. */
+    atomic_fetch_add_explicit(&open_count, 1, memory_order_relaxed);
+    err = check_forks(database);
+    if (err == KLANE_OK)
+        err = check_borrowed(database, path);
+    if (err == KLANE_OK)
+        err = identify_at_once(database, &version);
+    if (err == KLANE_OK)
+        err = switch_to_write_ahead_log(database);
+    if (err == KLANE_OK && version < DATABASE_VERSION)
+        err = make_tables(database);
+    if (err != KLANE_OK)
+        database_close(database);
+    return err;
+}
+
 void database_close(struct database *database)
 {
     bool was_open = database->handle != NULL;
-    int result = sqlite3_close(database->handle);
+    int result = database->is_borrowed ? SQLITE_OK : sqlite3_close(database->handle);
 
     /* Relaxed: a number and nothing else. */
     if (was_open)

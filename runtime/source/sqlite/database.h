@@ -11,13 +11,17 @@
  *   klane_groups      a group's name
  *   klane_offsets     what a group has committed in a partition, with its metadata
  *
- * Version 1 had no metadata; a log of that version gets them when it is opened. */
+ * Version 1 had no metadata; a log of that version gets them when it is opened.
+ *
+ * A file of klane's alone has its application_id, and the version as user_version. In a file of
+ * the program's both are the program's, and the version stands in a table, klane_log. */
 #ifndef KLANE_SOURCE_SQLITE_DATABASE_H
 #define KLANE_SOURCE_SQLITE_DATABASE_H
 
 #include <klane/klane.h>
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum {
@@ -40,6 +44,8 @@ struct database {
     char *path; /* absolute */
     dev_t device;
     ino_t inode;
+    bool is_borrowed;              /* the handle is the program's */
+    bool is_guest;                 /* the file has the program's tables, too */
     char text[DATABASE_TEXT_SIZE]; /* of the last error: the file and what is wrong */
 };
 
@@ -47,6 +53,11 @@ struct database {
  * database->text says why. */
 klane_err_t database_open(struct database *database, const char *path, uint32_t busy_ms);
 
+/* The same for the main database of a connection of the program's, which stays its own: nothing is
+ * set on it but for the file's journal mode. Made if it has no log. */
+klane_err_t database_borrow(struct database *database, sqlite3 *handle);
+
+/* Leaves a borrowed connection open. */
 void database_close(struct database *database);
 
 /* What an SQLite result means. */

@@ -28,16 +28,20 @@ static const char *const statement_texts[LOG_STATEMENTS] = {
     [LOG_BEGIN] = "BEGIN IMMEDIATE",
     [LOG_COMMIT] = "COMMIT",
     [LOG_ROLLBACK] = "ROLLBACK",
-    [LOG_FIND_TOPIC] = "SELECT id, partitions FROM klane_topics WHERE name = ?",
-    [LOG_ADD_TOPIC] = "INSERT INTO klane_topics (name, partitions) VALUES (?, ?)",
-    [LOG_FIND_PARTITIONS] = "SELECT number, id FROM klane_partitions WHERE topic = ?",
-    [LOG_ADD_PARTITION] = "INSERT INTO klane_partitions (topic, number, next) VALUES (?, ?, 0)",
-    [LOG_NEXT_OF] = "SELECT next FROM klane_partitions WHERE id = ?",
-    [LOG_SET_NEXT] = "UPDATE klane_partitions SET next = ? WHERE id = ?",
-    [LOG_INSERT] = "INSERT INTO klane_records (id, timestamp, key, value, headers)"
+    [LOG_SAVEPOINT] = "SAVEPOINT klane",
+    [LOG_RELEASE] = "RELEASE klane",
+    [LOG_ROLLBACK_TO] = "ROLLBACK TO klane",
+    [LOG_FIND_TOPIC] = "SELECT id, partitions FROM main.klane_topics WHERE name = ?",
+    [LOG_ADD_TOPIC] = "INSERT INTO main.klane_topics (name, partitions) VALUES (?, ?)",
+    [LOG_FIND_PARTITIONS] = "SELECT number, id FROM main.klane_partitions WHERE topic = ?",
+    [LOG_ADD_PARTITION] =
+        "INSERT INTO main.klane_partitions (topic, number, next) VALUES (?, ?, 0)",
+    [LOG_NEXT_OF] = "SELECT next FROM main.klane_partitions WHERE id = ?",
+    [LOG_SET_NEXT] = "UPDATE main.klane_partitions SET next = ? WHERE id = ?",
+    [LOG_INSERT] = "INSERT INTO main.klane_records (id, timestamp, key, value, headers)"
                    " VALUES (?, ?, ?, ?, ?)",
-    [LOG_COMMITTED] = "SELECT committed, metadata FROM klane_offsets WHERE partition_id = ?"
-                      " AND group_id = (SELECT id FROM klane_groups WHERE name = ?)",
+    [LOG_COMMITTED] = "SELECT committed, metadata FROM main.klane_offsets WHERE partition_id = ?"
+                      " AND group_id = (SELECT id FROM main.klane_groups WHERE name = ?)",
 };
 
 /* Where the turn of records without a key begins: not the same for every short-lived process. */
@@ -49,41 +53,72 @@ static uint32_t first_turn(void)
     return (uint32_t)hash_bytes(&now, sizeof now, (uint64_t)getpid()) >> 1;
 }
 
-klane_err_t klane_sqlite_open(const char *path, uint32_t busy_ms, struct klane_sqlite **log,
-                              char *errstr, size_t errstr_size)
+/* What both ways of opening have in common: the log is the caller's, or errstr says why not. */
+static klane_err_t complete(struct klane_sqlite *made, klane_err_t err, struct klane_sqlite **log,
+                            char *errstr, size_t errstr_size)
 {
-    struct klane_sqlite *made;
-    const char *text = "path or log is NULL";
-    klane_err_t err = KLANE_ERR_INVALID;
+    if (err == KLANE_OK)
+        err =
+            database_prepare(&made->database, statement_texts, LOG_STATEMENTS, made->statements);
+    if (err == KLANE_OK) {
+        made->record_bytes_max =
+            (size_t)sqlite3_limit(made->database.handle, SQLITE_LIMIT_LENGTH, -1) -
+            RECORD_OVERHEAD_BYTES;
+        made->process = getpid();
+        *log = made;
+        return KLANE_OK;
+    }
+    if (errstr != NULL && errstr_size > 0)
+        snprintf(errstr, errstr_size, "%s", made->database.text);
+    klane_sqlite_close(made);
+    return err;
+}
+
+/* Begins both. NULL: an error that errstr has. */
+static struct klane_sqlite *make(bool is_valid, const char *wrong, struct klane_sqlite **log,
+                                 klane_err_t *err, char *errstr, size_t errstr_size)
+{
+    struct klane_sqlite *made = NULL;
 
     if (errstr != NULL && errstr_size > 0)
         errstr[0] = '\0';
     if (log != NULL)
         *log = NULL;
-    made = calloc(1, sizeof *made);
-    if (made == NULL) {
-        text = "memory is exhausted";
-        err = KLANE_ERR_NOMEM;
-    } else if (path != NULL && log != NULL) {
-        text = made->database.text;
-        err = database_open(&made->database, path, busy_ms);
+    *err = KLANE_ERR_INVALID;
+    if (is_valid && log != NULL) {
+        wrong = "memory is exhausted";
+        *err = KLANE_ERR_NOMEM;
+        made = calloc(1, sizeof *made);
     }
-    if (err == KLANE_OK) {
-        err =
-            database_prepare(&made->database, statement_texts, LOG_STATEMENTS, made->statements);
-        made->record_bytes_max =
-            (size_t)sqlite3_limit(made->database.handle, SQLITE_LIMIT_LENGTH, -1) -
-            RECORD_OVERHEAD_BYTES;
-        made->process = getpid();
-    }
-    if (err == KLANE_OK) {
-        *log = made;
-        return KLANE_OK;
-    }
-    if (errstr != NULL && errstr_size > 0)
-        snprintf(errstr, errstr_size, "%s", text);
-    klane_sqlite_close(made);
-    return err;
+    if (made == NULL && errstr != NULL && errstr_size > 0)
+        snprintf(errstr, errstr_size, "%s", wrong);
+    return made;
+}
+
+klane_err_t klane_sqlite_open(const char *path, uint32_t busy_ms, struct klane_sqlite **log,
+                              char *errstr, size_t errstr_size)
+{
+    klane_err_t err;
+    struct klane_sqlite *made =
+        make(path != NULL, "path or log is NULL", log, &err, errstr, errstr_size);
+
+    if (made == NULL)
+        return err;
+    err = database_open(&made->database, path, busy_ms);
+    return complete(made, err, log, errstr, errstr_size);
+}
+
+klane_err_t klane_sqlite_borrow(sqlite3 *connection, struct klane_sqlite **log, char *errstr,
+                                size_t errstr_size)
+{
+    klane_err_t err;
+    struct klane_sqlite *made =
+        make(connection != NULL, "connection or log is NULL", log, &err, errstr, errstr_size);
+
+    if (made == NULL)
+        return err;
+    err = database_borrow(&made->database, connection);
+    return complete(made, err, log, errstr, errstr_size);
 }
 
 void klane_sqlite_close(struct klane_sqlite *log)
@@ -119,21 +154,39 @@ static klane_err_t enter(struct klane_sqlite *log)
     return KLANE_OK;
 }
 
+/* In the program's transaction, if it has one open. */
 static klane_err_t begin(struct klane_sqlite *log)
 {
     log->transaction++;
     log->touched = NULL;
-    return database_run(&log->database, log->statements[LOG_BEGIN]);
+    log->is_inside = !sqlite3_get_autocommit(log->database.handle);
+    return database_run(&log->database,
+                        log->statements[log->is_inside ? LOG_SAVEPOINT : LOG_BEGIN]);
+}
+
+/* Takes back what was done inside the program's transaction, which goes on; unless SQLite has
+ * ended it. */
+static void undo(struct klane_sqlite *log)
+{
+    if (sqlite3_get_autocommit(log->database.handle))
+        return;
+    sqlite3_step(log->statements[LOG_ROLLBACK_TO]);
+    sqlite3_reset(log->statements[LOG_ROLLBACK_TO]);
+    sqlite3_step(log->statements[LOG_RELEASE]);
+    sqlite3_reset(log->statements[LOG_RELEASE]);
 }
 
 /* Commits, or rolls back if err says so or the commit fails. */
 static klane_err_t finish(struct klane_sqlite *log, klane_err_t err)
 {
     if (err == KLANE_OK)
-        err = database_run(&log->database, log->statements[LOG_COMMIT]);
-    if (err != KLANE_OK)
+        err = database_run(&log->database,
+                           log->statements[log->is_inside ? LOG_RELEASE : LOG_COMMIT]);
+    if (err != KLANE_OK && log->is_inside)
+        undo(log);
+    else if (err != KLANE_OK)
         database_rollback(&log->database, log->statements[LOG_ROLLBACK]);
-    else
+    else if (!log->is_inside)
         notify_readers(log->database.device, log->database.inode);
     return err;
 }
@@ -282,6 +335,10 @@ klane_err_t klane_sqlite_topic(struct klane_sqlite *log, const char *topic, int3
         return database_fail(&log->database, KLANE_ERR_INVALID,
                              "topic %s: %" PRId32 " partitions, which is not 1 to %d", topic,
                              partitions, DATABASE_PARTITIONS_MAX);
+    /* What is known of a topic is kept, and has to stay true. */
+    if (!sqlite3_get_autocommit(log->database.handle))
+        return database_fail(&log->database, KLANE_ERR_INVALID,
+                             "topic %s: a topic cannot be made inside a transaction", topic);
     err = begin(log);
     if (err != KLANE_OK)
         return err;
@@ -462,6 +519,7 @@ klane_err_t klane_sqlite_append_batch(struct klane_sqlite *log,
                                       int64_t *offsets)
 {
     klane_err_t err = enter(log);
+    sqlite3_int64 last_id;
 
     if (err != KLANE_OK)
         return err;
@@ -474,9 +532,12 @@ klane_err_t klane_sqlite_append_batch(struct klane_sqlite *log,
     }
     if (count == 0)
         return KLANE_OK;
+    last_id = sqlite3_last_insert_rowid(log->database.handle);
     err = begin(log);
     if (err == KLANE_OK)
         err = finish(log, append_all(log, records, count, offsets));
+    /* The program's own, where the connection is. */
+    sqlite3_set_last_insert_rowid(log->database.handle, last_id);
     /* What was bound belongs to the caller. */
     sqlite3_clear_bindings(log->statements[LOG_INSERT]);
     return err;

@@ -14,6 +14,9 @@ enum log_statement {
     LOG_BEGIN,
     LOG_COMMIT,
     LOG_ROLLBACK,
+    LOG_SAVEPOINT,
+    LOG_RELEASE,
+    LOG_ROLLBACK_TO,
     LOG_FIND_TOPIC,
     LOG_ADD_TOPIC,
     LOG_FIND_PARTITIONS,
@@ -51,6 +54,7 @@ struct klane_sqlite {
     struct log_partition *touched; /* by this transaction */
     uint64_t transaction;          /* counts from 1 */
     size_t record_bytes_max;       /* key, value and headers together */
+    bool is_inside;                /* this transaction is part of the program's */
     pid_t process;                 /* that opened it */
 };
 
