@@ -91,23 +91,6 @@ static void strays_return(struct kafka_source *source)
     }
 }
 
-/* Of those that are not forwarded nothing more is to come. */
-static void strays_pause(struct kafka_source *source)
-{
-    struct kafka_partition *partition;
-
-    if (!source->has_held_strays)
-        return;
-    source->has_held_strays = false;
-    TAILQ_FOREACH(partition, &source->owned, owned)
-    /* K2 acquire-release: as above. */
-    if (partition->state == KAFKA_OURS && !partition->is_forwarded &&
-        atomic_exchange_explicit(&partition->is_strayed, false, memory_order_acq_rel)) {
-        KLANE_MARK("kafka: a held partition is paused");
-        kafka_pause(partition, KAFKA_PAUSE_HELD);
-    }
-}
-
 void kafka_fetch_forget(struct kafka_partition *partition)
 {
     kafka_pause_forget(partition);
@@ -358,6 +341,25 @@ static void take_message(rd_kafka_message_t *message, void *opaque)
     }
     if (!kafka_fetch_is_open(source))
         rd_kafka_yield(source->rk);
+}
+
+/* Of those that are not forwarded nothing more is to come. */
+static void strays_pause(struct kafka_source *source)
+{
+    struct kafka_partition *partition;
+
+    if (!source->has_held_strays)
+        return;
+    source->has_held_strays = false;
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    /* K2 acquire-release: as above. */
+    if (partition->state == KAFKA_OURS && !partition->is_forwarded &&
+        atomic_exchange_explicit(&partition->is_strayed, false, memory_order_acq_rel)) {
+        KLANE_MARK("kafka: a held partition is paused");
+        kafka_pause(partition, KAFKA_PAUSE_HELD);
+        /* What came is of before the pause and comes again: librdkafka drops it as it is read. */
+        rd_kafka_consume_callback_queue(partition->queue, 0, take_message, source);
+    }
 }
 
 void kafka_fetch_work(struct kafka_source *source)
