@@ -45,6 +45,12 @@ static bool shop_open(struct shop *shop, const char *path)
                               &shop->add, NULL) == SQLITE_OK;
 }
 
+static bool fail(const char *item, const char *why)
+{
+    fprintf(stderr, "%s was not ordered: %s\n", item, why);
+    return false;
+}
+
 /** The row and the record: both, or with the transaction neither. */
 static bool write_order(struct shop *shop, const char *item)
 {
@@ -60,14 +66,20 @@ static bool write_order(struct shop *shop, const char *item)
     sqlite3_bind_text(shop->add, 1, item, -1, SQLITE_STATIC);
     is_added = sqlite3_step(shop->add) == SQLITE_DONE;
     sqlite3_reset(shop->add);
-    return is_added && klane_sqlite_append(shop->log, &record, NULL) == KLANE_OK;
+    if (!is_added)
+        return fail(item, sqlite3_errmsg(shop->database));
+    if (klane_sqlite_append(shop->log, &record, NULL) != KLANE_OK)
+        return fail(item, klane_sqlite_errmsg(shop->log));
+    return true;
 }
 
 static bool shop_order(struct shop *shop, const char *item)
 {
-    if (run(shop, "BEGIN IMMEDIATE") && write_order(shop, item) && run(shop, "COMMIT"))
+    if (!run(shop, "BEGIN IMMEDIATE"))
+        return fail(item, sqlite3_errmsg(shop->database));
+    if (write_order(shop, item) &&
+        (run(shop, "COMMIT") || fail(item, sqlite3_errmsg(shop->database))))
         return true;
-    fprintf(stderr, "%s was not ordered: %s\n", item, sqlite3_errmsg(shop->database));
     run(shop, "ROLLBACK");
     return false;
 }

@@ -59,19 +59,23 @@ KLANE_API klane_err_t klane_sqlite_open(const char *path, uint32_t busy_ms,
  * program's tables, so that rows and records are committed together or not at all. The log is made
  * in the connection's main database if it has none. What is appended while a transaction is open
  * belongs to it and is in the log when it is committed, as durable as that is (synchronous=FULL
- * for what may not be lost); else each call is a transaction of its own. Begin with BEGIN
- * IMMEDIATE: a transaction that has read first may find that it can no longer write, which is
- * BUSY. After an error the call has changed nothing, but SQLite may have rolled the whole
- * transaction back: sqlite3_get_autocommit() tells. Readers notice what was committed within about
- * 10 ms.
+ * for what may not be lost); else each call is a transaction of its own, as durable. Offsets are
+ * final when the transaction is committed. Readers notice it within about 10 ms.
  *
- * The file gets a write-ahead log. Nothing is set on the connection; its last_insert_rowid()
- * stays, changes() does not. A log in an attached database is refused: what is committed in two
- * files with write-ahead logs is not atomic. A topic cannot be made inside a transaction. Close
- * the log before the connection, and use both from one thread at a time.
+ * Begin with BEGIN IMMEDIATE: a transaction that has read first may find that it can no longer
+ * write, which is BUSY until it is rolled back. BUSY is also an append while a statement of the
+ * program's writes. After an error the call has changed nothing, but SQLite may have rolled the
+ * whole transaction back: sqlite3_get_autocommit() tells.
+ *
+ * The file gets a write-ahead log. Nothing is set on the connection, which must not have
+ * locking_mode=EXCLUSIVE; its last_insert_rowid() stays, changes() does not. A log in an attached
+ * database is refused: what is committed in two files with write-ahead logs is not atomic. A topic
+ * cannot be made inside a transaction. The connection has to be one of the SQLite library that
+ * klane is linked with, and not from before a fork(). Close the log before it, and use both from
+ * one thread at a time.
  * Thread: any. Blocks: on the disk and on other processes, as long as the connection does.
- * Errors: as klane_sqlite_open(), and INVALID: a transaction is open, the main database is not in
- * a file, or an attached one has a log.
+ * Errors: as klane_sqlite_open(), and INVALID: a transaction or a statement is open, the main
+ * database is not in a file, or an attached one has a log.
  */
 KLANE_API klane_err_t klane_sqlite_borrow(struct sqlite3 *connection, struct klane_sqlite **log,
                                           char *errstr, size_t errstr_size);
@@ -90,6 +94,7 @@ KLANE_API klane_err_t klane_sqlite_topic(struct klane_sqlite *log, const char *t
 
 /**
  * Append one record in a transaction of its own. On return it is on the disk (synchronous=FULL).
+ * On a connection of the program's: see klane_sqlite_borrow().
  * Blocks: on the disk and on other processes. offset (may be NULL) receives its offset.
  * Errors: INVALID, NOT_FOUND (topic or partition), NOMEM, IO, FULL, READ_ONLY, BUSY, CORRUPT,
  * FORKED.

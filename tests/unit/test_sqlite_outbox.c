@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct fixture {
     char path[SCRATCH_PATH_SIZE];
     sqlite3 *shop;
     struct klane_sqlite *log;
+    int steps_left; /* until the connection is interrupted */
     char errstr[ERRSTR_SIZE];
 };
 
@@ -31,14 +33,21 @@ static void run(struct fixture *fixture, const char *sql)
         fail_msg("%s: %s", sql, sqlite3_errmsg(fixture->shop));
 }
 
-static int64_t number_of(struct fixture *fixture, const char *sql)
+/* A statement that stands at its first row: it is in progress until it is finalized. */
+static sqlite3_stmt *first_row(struct fixture *fixture, const char *sql)
 {
     sqlite3_stmt *statement = NULL;
-    int64_t number;
 
     assert_int_equal(sqlite3_prepare_v2(fixture->shop, sql, -1, &statement, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    number = sqlite3_column_int64(statement, 0);
+    return statement;
+}
+
+static int64_t number_of(struct fixture *fixture, const char *sql)
+{
+    sqlite3_stmt *statement = first_row(fixture, sql);
+    int64_t number = sqlite3_column_int64(statement, 0);
+
     sqlite3_finalize(statement);
     return number;
 }
@@ -214,6 +223,78 @@ static void a_full_disk_ends_neither_half_a_transaction_nor_the_log(void **state
     assert_counts(fixture, 0, 2);
 }
 
+static void a_row_of_the_programs_that_is_being_written_is_not_taken_back(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3_stmt *inserting =
+        first_row(fixture, "INSERT INTO orders (item) VALUES ('tea') RETURNING id");
+
+    assert_int_equal(append(fixture, "tea"), KLANE_ERR_BUSY);
+    assert_int_equal(klane_sqlite_topic(fixture->log, "more", 1), KLANE_ERR_BUSY);
+    assert_int_equal(sqlite3_finalize(inserting), SQLITE_OK);
+    assert_counts(fixture, 1, 0);
+
+    assert_int_equal(append(fixture, "tea"), KLANE_OK);
+    assert_counts(fixture, 1, 1);
+}
+
+static void while_a_statement_reads_records_are_appended(void **state)
+{
+    struct fixture *fixture = *state;
+    sqlite3_stmt *reading;
+
+    run(fixture, "INSERT INTO orders (item) VALUES ('tea')");
+    reading = first_row(fixture, "SELECT id FROM orders");
+    assert_int_equal(append(fixture, "tea"), KLANE_OK);
+    sqlite3_finalize(reading);
+    assert_counts(fixture, 1, 1);
+}
+
+static int interrupt_once(void *context)
+{
+    struct fixture *fixture = context;
+
+    if (fixture->steps_left > 0 && --fixture->steps_left == 0)
+        sqlite3_interrupt(fixture->shop);
+    return 0;
+}
+
+/* An interrupt lasts as long as any statement is in progress: COMMIT and ROLLBACK fail, too. */
+static void an_interrupt_at_any_step_leaves_all_or_nothing(void **state)
+{
+    struct klane_sqlite_record records[2] = {event_of("tea"), event_of("milk")};
+    struct fixture *fixture = *state;
+    int64_t orders = 1, events = 0;
+    bool is_through = false;
+
+    records[1].partition = 1;
+    run(fixture, "INSERT INTO orders (item) VALUES ('tea')");
+    for (int steps = 1; !is_through; steps++) {
+        bool is_inside = steps % 2 == 0;
+        sqlite3_stmt *reading;
+        klane_err_t err;
+
+        if (is_inside)
+            run(fixture, "BEGIN IMMEDIATE; INSERT INTO orders (item) VALUES ('tea')");
+        reading = first_row(fixture, "SELECT id FROM orders");
+        fixture->steps_left = steps;
+        sqlite3_progress_handler(fixture->shop, 1, interrupt_once, fixture);
+        err = klane_sqlite_append_batch(fixture->log, records, 2, NULL);
+        sqlite3_progress_handler(fixture->shop, 0, NULL, NULL);
+        is_through = fixture->steps_left > 0;
+        sqlite3_finalize(reading);
+        assert_true(!is_through || err == KLANE_OK);
+        events += err == KLANE_OK ? 2 : 0;
+        if (is_inside && !sqlite3_get_autocommit(fixture->shop)) {
+            run(fixture, "COMMIT");
+            orders++;
+        }
+        assert_int_equal(sqlite3_get_autocommit(fixture->shop), 1);
+        assert_counts(fixture, orders, events);
+    }
+    assert_int_equal(append(fixture, "tea"), KLANE_OK);
+}
+
 static void another_writer_makes_it_busy_and_nothing_is_lost(void **state)
 {
     struct fixture *fixture = *state;
@@ -242,6 +323,7 @@ static void the_programs_settings_stay_as_they_are(void **state)
     run(fixture, "INSERT INTO orders (id, item) VALUES (42, 'tea')");
     assert_int_equal(append(fixture, "tea"), KLANE_OK);
 
+    assert_int_equal(klane_sqlite_topic(fixture->log, "more", 3), KLANE_OK);
     assert_int_equal(sqlite3_last_insert_rowid(fixture->shop), 42);
     assert_int_equal(number_of(fixture, "PRAGMA user_version"), 77);
     assert_int_equal(number_of(fixture, "PRAGMA application_id"), 0);
@@ -271,6 +353,7 @@ static void a_log_is_found_again_and_by_its_path(void **state)
     assert_counts(fixture, 0, 3);
 }
 
+/* As when a consumer comes first. From then on the file's settings are the program's. */
 static void a_log_of_klanes_alone_can_be_borrowed(void **state)
 {
     struct fixture *fixture = *state;
@@ -288,19 +371,53 @@ static void a_log_of_klanes_alone_can_be_borrowed(void **state)
         KLANE_OK);
     klane_sqlite_close(other);
     klane_sqlite_close(own);
+    assert_int_equal(sqlite3_exec(raw, "PRAGMA user_version = 77", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(raw), SQLITE_OK);
+    assert_int_equal(klane_sqlite_open(path, BUSY_MS, &own, NULL, 0), KLANE_OK);
+    klane_sqlite_close(own);
+}
+
+static enum klane_outcome count_handled(const struct klane_record *record, void *context)
+{
+    (void)record;
+    atomic_fetch_add((_Atomic int *)context, 1);
+    return KLANE_DONE;
+}
+
+static void a_source_reads_the_programs_file(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_runtime *runtime;
+    struct klane_options options;
+    struct klane_source *source;
+    _Atomic int handled = 0;
+
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(append(fixture, "tea"), KLANE_OK);
+    assert_int_equal(klane_sqlite_create(fixture->path, "g", &source, NULL, 0), KLANE_OK);
+    klane_options_init(&options, sizeof(options));
+    options.stop_when_caught_up = true;
+    assert_int_equal(klane_create(&options, source, &runtime, NULL, 0), KLANE_OK);
+    assert_int_equal(klane_handle(runtime, "orders", count_handled, &handled), KLANE_OK);
+    assert_int_equal(klane_run(runtime), KLANE_OK);
+    assert_int_equal(klane_destroy(runtime), KLANE_OK);
+
+    assert_int_equal(handled, 5);
+    assert_int_equal(number_of(fixture, "SELECT max(committed) FROM klane_offsets"), 5);
 }
 
 static void tables_of_the_same_name_elsewhere_are_not_the_log(void **state)
 {
     struct fixture *fixture = *state;
 
-    klane_sqlite_close(fixture->log);
     run(fixture, "CREATE TEMP TABLE klane_records (id, timestamp, key, value, headers)");
     run(fixture, "CREATE TEMP TABLE klane_partitions (id, topic, number, next)");
+    run(fixture, "CREATE TEMP TABLE klane_log (version)");
     assert_int_equal(borrow(fixture), KLANE_OK);
+    assert_int_equal(klane_sqlite_topic(fixture->log, "orders", 2), KLANE_OK);
     assert_int_equal(append(fixture, "tea"), KLANE_OK);
 
+    assert_int_equal(number_of(fixture, "SELECT version FROM main.klane_log"), 2);
     assert_int_equal(number_of(fixture, "SELECT count(*) FROM temp.klane_records"), 0);
     assert_int_equal(number_of(fixture, "SELECT count(*) FROM main.klane_records"), 1);
 }
@@ -324,13 +441,17 @@ static void an_attached_log_is_refused(void **state)
         number_of(fixture, "SELECT count(*) FROM main.sqlite_schema WHERE name LIKE 'klane%'"), 0);
 }
 
-static void an_open_transaction_is_refused(void **state)
+static void an_open_transaction_or_statement_is_refused(void **state)
 {
     struct fixture *fixture = *state;
+    sqlite3_stmt *reading;
 
     run(fixture, "BEGIN");
-    assert_refused(fixture, KLANE_ERR_INVALID, "has a transaction open");
-    run(fixture, "ROLLBACK");
+    assert_refused(fixture, KLANE_ERR_INVALID, "has a transaction or a statement open");
+    run(fixture, "ROLLBACK; INSERT INTO orders (item) VALUES ('tea')");
+    reading = first_row(fixture, "SELECT id FROM orders");
+    assert_refused(fixture, KLANE_ERR_INVALID, "has a transaction or a statement open");
+    sqlite3_finalize(reading);
     assert_int_equal(borrow(fixture), KLANE_OK);
 }
 
@@ -407,24 +528,28 @@ static void the_example_writes_orders_and_their_events(void **state)
 
 /* ---- kill -9 ----------------------------------------------------------------------------- */
 
-/* Orders and their events, until it is killed. */
-static void sell(const char *path)
+static void must(bool is_true)
 {
-    struct fixture fixture = {.shop = NULL};
-
-    snprintf(fixture.path, sizeof(fixture.path), "%s", path);
-    open_shop(&fixture);
-    if (borrow(&fixture) != KLANE_OK)
+    if (!is_true)
         _exit(1);
+}
+
+/* Orders and their events, until it is killed. In a child: no assertion of the tests' there. */
+static _Noreturn void sell(struct fixture *fixture)
+{
+    static const char add[] = "BEGIN IMMEDIATE; INSERT INTO orders (item) VALUES ('tea')";
+
+    must(sqlite3_open(fixture->path, &fixture->shop) == SQLITE_OK);
+    sqlite3_busy_timeout(fixture->shop, BUSY_MS);
+    must(borrow(fixture) == KLANE_OK);
     for (;;) {
         char item[32];
 
-        run(&fixture, "BEGIN IMMEDIATE; INSERT INTO orders (item) VALUES ('tea')");
+        must(sqlite3_exec(fixture->shop, add, NULL, NULL, NULL) == SQLITE_OK);
         snprintf(item, sizeof(item), "%lld",
-                 (long long)sqlite3_last_insert_rowid(fixture.shop));
-        if (append(&fixture, item) != KLANE_OK)
-            _exit(2);
-        run(&fixture, "COMMIT");
+                 (long long)sqlite3_last_insert_rowid(fixture->shop));
+        must(append(fixture, item) == KLANE_OK);
+        must(sqlite3_exec(fixture->shop, "COMMIT", NULL, NULL, NULL) == SQLITE_OK);
     }
 }
 
@@ -442,18 +567,18 @@ static void orders_and_events_agree_after_kill_9(void **state)
 
         assert_true(child >= 0);
         if (child == 0)
-            sell(fixture->path);
-        usleep((useconds_t)(2000 + check_random_below(&random, 8000)));
+            sell(fixture);
+        usleep((useconds_t)(2000 + check_random_below(&random, 20000)));
         kill(child, SIGKILL);
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     }
     open_shop(fixture);
     orders = number_of(fixture, "SELECT count(*) FROM orders");
-    assert_in_range(orders, KILLS / 4, INT64_MAX);
+    assert_in_range(orders, 1, INT64_MAX);
     assert_counts(fixture, orders, orders);
-    assert_int_equal(number_of(fixture, "SELECT count(*) FROM orders JOIN klane_records ON"
-                                        " CAST(key AS TEXT) = CAST(orders.id AS TEXT)"),
+    assert_int_equal(number_of(fixture, "SELECT count(*) FROM klane_records JOIN orders ON"
+                                        " orders.id = CAST(CAST(key AS TEXT) AS INTEGER)"),
                      orders);
 }
 
@@ -467,13 +592,17 @@ int main(void)
         LOG_TEST(a_call_that_fails_leaves_the_transaction_as_it_was),
         LOG_TEST(a_savepoint_of_the_programs_takes_records_back),
         LOG_TEST(a_full_disk_ends_neither_half_a_transaction_nor_the_log),
+        LOG_TEST(a_row_of_the_programs_that_is_being_written_is_not_taken_back),
+        LOG_TEST(while_a_statement_reads_records_are_appended),
+        LOG_TEST(an_interrupt_at_any_step_leaves_all_or_nothing),
         LOG_TEST(another_writer_makes_it_busy_and_nothing_is_lost),
         LOG_TEST(the_programs_settings_stay_as_they_are),
         LOG_TEST(a_log_is_found_again_and_by_its_path),
         TEST(a_log_of_klanes_alone_can_be_borrowed),
-        LOG_TEST(tables_of_the_same_name_elsewhere_are_not_the_log),
+        LOG_TEST(a_source_reads_the_programs_file),
+        TEST(tables_of_the_same_name_elsewhere_are_not_the_log),
         TEST(an_attached_log_is_refused),
-        TEST(an_open_transaction_is_refused),
+        TEST(an_open_transaction_or_statement_is_refused),
         LOG_TEST(a_topic_is_not_made_inside_a_transaction),
         TEST(what_is_not_in_a_file_or_cannot_be_written_is_refused),
         LOG_TEST(other_versions_are_refused),

@@ -57,14 +57,14 @@ static const char schema_sql[] =
     " metadata TEXT,"
     " PRIMARY KEY (group_id, partition_id)) WITHOUT ROWID;";
 
-/* How the file says what is in it: one of klane's alone, and one of the program's. */
-static const char own_sql[] = "PRAGMA application_id = 0x6b6c616e;"
-                              "PRAGMA user_version = 2;";
-static const char guest_sql[] = "CREATE TABLE klane_log (version INTEGER NOT NULL);"
-                                "INSERT INTO klane_log VALUES (2);";
+static const char upgrade_sql[] = "ALTER TABLE main.klane_offsets ADD COLUMN metadata TEXT;";
 
-static const char upgrade_sql[] = "ALTER TABLE klane_offsets ADD COLUMN metadata TEXT;"
-                                  "PRAGMA user_version = 2;";
+/* How the file says what is in it: one of klane's alone, and one of the program's. */
+static const char own_sql[] = "PRAGMA main.application_id = 0x6b6c616e;"
+                              "PRAGMA main.user_version = 2;";
+static const char guest_sql[] = "CREATE TABLE IF NOT EXISTS main.klane_log ("
+                                " id INTEGER PRIMARY KEY, version INTEGER NOT NULL);"
+                                "INSERT OR REPLACE INTO main.klane_log VALUES (1, 2);";
 
 _Static_assert(DATABASE_APPLICATION_ID == 0x6b6c616e && DATABASE_VERSION == 2,
                "own_sql and guest_sql write what identify() looks for");
@@ -353,10 +353,7 @@ static klane_err_t use_write_ahead_log(struct database *database, uint32_t busy_
         waited_ms += SWITCH_PAUSE_MS;
         err = switch_to_write_ahead_log(database);
     }
-    if (err != KLANE_OK)
-        return err;
-    sqlite3_wal_autocheckpoint(database->handle, CHECKPOINT_PAGES);
-    return execute(database, journal_sql);
+    return err;
 }
 
 static klane_err_t check_version(struct database *database, int64_t version)
@@ -370,8 +367,8 @@ static klane_err_t check_version(struct database *database, int64_t version)
     return KLANE_OK;
 }
 
-/* The version of a file of klane's alone, or 0 if it holds nothing at all yet. NOT_FOUND without a
- * text: it is no such file. */
+/* The version of a file of klane's alone, or 0 if there is no log but one may be made: in a file
+ * that holds nothing at all yet, and by a connection of the program's. */
 static klane_err_t own_version(struct database *database, int64_t *version)
 {
     int64_t application = 0, tables = 0;
@@ -383,35 +380,35 @@ static klane_err_t own_version(struct database *database, int64_t *version)
         err = number_of(database, "SELECT count(*) FROM main.sqlite_schema", &tables);
     if (err != KLANE_OK || (application == 0 && *version == 0 && tables == 0))
         return err;
-    if (application != DATABASE_APPLICATION_ID)
-        return KLANE_ERR_NOT_FOUND;
-    return check_version(database, *version);
+    if (application == DATABASE_APPLICATION_ID)
+        return check_version(database, *version);
+    *version = 0;
+    if (database->is_borrowed)
+        return KLANE_OK;
+    return database_fail(database, KLANE_ERR_CORRUPT,
+                         "it is an SQLite database but not a klane log");
 }
 
-/* The version of the log in a file of the program's, or 0 if its connection may make one there. */
-static klane_err_t guest_version(struct database *database, int64_t *version)
+/* Whether this is a log of ours; *found: its version, or 0 if there is none yet. A file of the
+ * program's says it in a table, and its application_id and user_version say nothing of ours. */
+static klane_err_t identify(struct database *database, int64_t *found)
 {
     int64_t tables = 0;
     klane_err_t err = number_of(
         database, "SELECT count(*) FROM main.sqlite_schema WHERE name = 'klane_log'", &tables);
 
-    *version = 0;
-    if (err == KLANE_OK && tables == 0 && !database->is_borrowed)
-        err = database_fail(database, KLANE_ERR_CORRUPT,
-                            "it is an SQLite database but not a klane log");
-    if (err != KLANE_OK || tables == 0)
-        return err;
-    err = number_of(database, "SELECT version FROM main.klane_log", version);
-    return err == KLANE_OK ? check_version(database, *version) : err;
+    *found = 0;
+    database->is_guest = tables > 0;
+    if (err == KLANE_OK && !database->is_guest)
+        return own_version(database, found);
+    if (err == KLANE_OK)
+        err = number_of(database, "SELECT version FROM main.klane_log", found);
+    return err == KLANE_OK ? check_version(database, *found) : err;
 }
 
-/* Whether this is a log of ours; *found: its version, or 0 if there is none yet, but may be. */
-static klane_err_t identify(struct database *database, int64_t *found)
+static bool is_to_be_made(const struct database *database, int64_t version)
 {
-    klane_err_t err = own_version(database, found);
-
-    database->is_guest = err == KLANE_ERR_NOT_FOUND || (database->is_borrowed && *found == 0);
-    return err == KLANE_ERR_NOT_FOUND ? guest_version(database, found) : err;
+    return version < DATABASE_VERSION || (database->is_borrowed && !database->is_guest);
 }
 
 /* Ends the transaction: COMMIT, or ROLLBACK if something failed. */
@@ -441,13 +438,11 @@ static klane_err_t make_tables(struct database *database)
     if (err != KLANE_OK)
         return err;
     err = identify(database, &version);
-    if (err == KLANE_OK && version == 0) {
-        err = execute(database, schema_sql);
-        if (err == KLANE_OK)
-            err = execute(database, database->is_guest ? guest_sql : own_sql);
-    } else if (err == KLANE_OK && version < DATABASE_VERSION) {
-        err = execute(database, upgrade_sql);
-    }
+    if (err == KLANE_OK && version < DATABASE_VERSION)
+        err = execute(database, version == 0 ? schema_sql : upgrade_sql);
+    if (err == KLANE_OK && is_to_be_made(database, version))
+        err =
+            execute(database, database->is_borrowed || database->is_guest ? guest_sql : own_sql);
     return end_transaction(database, err);
 }
 
@@ -489,7 +484,11 @@ static klane_err_t connect_to(struct database *database, uint32_t busy_ms)
         err = identify_at_once(database, &version);
     if (err == KLANE_OK)
         err = use_write_ahead_log(database, busy_ms);
-    if (err == KLANE_OK && version < DATABASE_VERSION)
+    if (err == KLANE_OK) {
+        sqlite3_wal_autocheckpoint(database->handle, CHECKPOINT_PAGES);
+        err = execute(database, journal_sql);
+    }
+    if (err == KLANE_OK && is_to_be_made(database, version))
         err = make_tables(database);
     if (err == KLANE_OK && !database_is_in_place(database))
         err = database_fail(database, KLANE_ERR_IO, "the file was replaced while it was opened");
@@ -529,62 +528,91 @@ klane_err_t database_open(struct database *database, const char *path, uint32_t 
  * attached a log means that one. */
 static klane_err_t refuse_attached_logs(struct database *database)
 {
-    const char *name;
-    klane_err_t err = KLANE_OK;
+    const char *sql = "SELECT name FROM pragma_database_list WHERE name NOT IN ('main', 'temp')";
+    sqlite3_stmt *statement = NULL;
+    klane_err_t err = database_prepare(database, &sql, 1, &statement);
 
-    /* 0 is main, 1 is temp. */
-    for (int i = 2; err == KLANE_OK && (name = sqlite3_db_name(database->handle, i)) != NULL; i++)
+    while (err == KLANE_OK && (err = database_row(database, statement)) == KLANE_OK) {
+        const char *name = (const char *)sqlite3_column_text(statement, 0);
+
         if (sqlite3_table_column_metadata(database->handle, name, "klane_records", NULL, NULL,
                                           NULL, NULL, NULL, NULL) == SQLITE_OK)
             err = database_fail(database, KLANE_ERR_INVALID,
                                 "the attached database %s has a log: what is committed in two"
                                 " files is not atomic, so it has to be in this one",
                                 name);
-    return err;
+    }
+    sqlite3_finalize(statement);
+    return err == KLANE_ERR_NOT_FOUND ? KLANE_OK : err;
 }
 
-static klane_err_t check_borrowed(struct database *database, const char *path)
+static bool is_in_use(sqlite3 *handle)
+{
+    sqlite3_stmt *statement = NULL;
+
+    if (!sqlite3_get_autocommit(handle))
+        return true;
+    while ((statement = sqlite3_next_stmt(handle, statement)) != NULL)
+        if (sqlite3_stmt_busy(statement))
+            return true;
+    return false;
+}
+
+static klane_err_t check_borrowed(struct database *database)
 {
     struct stat status;
 
-    if (path == NULL || path[0] == '\0')
+    if (is_in_use(database->handle))
         return database_fail(database, KLANE_ERR_INVALID,
-                             "the connection's main database is not in a file");
-    if (!sqlite3_get_autocommit(database->handle))
-        return database_fail(database, KLANE_ERR_INVALID,
-                             "the connection has a transaction open");
+                             "the connection has a transaction or a statement open");
     if (sqlite3_db_readonly(database->handle, "main") != 0)
         return database_fail(database, KLANE_ERR_READ_ONLY, "the connection is read-only");
-    if (stat(path, &status) != 0)
+    if (stat(database->path, &status) != 0)
         return database_fail(database, KLANE_ERR_IO, "%s", strerror(errno));
     database->device = status.st_dev;
     database->inode = status.st_ino;
     return refuse_attached_logs(database);
 }
 
+static klane_err_t prepare_borrowed(struct database *database)
+{
+    int64_t version = 0, busy_ms = 0;
+    klane_err_t err = check_forks(database);
+
+    if (err == KLANE_OK)
+        err = check_borrowed(database);
+    if (err == KLANE_OK)
+        err = identify_at_once(database, &version);
+    if (err == KLANE_OK && is_to_be_made(database, version))
+        err = make_tables(database);
+    if (err == KLANE_OK)
+        err = number_of(database, "PRAGMA busy_timeout", &busy_ms);
+    if (err == KLANE_OK)
+        err = use_write_ahead_log(database, (uint32_t)busy_ms);
+    return err;
+}
+
 klane_err_t database_borrow(struct database *database, sqlite3 *handle)
 {
     const char *path = sqlite3_db_filename(handle, "main");
-    int64_t version = 0;
     klane_err_t err;
 
     memset(database, 0, sizeof *database);
     database->is_borrowed = true;
-    database->path = strdup(path == NULL ? "" : path);
-    if (database->path == NULL)
+    if (path == NULL || path[0] == '\0') {
+        snprintf(database->text, sizeof database->text,
+                 "the connection's main database is not in a file");
+        return KLANE_ERR_INVALID;
+    }
+    database->path = strdup(path);
+    if (database->path == NULL) {
+        snprintf(database->text, sizeof database->text, "memory is exhausted");
         return KLANE_ERR_NOMEM;
+    }
     database->handle = handle;
     /* Relaxed: a number and nothing else. */
     atomic_fetch_add_explicit(&open_count, 1, memory_order_relaxed);
-    err = check_forks(database);
-    if (err == KLANE_OK)
-        err = check_borrowed(database, path);
-    if (err == KLANE_OK)
-        err = identify_at_once(database, &version);
-    if (err == KLANE_OK)
-        err = switch_to_write_ahead_log(database);
-    if (err == KLANE_OK && version < DATABASE_VERSION)
-        err = make_tables(database);
+    err = prepare_borrowed(database);
     if (err != KLANE_OK)
         database_close(database);
     return err;

@@ -13,8 +13,9 @@
  *
  * Version 1 had no metadata; a log of that version gets them when it is opened.
  *
- * A file of klane's alone has its application_id, and the version as user_version. In a file of
- * the program's both are the program's, and the version stands in a table, klane_log. */
+ * A file of klane's alone has its application_id, and the version as user_version. In a file that
+ * a connection of the program's has used both are the program's, and the version stands in a
+ * table, klane_log. */
 #ifndef KLANE_SOURCE_SQLITE_DATABASE_H
 #define KLANE_SOURCE_SQLITE_DATABASE_H
 
@@ -44,8 +45,8 @@ struct database {
     char *path; /* absolute */
     dev_t device;
     ino_t inode;
-    bool is_borrowed;              /* the handle is the program's */
-    bool is_guest;                 /* the file has the program's tables, too */
+    bool is_borrowed; /* the handle is the program's */
+    bool is_guest;    /* the file is, or may be, the program's: klane_log has the version */
     char text[DATABASE_TEXT_SIZE]; /* of the last error: the file and what is wrong */
 };
 

@@ -31,6 +31,7 @@ static const char *const statement_texts[LOG_STATEMENTS] = {
     [LOG_SAVEPOINT] = "SAVEPOINT klane",
     [LOG_RELEASE] = "RELEASE klane",
     [LOG_ROLLBACK_TO] = "ROLLBACK TO klane",
+    [LOG_LOCK] = "UPDATE main.klane_partitions SET next = next WHERE 0",
     [LOG_FIND_TOPIC] = "SELECT id, partitions FROM main.klane_topics WHERE name = ?",
     [LOG_ADD_TOPIC] = "INSERT INTO main.klane_topics (name, partitions) VALUES (?, ?)",
     [LOG_FIND_PARTITIONS] = "SELECT number, id FROM main.klane_partitions WHERE topic = ?",
@@ -61,9 +62,10 @@ static klane_err_t complete(struct klane_sqlite *made, klane_err_t err, struct k
         err =
             database_prepare(&made->database, statement_texts, LOG_STATEMENTS, made->statements);
     if (err == KLANE_OK) {
-        made->record_bytes_max =
-            (size_t)sqlite3_limit(made->database.handle, SQLITE_LIMIT_LENGTH, -1) -
-            RECORD_OVERHEAD_BYTES;
+        int limit = sqlite3_limit(made->database.handle, SQLITE_LIMIT_LENGTH, -1);
+
+        if (limit > RECORD_OVERHEAD_BYTES)
+            made->record_bytes_max = (size_t)(limit - RECORD_OVERHEAD_BYTES);
         made->process = getpid();
         *log = made;
         return KLANE_OK;
@@ -154,40 +156,60 @@ static klane_err_t enter(struct klane_sqlite *log)
     return KLANE_OK;
 }
 
-/* In the program's transaction, if it has one open. */
-static klane_err_t begin(struct klane_sqlite *log)
+static bool is_done(sqlite3_stmt *statement)
 {
-    log->transaction++;
-    log->touched = NULL;
-    log->is_inside = !sqlite3_get_autocommit(log->database.handle);
-    return database_run(&log->database,
-                        log->statements[log->is_inside ? LOG_SAVEPOINT : LOG_BEGIN]);
+    bool is_done = sqlite3_step(statement) == SQLITE_DONE;
+
+    sqlite3_reset(statement);
+    return is_done;
 }
 
-/* Takes back what was done inside the program's transaction, which goes on; unless SQLite has
- * ended it. */
-static void undo(struct klane_sqlite *log)
+/* Takes back what was done since the savepoint; the program's transaction goes on, unless SQLite
+ * has ended it. While the connection is interrupted nothing can be taken back, but a statement
+ * that writes makes SQLite end the whole transaction. Returns err. */
+static klane_err_t undo(struct klane_sqlite *log, klane_err_t err)
 {
-    if (sqlite3_get_autocommit(log->database.handle))
-        return;
-    sqlite3_step(log->statements[LOG_ROLLBACK_TO]);
-    sqlite3_reset(log->statements[LOG_ROLLBACK_TO]);
-    sqlite3_step(log->statements[LOG_RELEASE]);
-    sqlite3_reset(log->statements[LOG_RELEASE]);
+    if (!sqlite3_get_autocommit(log->database.handle) &&
+        (!is_done(log->statements[LOG_ROLLBACK_TO]) || !is_done(log->statements[LOG_RELEASE])))
+        (void)is_done(log->statements[LOG_LOCK]);
+    return err;
+}
+
+/* On a connection of the program's, in its transaction if it has one open. A savepoint is refused
+ * while a statement of its writes; and the first access is a write, as SQLite does not wait for
+ * the lock of one that has read before. */
+static klane_err_t begin(struct klane_sqlite *log)
+{
+    klane_err_t err;
+
+    log->transaction++;
+    log->touched = NULL;
+    if (!log->database.is_borrowed)
+        return database_run(&log->database, log->statements[LOG_BEGIN]);
+    log->last_id = sqlite3_last_insert_rowid(log->database.handle);
+    err = database_run(&log->database, log->statements[LOG_SAVEPOINT]);
+    if (err != KLANE_OK)
+        return err;
+    err = database_run(&log->database, log->statements[LOG_LOCK]);
+    return err == KLANE_OK ? err : undo(log, err);
 }
 
 /* Commits, or rolls back if err says so or the commit fails. */
 static klane_err_t finish(struct klane_sqlite *log, klane_err_t err)
 {
+    bool is_borrowed = log->database.is_borrowed;
+
     if (err == KLANE_OK)
-        err = database_run(&log->database,
-                           log->statements[log->is_inside ? LOG_RELEASE : LOG_COMMIT]);
-    if (err != KLANE_OK && log->is_inside)
-        undo(log);
+        err =
+            database_run(&log->database, log->statements[is_borrowed ? LOG_RELEASE : LOG_COMMIT]);
+    if (err != KLANE_OK && is_borrowed)
+        undo(log, err);
     else if (err != KLANE_OK)
         database_rollback(&log->database, log->statements[LOG_ROLLBACK]);
-    else if (!log->is_inside)
+    else if (sqlite3_get_autocommit(log->database.handle))
         notify_readers(log->database.device, log->database.inode);
+    if (is_borrowed)
+        sqlite3_set_last_insert_rowid(log->database.handle, log->last_id);
     return err;
 }
 
@@ -519,7 +541,6 @@ klane_err_t klane_sqlite_append_batch(struct klane_sqlite *log,
                                       int64_t *offsets)
 {
     klane_err_t err = enter(log);
-    sqlite3_int64 last_id;
 
     if (err != KLANE_OK)
         return err;
@@ -532,12 +553,9 @@ klane_err_t klane_sqlite_append_batch(struct klane_sqlite *log,
     }
     if (count == 0)
         return KLANE_OK;
-    last_id = sqlite3_last_insert_rowid(log->database.handle);
     err = begin(log);
     if (err == KLANE_OK)
         err = finish(log, append_all(log, records, count, offsets));
-    /* The program's own, where the connection is. */
-    sqlite3_set_last_insert_rowid(log->database.handle, last_id);
     /* What was bound belongs to the caller. */
     sqlite3_clear_bindings(log->statements[LOG_INSERT]);
     return err;

@@ -17,6 +17,7 @@ enum log_statement {
     LOG_SAVEPOINT,
     LOG_RELEASE,
     LOG_ROLLBACK_TO,
+    LOG_LOCK,
     LOG_FIND_TOPIC,
     LOG_ADD_TOPIC,
     LOG_FIND_PARTITIONS,
@@ -54,7 +55,7 @@ struct klane_sqlite {
     struct log_partition *touched; /* by this transaction */
     uint64_t transaction;          /* counts from 1 */
     size_t record_bytes_max;       /* key, value and headers together */
-    bool is_inside;                /* this transaction is part of the program's */
+    sqlite3_int64 last_id;         /* the row that the program inserted last, on its connection */
     pid_t process;                 /* that opened it */
 };
 
