@@ -4,8 +4,6 @@
 #include "cases/cases.h"
 #include "lib/scratch_log.h"
 
-#include <string.h>
-
 enum { ORDERS = 20000, ORDERS_QUICK = 2000, CUSTOMERS = 1000, NOTE_BYTES = 100 };
 
 struct shop {
@@ -23,28 +21,17 @@ static void step(const struct shop *shop, sqlite3_stmt *statement)
     sqlite3_reset(statement);
 }
 
-static sqlite3_stmt *prepared(const struct shop *shop, const char *sql)
-{
-    sqlite3_stmt *statement;
-
-    if (sqlite3_prepare_v2(shop->database, sql, -1, &statement, NULL) != SQLITE_OK)
-        bench_fail("%s: %s", sql, sqlite3_errmsg(shop->database));
-    return statement;
-}
-
 static void shop_open(struct shop *shop, const char *path, bool has_log)
 {
     char text[256] = "";
-    sqlite3_stmt *make;
 
     *shop = (struct shop){.database = scratch_table_open(path)};
-    make = prepared(shop, "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer BLOB,"
-                          " placed INTEGER NOT NULL, note BLOB)");
-    step(shop, make);
-    sqlite3_finalize(make);
-    shop->begin = prepared(shop, "BEGIN IMMEDIATE");
-    shop->add = prepared(shop, "INSERT INTO orders (customer, placed, note) VALUES (?, 1, ?)");
-    shop->commit = prepared(shop, "COMMIT");
+    scratch_execute(shop->database, "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer BLOB,"
+                                    " placed INTEGER NOT NULL, note BLOB)");
+    shop->begin = scratch_prepared(shop->database, "BEGIN IMMEDIATE");
+    shop->add = scratch_prepared(shop->database,
+                                 "INSERT INTO orders (customer, placed, note) VALUES (?, 1, ?)");
+    shop->commit = scratch_prepared(shop->database, "COMMIT");
     if (!has_log)
         return;
     if (klane_sqlite_borrow(shop->database, &shop->log, text, sizeof(text)) != KLANE_OK)
@@ -86,7 +73,7 @@ static void order(struct shop *shop, uint64_t customer)
 
 static uint64_t count(const struct shop *shop, const char *sql)
 {
-    sqlite3_stmt *statement = prepared(shop, sql);
+    sqlite3_stmt *statement = scratch_prepared(shop->database, sql);
     uint64_t rows = 0;
 
     if (sqlite3_step(statement) == SQLITE_ROW)

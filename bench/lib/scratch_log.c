@@ -119,13 +119,13 @@ void scratch_log_fill(struct klane_sqlite *log, uint64_t records, uint64_t keys)
 
 /* ---- a plain table --------------------------------------------------------------------- */
 
-static void execute(sqlite3 *table, const char *sql)
+void scratch_execute(sqlite3 *table, const char *sql)
 {
     if (sqlite3_exec(table, sql, NULL, NULL, NULL) != SQLITE_OK)
         bench_fail("%s: %s", sql, sqlite3_errmsg(table));
 }
 
-static sqlite3_stmt *prepared(sqlite3 *table, const char *sql)
+sqlite3_stmt *scratch_prepared(sqlite3 *table, const char *sql)
 {
     sqlite3_stmt *statement;
 
@@ -143,25 +143,26 @@ sqlite3 *scratch_table_open(const char *path)
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
                         NULL) != SQLITE_OK)
         bench_fail("%s: %s", path, sqlite3_errmsg(table));
-    execute(table, "PRAGMA journal_mode = WAL;"
-                   "PRAGMA synchronous = FULL;"
-                   "PRAGMA wal_autocheckpoint = 4000;"
-                   "PRAGMA cache_size = -8192;"
-                   "CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY,"
-                   " timestamp INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB)");
+    scratch_execute(table, "PRAGMA journal_mode = WAL;"
+                           "PRAGMA synchronous = FULL;"
+                           "PRAGMA wal_autocheckpoint = 4000;"
+                           "PRAGMA cache_size = -8192;"
+                           "CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY,"
+                           " timestamp INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB)");
     return table;
 }
 
 void scratch_table_fill(sqlite3 *table, uint64_t records, uint64_t keys)
 {
-    sqlite3_stmt *insert = prepared(table, "INSERT INTO records (id, timestamp, key, value)"
-                                           " VALUES (?, 1, ?, ?)");
+    sqlite3_stmt *insert =
+        scratch_prepared(table, "INSERT INTO records (id, timestamp, key, value)"
+                                " VALUES (?, 1, ?, ?)");
     unsigned char key[DRIVE_KEY_BYTES];
     uint64_t state = 1;
 
     for (uint64_t i = 0; i < records; i++) {
         if (i % SCRATCH_BATCH == 0)
-            execute(table, "BEGIN IMMEDIATE");
+            scratch_execute(table, "BEGIN IMMEDIATE");
         drive_key(key, drive_random(&state) % keys);
         sqlite3_bind_int64(insert, 1, (sqlite3_int64)i);
         sqlite3_bind_blob(insert, 2, key, sizeof(key), SQLITE_STATIC);
@@ -170,15 +171,15 @@ void scratch_table_fill(sqlite3 *table, uint64_t records, uint64_t keys)
             bench_fail("INSERT: %s", sqlite3_errmsg(table));
         sqlite3_reset(insert);
         if ((i + 1) % SCRATCH_BATCH == 0)
-            execute(table, "COMMIT");
+            scratch_execute(table, "COMMIT");
     }
     sqlite3_finalize(insert);
 }
 
 uint64_t scratch_table_read(sqlite3 *table)
 {
-    sqlite3_stmt *select = prepared(table, "SELECT id, timestamp, key, value, headers"
-                                           " FROM records WHERE id >= 0 ORDER BY id");
+    sqlite3_stmt *select = scratch_prepared(table, "SELECT id, timestamp, key, value, headers"
+                                                   " FROM records WHERE id >= 0 ORDER BY id");
     uint64_t records = 0, bytes = 0;
 
     while (sqlite3_step(select) == SQLITE_ROW) {

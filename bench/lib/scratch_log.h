@@ -35,6 +35,10 @@ void scratch_log_fill_by(struct klane_sqlite *log, int32_t partitions, uint64_t 
 /* The same to one partition, with keys drawn uniformly from 0 to keys - 1. */
 void scratch_log_fill(struct klane_sqlite *log, uint64_t records, uint64_t keys);
 
+/* SQL on a connection of one's own. */
+void scratch_execute(sqlite3 *table, const char *sql);
+sqlite3_stmt *scratch_prepared(sqlite3 *table, const char *sql);
+
 /* The plain table: write-ahead log, every commit synced, as many pages before a checkpoint. */
 sqlite3 *scratch_table_open(const char *path);
 void scratch_table_fill(sqlite3 *table, uint64_t records, uint64_t keys);

@@ -22,7 +22,7 @@ static uint64_t fixed_bytes(const struct klane_options *options, const struct so
 {
     uint64_t maps = options->map_size * (1 + sizeof(struct progress_lane)) + COMMIT_MAPS_BYTES;
 
-    return needs->buffer_bytes + needs->record_bytes + options->records_max * RECORD_PLACES +
+    return needs->buffer_bytes + options->records_max * RECORD_PLACES +
            options->workers_max * (sizeof(struct worker) + 4 * sizeof(void *)) + maps +
            SLAB_EMPTY_KEPT * SLAB_CHUNK_BYTES;
 }
@@ -31,25 +31,25 @@ klane_err_t budget_share(const struct klane_options *options, const struct sourc
                          bool has_weights, struct budget *budget, char *errstr,
                          size_t errstr_size)
 {
-    uint64_t ahead = needs->buffer_bytes + needs->record_bytes;
-    uint64_t least = 2 * needs->record_bytes, rest, needed;
+    uint64_t least = 2 * needs->record_bytes, ahead, taken, rest, needed;
 
     if (least < RECORDS_LEAST)
         least = RECORDS_LEAST;
     budget->fixed = fixed_bytes(options, needs);
-    needed = budget->fixed + least * (has_weights ? 2 : 1);
+    budget->reserve = needs->record_bytes;
+    taken = budget->fixed + budget->reserve;
+    needed = taken + least * (has_weights ? 2 : 1);
     if (options->budget_bytes < needed) {
+        ahead = needs->buffer_bytes + budget->reserve;
         snprintf(errstr, errstr_size,
                  "budget_bytes is %" PRIu64 ", must be at least %" PRIu64 ": %" PRIu64
                  " for what the source reads ahead, %" PRIu64
                  " for bookkeeping (records_max is %" PRIu32 "), and %" PRIu64 " for records%s",
-                 options->budget_bytes, needed, ahead, budget->fixed - ahead,
-                 options->records_max, needed - budget->fixed,
-                 has_weights ? " and their weights" : "");
+                 options->budget_bytes, needed, ahead, taken - ahead, options->records_max,
+                 needed - taken, has_weights ? " and their weights" : "");
         return KLANE_ERR_INVALID;
     }
-    rest = options->budget_bytes - budget->fixed;
-    budget->reserve = needs->record_bytes;
+    rest = options->budget_bytes - taken;
     budget->records = rest;
     if (has_weights)
         budget->records = rest / 8 > least ? rest / 8 : least;

@@ -166,13 +166,12 @@ static bool is_done(sqlite3_stmt *statement)
 
 /* Takes back what was done since the savepoint; the program's transaction goes on, unless SQLite
  * has ended it. While the connection is interrupted nothing can be taken back, but a statement
- * that writes makes SQLite end the whole transaction. Returns err. */
-static klane_err_t undo(struct klane_sqlite *log, klane_err_t err)
+ * that writes makes SQLite end the whole transaction. */
+static void undo(struct klane_sqlite *log)
 {
     if (!sqlite3_get_autocommit(log->database.handle) &&
         (!is_done(log->statements[LOG_ROLLBACK_TO]) || !is_done(log->statements[LOG_RELEASE])))
         (void)is_done(log->statements[LOG_LOCK]);
-    return err;
 }
 
 /* On a connection of the program's, in its transaction if it has one open. A savepoint is refused
@@ -191,7 +190,9 @@ static klane_err_t begin(struct klane_sqlite *log)
     if (err != KLANE_OK)
         return err;
     err = database_run(&log->database, log->statements[LOG_LOCK]);
-    return err == KLANE_OK ? err : undo(log, err);
+    if (err != KLANE_OK)
+        undo(log);
+    return err;
 }
 
 /* Commits, or rolls back if err says so or the commit fails. */
@@ -203,7 +204,7 @@ static klane_err_t finish(struct klane_sqlite *log, klane_err_t err)
         err =
             database_run(&log->database, log->statements[is_borrowed ? LOG_RELEASE : LOG_COMMIT]);
     if (err != KLANE_OK && is_borrowed)
-        undo(log, err);
+        undo(log);
     else if (err != KLANE_OK)
         database_rollback(&log->database, log->statements[LOG_ROLLBACK]);
     else if (sqlite3_get_autocommit(log->database.handle))
