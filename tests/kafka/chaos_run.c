@@ -603,6 +603,11 @@ static void print_log(const struct chaos_run *run)
 
     if (file == NULL)
         return;
+    /* Why one has died, before all the rest: some who collect output keep only its beginning. */
+    while (fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "member ", strlen("member ")) == 0)
+            fputs(line, stderr);
+    rewind(file);
     fprintf(stderr, "what members have printed:\n");
     while (fgets(line, sizeof(line), file) != NULL)
         fprintf(stderr, "    %s", line);
