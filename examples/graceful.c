@@ -112,7 +112,8 @@ int main(int argc, char **argv)
     klane_options_init(&options, sizeof options);
     options.stop_ms = STOP_MS;
     options.log = on_log;
-    if (klane_sqlite_create(argv[1], "graceful", &source, why, sizeof why) != KLANE_OK ||
+    if (klane_sqlite_create(argv[1], "graceful", KLANE_SQLITE_STANDBY, &source, why,
+                            sizeof why) != KLANE_OK ||
         klane_create(&options, source, &runtime, why, sizeof why) != KLANE_OK) {
         fprintf(stderr, "%s\n", why);
         /* A runtime owns its source, but there is none. */

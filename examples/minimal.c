@@ -20,7 +20,8 @@ int main(int argc, char **argv)
     const char *path = argc > 1 ? argv[1] : "orders.log";
     char why[256];
 
-    if (klane_sqlite_create(path, "printer", &source, why, sizeof why) != KLANE_OK ||
+    if (klane_sqlite_create(path, "printer", KLANE_SQLITE_STANDBY, &source, why, sizeof why) !=
+            KLANE_OK ||
         klane_create(NULL, source, &runtime, why, sizeof why) != KLANE_OK) {
         fprintf(stderr, "%s\n", why);
         klane_source_destroy(source);

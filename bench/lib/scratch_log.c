@@ -65,7 +65,8 @@ struct klane_source *scratch_source(const char *path, const char *group)
     struct klane_source *source;
     char text[256] = "";
 
-    if (klane_sqlite_create(path, group, &source, text, sizeof(text)) != KLANE_OK)
+    if (klane_sqlite_create(path, group, KLANE_SQLITE_STANDBY, &source, text, sizeof(text)) !=
+        KLANE_OK)
         bench_fail("klane_sqlite_create: %s", text);
     return source;
 }

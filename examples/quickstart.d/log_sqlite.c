@@ -125,7 +125,7 @@ static klane_err_t sqlite_source(const struct log *log, enum member member,
                                  struct klane_source **source, char *why, size_t why_size)
 {
     (void)member;
-    return klane_sqlite_create(log->at, log->group, source, why, why_size);
+    return klane_sqlite_create(log->at, log->group, KLANE_SQLITE_STANDBY, source, why, why_size);
 }
 
 void log_sqlite(struct log *log, const char *file)

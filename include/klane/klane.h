@@ -79,7 +79,8 @@ extern "C" {
     X(KLANE_ERR_UNREACHABLE, 19, "the log cannot be reached")                                    \
     X(KLANE_ERR_DENIED, 20, "access was refused")                                                \
     X(KLANE_ERR_OUT_OF_RANGE, 21, "the offset to begin at is unknown or not in the log")         \
-    X(KLANE_ERR_TOO_LARGE, 22, "larger than the log takes")
+    X(KLANE_ERR_TOO_LARGE, 22, "larger than the log takes")                                      \
+    X(KLANE_ERR_TAKEN, 23, "another process consumes for the group")
 
 typedef enum klane_err {
 #define KLANE_ERROR_VALUE(name, value, text) name = (value),

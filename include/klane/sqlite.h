@@ -5,9 +5,11 @@
  *
  * The file has a write-ahead log and an index beside it, named path-wal and path-shm while the
  * log is open: they belong to it and are moved or copied together with it, when nobody has it
- * open. A network file system will not do. A path may lead through symbolic links to a directory,
- * but the file must not be one. What is not a log of klane's is refused and left as it is; only a
- * file of no bytes is taken for a new log.
+ * open. A file path-groups, of no bytes, has the locks of groups; removed while a process
+ * consumes, it makes others believe that none does, and the first is then fenced. A network file
+ * system will not do. A path may lead through symbolic links to a directory, but the file must
+ * not be one. What is not a log of klane's is refused and left as it is; only a file of no bytes
+ * is taken for a new log.
  *
  * A process that has a log open may fork(), but the child can use no log: exec first.
  */
@@ -133,17 +135,32 @@ KLANE_API klane_err_t klane_sqlite_progress(struct klane_sqlite *log, const char
                                             const char *topic, int32_t partition, int64_t *offset,
                                             char *metadata, size_t size);
 
+/** What to do while another process, or another source of this one, consumes for the group. */
+enum klane_sqlite_taken {
+    KLANE_SQLITE_STANDBY = 0, /**< Wait, with an event, and take over when the other has gone. */
+    KLANE_SQLITE_REFUSE = 1   /**< KLANE_ERR_TAKEN. */
+};
+
 /**
  * Make a source that reads, for a group, the topics for which the runtime has handlers. The file
- * is opened and checked here; it is made if it does not exist. A topic that does not exist yet is
+ * is opened and checked here; it is made if it does not exist.
+ *
+ * For one group and log one process consumes, from klane_start() until its runtime has stopped;
+ * groups are independent of each other. When it ends, in whatever way, another can begin at once.
+ * When it is paused, or its control thread is not run for 0.7 s, one that waits takes over, and
+ * the paused one stops with KLANE_ERR_FENCED when it goes on: it has committed nothing since, but
+ * handlers that ran may finish. With KLANE_SQLITE_REFUSE a group that is taken is an error here,
+ * or a KLANE_EVENT_FATAL of it if the group was taken between this call and klane_start().
+ * A topic that does not exist yet is
  * waited for, with an event, and then read from its first record. Records that this process
  * appends are noticed at once, those of others within about 10 ms. A group's name is subject to
  * the rules of a topic's. KLANE_BEGIN_TIME looks at every record up to the first that is late
  * enough. Thread: any. Blocks: on the disk and on other processes.
  * errstr (may be NULL) receives what is wrong with which file.
- * Errors: as klane_sqlite_open().
+ * Errors: as klane_sqlite_open(), and TAKEN.
  */
 KLANE_API klane_err_t klane_sqlite_create(const char *path, const char *group,
+                                          enum klane_sqlite_taken when_taken,
                                           struct klane_source **source, char *errstr,
                                           size_t errstr_size);
 

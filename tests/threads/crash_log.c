@@ -84,7 +84,7 @@ static void live(const char *path, enum klane_crashed rule, uint32_t blocked)
     klane_topic_init(&topic, sizeof(topic));
     topic.name = "orders";
     topic.crashed = rule;
-    if (klane_sqlite_create(path, "group", &source, NULL, 0) != KLANE_OK ||
+    if (klane_sqlite_create(path, "group", KLANE_SQLITE_STANDBY, &source, NULL, 0) != KLANE_OK ||
         klane_create(&options, source, &runtime, NULL, 0) != KLANE_OK ||
         klane_topic(runtime, &topic) != KLANE_OK ||
         klane_handle(runtime, "orders", handle, NULL) != KLANE_OK ||

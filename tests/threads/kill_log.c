@@ -52,8 +52,9 @@ static void open_log(struct kill_life *life, struct klane_source **source)
         kill_note_progress(life->history, partition, offset, map, strlen(map));
         kill_note(life->history, KILL_FOUND, partition, offset, 0, 0);
     }
-    kill_must(klane_sqlite_create(log->path, "group", source, errstr, sizeof(errstr)), "source",
-              errstr);
+    kill_must(klane_sqlite_create(log->path, "group", KLANE_SQLITE_STANDBY, source, errstr,
+                                  sizeof(errstr)),
+              "source", errstr);
 }
 
 static void append(struct kill_life *life, const struct kill_payload *payloads, uint32_t count)

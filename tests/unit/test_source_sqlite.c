@@ -15,7 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 10000, ERRSTR_SIZE = 512, STATEMENT_SIZE = 256 };
+enum {
+    BUSY_MS = 10000,
+    ERRSTR_SIZE = 512,
+    STATEMENT_SIZE = 256,
+    COMMIT_WAITS_US = 50000,
+    MORE_THAN_IS_READ_AHEAD = 30000 /* records */
+};
 
 /* ---- a log, for the contract and for the tests below ---- */
 
@@ -103,7 +109,8 @@ static struct klane_source *source_of_group(struct log *log, const char *group)
     struct klane_source *source = NULL;
     char errstr[ERRSTR_SIZE];
 
-    assert_int_equal(klane_sqlite_create(log->path, group, &source, errstr, sizeof(errstr)),
+    assert_int_equal(klane_sqlite_create(log->path, group, KLANE_SQLITE_STANDBY, &source, errstr,
+                                         sizeof(errstr)),
                      KLANE_OK);
     return source;
 }
@@ -228,7 +235,7 @@ static void groups_commit_independently(void **state)
     assert_int_equal(offset, -1);
 }
 
-static void a_log_of_the_first_version_gets_metadata_and_keeps_what_it_holds(void **state)
+static void a_log_of_the_first_version_is_brought_up_and_keeps_what_it_holds(void **state)
 {
     struct fixture *fixture = *state;
     struct klane_assignment *assignment;
@@ -241,6 +248,7 @@ static void a_log_of_the_first_version_gets_metadata_and_keeps_what_it_holds(voi
                      KLANE_OK);
     stop_reading(fixture);
     assert_true(execute(fixture->log, "ALTER TABLE klane_offsets DROP COLUMN metadata;"
+                                      "ALTER TABLE klane_groups DROP COLUMN generation;"
                                       "PRAGMA user_version = 1"));
     assert_int_equal(klane_sqlite_open(fixture->log->path, 100, &opened, NULL, 0), KLANE_OK);
     klane_sqlite_close(opened);
@@ -427,16 +435,52 @@ static void a_commit_beside_a_locked_log_is_answered_as_busy(void **state)
 static void records_are_read_beside_a_writer_that_holds_the_log(void **state)
 {
     struct fixture *fixture = *state;
+    struct klane_assignment *assignment;
     struct reader *reader;
 
-    fill(fixture, 1, 10);
-    assert_true(execute(fixture->log, "BEGIN IMMEDIATE"));
+    log_topic(fixture->log, "orders", 1);
+    assert_true(
+        execute(fixture->log,
+                "BEGIN; WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n"
+                " WHERE i < 29999) INSERT INTO klane_records (id, timestamp)"
+                " SELECT (1 << 40) | i, 1 FROM n; UPDATE klane_partitions SET next = 30000;"
+                "COMMIT"));
     reader = read_as(fixture, "group");
+    assignment = reader_assigned(reader, "orders", 0, NULL);
+    assert_true(execute(fixture->log, "BEGIN IMMEDIATE"));
 
-    reader_read_to(reader, reader_assigned(reader, "orders", 0, NULL), 10);
+    reader_read_to(reader, assignment, MORE_THAN_IS_READ_AHEAD);
 
     assert_int_equal(reader->errors, 0);
     assert_true(execute(fixture->log, "ROLLBACK"));
+}
+
+/* The other one has joined while the commit waited for the log, so no look could tell before. */
+static void a_commit_of_an_earlier_generation_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_assignment *assignment;
+    struct reader *reader;
+    int64_t offset = -2;
+
+    fill(fixture, 1, 10);
+    reader = read_as(fixture, "group");
+    assignment = reader_assigned(reader, "orders", 0, NULL);
+    reader_read_to(reader, assignment, 10);
+    assert_int_equal(reader_commit(reader, assignment, 3), KLANE_OK);
+    assert_true(execute(fixture->log, "BEGIN IMMEDIATE;"
+                                      "UPDATE klane_groups SET generation = generation + 1"));
+    reader_commit_begin(reader, assignment, 7);
+    usleep(COMMIT_WAITS_US);
+    assert_true(execute(fixture->log, "COMMIT"));
+    reader_poll_until(reader, reader->commits_answered == 2);
+
+    assert_int_equal(reader->commit_err, KLANE_ERR_FENCED);
+    assert_true(assignment->lost);
+    assert_int_equal(reader->fatals, 1);
+    assert_int_equal(klane_sqlite_committed(fixture->log->appender, "group", "orders", 0, &offset),
+                     KLANE_OK);
+    assert_int_equal(offset, 3);
 }
 
 static void damaged_headers_stop_their_partition_only(void **state)
@@ -628,17 +672,23 @@ static void a_source_without_a_group_or_a_path_is_refused(void **state)
     char errstr[ERRSTR_SIZE];
 
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-        assert_int_equal(
-            klane_sqlite_create(fixture->log->path, groups[i], &source, errstr, sizeof(errstr)),
-            KLANE_ERR_INVALID);
+        assert_int_equal(klane_sqlite_create(fixture->log->path, groups[i], KLANE_SQLITE_STANDBY,
+                                             &source, errstr, sizeof(errstr)),
+                         KLANE_ERR_INVALID);
         assert_non_null(strstr(errstr, "group"));
         assert_null(source);
     }
-    assert_int_equal(klane_sqlite_create(NULL, "group", &source, NULL, 0), KLANE_ERR_INVALID);
-    assert_int_equal(
-        klane_sqlite_create("/nowhere/at/all", "group", &source, errstr, sizeof(errstr)),
-        KLANE_ERR_IO);
+    assert_int_equal(klane_sqlite_create(NULL, "group", KLANE_SQLITE_STANDBY, &source, NULL, 0),
+                     KLANE_ERR_INVALID);
+    assert_int_equal(klane_sqlite_create("/nowhere/at/all", "group", KLANE_SQLITE_STANDBY,
+                                         &source, errstr, sizeof(errstr)),
+                     KLANE_ERR_IO);
     assert_non_null(strstr(errstr, "/nowhere/at/all"));
+    assert_int_equal(klane_sqlite_create(fixture->log->path, "group",
+                                         (enum klane_sqlite_taken)2, &source, errstr,
+                                         sizeof(errstr)),
+                     KLANE_ERR_INVALID);
+    assert_non_null(strstr(errstr, "when_taken"));
 }
 
 static void a_source_cannot_be_started_twice(void **state)
@@ -665,7 +715,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(groups_commit_independently),
         TEST(a_pass_leaves_the_news_of_an_append_to_the_main_flow),
-        TEST(a_log_of_the_first_version_gets_metadata_and_keeps_what_it_holds),
+        TEST(a_log_of_the_first_version_is_brought_up_and_keeps_what_it_holds),
         TEST(a_committed_offset_is_never_lowered),
         TEST(a_committed_offset_past_the_end_is_reported_and_replaced),
         TEST(a_committed_offset_before_the_first_record_is_reported),
@@ -674,6 +724,7 @@ int main(int argc, char **argv)
         TEST(a_topic_that_comes_later_is_told_of_once_and_read_from_its_first_record),
         TEST(a_commit_beside_a_locked_log_is_answered_as_busy),
         TEST(records_are_read_beside_a_writer_that_holds_the_log),
+        TEST(a_commit_of_an_earlier_generation_is_refused),
         TEST(damaged_headers_stop_their_partition_only),
         TEST(a_repaired_record_is_read_where_reading_had_stopped),
         TEST(a_log_that_was_replaced_is_fatal),

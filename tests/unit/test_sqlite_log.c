@@ -523,8 +523,8 @@ static void a_log_of_a_newer_version_is_refused(void **state)
     struct fixture *fixture = *state;
 
     close_log(fixture);
-    execute(fixture->path, "PRAGMA user_version = 3");
-    assert_refused(fixture, KLANE_ERR_VERSION, "version 3");
+    execute(fixture->path, "PRAGMA user_version = 99");
+    assert_refused(fixture, KLANE_ERR_VERSION, "version 99");
     execute(fixture->path, "PRAGMA user_version = 0");
     assert_refused(fixture, KLANE_ERR_CORRUPT, "no version");
 }

@@ -3,6 +3,8 @@
 #include "lib/check.h"
 #include "lib/scratch.h"
 
+#include "source/sqlite/database.h"
+
 #include <klane/sqlite.h>
 
 #include <signal.h>
@@ -394,7 +396,8 @@ static void a_source_reads_the_programs_file(void **state)
 
     for (int i = 0; i < 5; i++)
         assert_int_equal(append(fixture, "tea"), KLANE_OK);
-    assert_int_equal(klane_sqlite_create(fixture->path, "g", &source, NULL, 0), KLANE_OK);
+    assert_int_equal(
+        klane_sqlite_create(fixture->path, "g", KLANE_SQLITE_REFUSE, &source, NULL, 0), KLANE_OK);
     klane_options_init(&options, sizeof(options));
     options.stop_when_caught_up = true;
     assert_int_equal(klane_create(&options, source, &runtime, NULL, 0), KLANE_OK);
@@ -417,7 +420,8 @@ static void tables_of_the_same_name_elsewhere_are_not_the_log(void **state)
     assert_int_equal(klane_sqlite_topic(fixture->log, "orders", 2), KLANE_OK);
     assert_int_equal(append(fixture, "tea"), KLANE_OK);
 
-    assert_int_equal(number_of(fixture, "SELECT version FROM main.klane_log"), 2);
+    assert_int_equal(number_of(fixture, "SELECT version FROM main.klane_log"),
+                     DATABASE_VERSION);
     assert_int_equal(number_of(fixture, "SELECT count(*) FROM temp.klane_records"), 0);
     assert_int_equal(number_of(fixture, "SELECT count(*) FROM main.klane_records"), 1);
 }
@@ -500,7 +504,7 @@ static void other_versions_are_refused(void **state)
     assert_refused(fixture, KLANE_ERR_CORRUPT, "no version");
     run(fixture, "DELETE FROM klane_log");
     assert_refused(fixture, KLANE_ERR_CORRUPT, "SELECT version FROM main.klane_log");
-    run(fixture, "DROP TABLE klane_log; CREATE VIEW klane_log AS SELECT 2 AS version");
+    run(fixture, "DROP TABLE klane_log; CREATE VIEW klane_log AS SELECT 3 AS version");
     run(fixture, "DROP TABLE klane_records");
     assert_refused(fixture, KLANE_ERR_CORRUPT, "klane_records");
 }

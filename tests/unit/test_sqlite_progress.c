@@ -61,7 +61,9 @@ static struct kit *begin(struct fixture *fixture)
 {
     struct klane_source *source;
 
-    assert_int_equal(klane_sqlite_create(fixture->path, "group", &source, NULL, 0), KLANE_OK);
+    assert_int_equal(
+        klane_sqlite_create(fixture->path, "group", KLANE_SQLITE_REFUSE, &source, NULL, 0),
+        KLANE_OK);
     kit_init_on(&fixture->kit, source, "orders");
     fixture->kit.options.drain_ms = 50;
     fixture->kit.options.stop_ms = 400;

@@ -49,7 +49,8 @@ static const char schema_sql[] =
     " headers BLOB);"
     "CREATE TABLE klane_groups ("
     " id INTEGER PRIMARY KEY,"
-    " name TEXT NOT NULL UNIQUE);"
+    " name TEXT NOT NULL UNIQUE,"
+    " generation INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE klane_offsets ("
     " group_id INTEGER NOT NULL REFERENCES klane_groups (id),"
     " partition_id INTEGER NOT NULL REFERENCES klane_partitions (id),"
@@ -57,16 +58,20 @@ static const char schema_sql[] =
     " metadata TEXT,"
     " PRIMARY KEY (group_id, partition_id)) WITHOUT ROWID;";
 
-static const char upgrade_sql[] = "ALTER TABLE main.klane_offsets ADD COLUMN metadata TEXT;";
+/* From each version to the next. */
+static const char *const upgrades_sql[DATABASE_VERSION] = {
+    [1] = "ALTER TABLE main.klane_offsets ADD COLUMN metadata TEXT;",
+    [2] = "ALTER TABLE main.klane_groups ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;",
+};
 
 /* How the file says what is in it: one of klane's alone, and one of the program's. */
 static const char own_sql[] = "PRAGMA main.application_id = 0x6b6c616e;"
-                              "PRAGMA main.user_version = 2;";
+                              "PRAGMA main.user_version = 3;";
 static const char guest_sql[] = "CREATE TABLE IF NOT EXISTS main.klane_log ("
                                 " id INTEGER PRIMARY KEY, version INTEGER NOT NULL);"
-                                "INSERT OR REPLACE INTO main.klane_log VALUES (1, 2);";
+                                "INSERT OR REPLACE INTO main.klane_log VALUES (1, 3);";
 
-_Static_assert(DATABASE_APPLICATION_ID == 0x6b6c616e && DATABASE_VERSION == 2,
+_Static_assert(DATABASE_APPLICATION_ID == 0x6b6c616e && DATABASE_VERSION == 3,
                "own_sql and guest_sql write what identify() looks for");
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -429,6 +434,18 @@ static klane_err_t identify_at_once(struct database *database, int64_t *version)
     return err == KLANE_OK ? end_transaction(database, identify(database, version)) : err;
 }
 
+/* From this version, or from none, to the one of today. */
+static klane_err_t bring_up(struct database *database, int64_t version)
+{
+    klane_err_t err = KLANE_OK;
+
+    if (version == 0)
+        return execute(database, schema_sql);
+    for (; version < DATABASE_VERSION && err == KLANE_OK; version++)
+        err = execute(database, upgrades_sql[version]);
+    return err;
+}
+
 /* Another process may be making the same log: whoever comes second finds it made. */
 static klane_err_t make_tables(struct database *database)
 {
@@ -438,8 +455,8 @@ static klane_err_t make_tables(struct database *database)
     if (err != KLANE_OK)
         return err;
     err = identify(database, &version);
-    if (err == KLANE_OK && version < DATABASE_VERSION)
-        err = execute(database, version == 0 ? schema_sql : upgrade_sql);
+    if (err == KLANE_OK)
+        err = bring_up(database, version);
     if (err == KLANE_OK && is_to_be_made(database, version))
         err =
             execute(database, database->is_borrowed || database->is_guest ? guest_sql : own_sql);

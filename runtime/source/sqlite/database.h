@@ -8,10 +8,10 @@
  *   klane_partitions  a partition and its next offset
  *   klane_records     the records; id = partition's id << 40 | offset, so that one partition is
  *                     one range of the table, read in sequence and appended to at its right edge
- *   klane_groups      a group's name
+ *   klane_groups      a group's name, and how often a process has joined it
  *   klane_offsets     what a group has committed in a partition, with its metadata
  *
- * Version 1 had no metadata; a log of that version gets them when it is opened.
+ * Version 1 had no metadata, version 2 no generations; a log gets them when it is opened.
  *
  * A file of klane's alone has its application_id, and the version as user_version. In a file that
  * a connection of the program's has used both are the program's, and the version stands in a
@@ -27,7 +27,7 @@
 
 enum {
     DATABASE_APPLICATION_ID = 0x6b6c616e, /* "klan" */
-    DATABASE_VERSION = 2,
+    DATABASE_VERSION = 3,
     DATABASE_OFFSET_BITS = 40,
     DATABASE_PARTITION_IDS_MAX = 1 << (63 - DATABASE_OFFSET_BITS),
     DATABASE_PARTITIONS_MAX = 4096, /* of one topic */

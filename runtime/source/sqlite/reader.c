@@ -26,17 +26,14 @@ static const char *const statement_texts[READER_STATEMENTS] = {
     [READER_FIND_TOPIC] = "SELECT id, partitions FROM klane_topics WHERE name = ?",
     [READER_FIND_PARTITIONS] = "SELECT id, number, next FROM klane_partitions WHERE topic = ?"
                                " ORDER BY number",
-    [READER_FIND_COMMITTED] =
-        "SELECT committed, metadata FROM klane_offsets WHERE partition_id = ?"
-        " AND group_id = (SELECT id FROM klane_groups WHERE name = ?)",
+    [READER_FIND_COMMITTED] = "SELECT committed, metadata FROM klane_offsets"
+                              " WHERE partition_id = ? AND group_id = ?",
     [READER_FIRST] = "SELECT id FROM klane_records WHERE id >= ? AND id < ? ORDER BY id LIMIT 1",
     [READER_FIRST_SINCE] = "SELECT id FROM klane_records WHERE id >= ? AND id < ?"
                            " AND timestamp >= ? ORDER BY id LIMIT 1",
     [READER_NEXT_OF] = "SELECT next FROM klane_partitions WHERE id = ?",
     [READER_RANGE] = "SELECT id, timestamp, key, value, headers FROM klane_records"
                      " WHERE id >= ? AND id < ? ORDER BY id",
-    [READER_ADD_GROUP] = "INSERT OR IGNORE INTO klane_groups (name) VALUES (?)",
-    [READER_FIND_GROUP] = "SELECT id FROM klane_groups WHERE name = ?",
     [READER_SET_COMMITTED] =
         "INSERT INTO klane_offsets (group_id, partition_id, committed, metadata)"
         " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (group_id, partition_id)"
@@ -54,8 +51,8 @@ klane_err_t sqlite_reader_init(struct sqlite_reader *reader, const char *path, c
     if (err == KLANE_OK)
         err = database_prepare(&reader->database, statement_texts, READER_STATEMENTS,
                                reader->statements);
-    if (err == KLANE_OK && (reader->group = strdup(group)) == NULL)
-        err = database_fail(&reader->database, KLANE_ERR_NOMEM, "memory is exhausted");
+    if (err == KLANE_OK)
+        err = sqlite_group_init(&reader->group, &reader->database, group);
     reader->wake.type = READER_WAKE;
     atomic_init(&reader->wake_is_out, false);
     if (err != KLANE_OK)
@@ -66,16 +63,16 @@ klane_err_t sqlite_reader_init(struct sqlite_reader *reader, const char *path, c
 static void close_log(struct sqlite_reader *reader)
 {
     database_finalize(reader->statements, READER_STATEMENTS);
+    sqlite_group_leave(&reader->group);
     database_close(&reader->database);
 }
 
 void sqlite_reader_deinit(struct sqlite_reader *reader)
 {
     close_log(reader);
+    sqlite_group_deinit(&reader->group);
     free(reader->watched);
-    free(reader->group);
     reader->watched = NULL;
-    reader->group = NULL;
 }
 
 static int64_t id_of(const struct sqlite_partition *partition, int64_t offset)
@@ -140,7 +137,7 @@ static klane_err_t find_committed(struct sqlite_reader *reader,
     klane_err_t err;
 
     sqlite3_bind_int64(find, 1, partition->found.id);
-    sqlite3_bind_text(find, 2, reader->group, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(find, 2, reader->group.id);
     err = database_row(&reader->database, find);
     *committed = err == KLANE_OK ? sqlite3_column_int64(find, 0) : -1;
     if (err == KLANE_OK)
@@ -514,33 +511,13 @@ static klane_err_t read_run(struct sqlite_reader *reader, struct sqlite_run *run
 
 /* ---- committing -------------------------------------------------------------------------- */
 
-static klane_err_t find_group(struct sqlite_reader *reader, int64_t *id)
-{
-    sqlite3_stmt *add = reader->statements[READER_ADD_GROUP];
-    sqlite3_stmt *find = reader->statements[READER_FIND_GROUP];
-    klane_err_t err;
-
-    sqlite3_bind_text(add, 1, reader->group, -1, SQLITE_STATIC);
-    sqlite3_bind_text(find, 1, reader->group, -1, SQLITE_STATIC);
-    err = database_run(&reader->database, add);
-    if (err == KLANE_OK)
-        err = database_row(&reader->database, find);
-    if (err == KLANE_OK)
-        *id = sqlite3_column_int64(find, 0);
-    else if (err == KLANE_ERR_NOT_FOUND)
-        err = database_fail(&reader->database, KLANE_ERR_CORRUPT, "the group has gone");
-    sqlite3_reset(find);
-    return err;
-}
-
-static klane_err_t set_committed(struct sqlite_reader *reader, int64_t group,
-                                 const struct sqlite_commit *commit,
+static klane_err_t set_committed(struct sqlite_reader *reader, const struct sqlite_commit *commit,
                                  const struct sqlite_commit_entry *entry)
 {
     sqlite3_stmt *set = reader->statements[READER_SET_COMMITTED];
     klane_err_t err;
 
-    sqlite3_bind_int64(set, 1, group);
+    sqlite3_bind_int64(set, 1, reader->group.id);
     sqlite3_bind_int64(set, 2, entry->partition->found.id);
     sqlite3_bind_int64(set, 3, entry->offset);
     if (entry->metadata_size > 0)
@@ -557,20 +534,18 @@ static klane_err_t set_committed(struct sqlite_reader *reader, int64_t group,
 
 static klane_err_t commit(struct sqlite_reader *reader, const struct sqlite_commit *request)
 {
-    int64_t group = reader->group_id;
     klane_err_t err = database_run(&reader->database, reader->statements[READER_BEGIN_WRITE]);
 
-    if (err == KLANE_OK && group == 0)
-        err = find_group(reader, &group);
+    if (err == KLANE_OK)
+        err = sqlite_group_check(&reader->group);
     for (size_t i = 0; i < request->count && err == KLANE_OK; i++)
-        err = set_committed(reader, group, request, &request->entries[i]);
+        err = set_committed(reader, request, &request->entries[i]);
     if (err == KLANE_OK)
         err = database_run(&reader->database, reader->statements[READER_END]);
     if (err != KLANE_OK) {
         database_rollback(&reader->database, reader->statements[READER_ROLLBACK]);
         return err;
     }
-    reader->group_id = group;
     for (size_t i = 0; i < request->count; i++)
         request->entries[i].partition->helper.committed_is_void = false;
     return KLANE_OK;
@@ -626,6 +601,12 @@ static void look(struct sqlite_reader *reader)
     sqlite3_reset(data_version);
     if (err == KLANE_OK && version != reader->data_version)
         err = look_at_ends(reader);
+    if (err == KLANE_OK && version != reader->data_version && reader->group.id != 0)
+        err = sqlite_group_check(&reader->group);
+    if (err == KLANE_ERR_FENCED) {
+        reader->is_fenced = true;
+        err = KLANE_OK;
+    }
     if (err == KLANE_OK)
         reader->data_version = version;
     reader->look_err = err;
@@ -636,8 +617,10 @@ static void add_news(struct sqlite_reader *reader, struct sqlite_request *reques
 {
     request->has_grown = reader->has_grown;
     request->is_lost = reader->is_lost;
+    request->is_fenced = reader->is_fenced;
     reader->has_grown = false;
     reader->is_lost = false;
+    reader->is_fenced = false;
 }
 
 static void reader_work(void *context, struct helper_request *base)
@@ -646,6 +629,9 @@ static void reader_work(void *context, struct helper_request *base)
     struct sqlite_request *request = (struct sqlite_request *)(void *)base;
 
     switch (request->type) {
+    case READER_JOIN:
+        request->err = sqlite_group_join(&reader->group);
+        break;
     case READER_FIND:
         request->err = find_topics(reader, (struct sqlite_find *)(void *)request);
         break;
@@ -655,6 +641,7 @@ static void reader_work(void *context, struct helper_request *base)
         break;
     case READER_COMMIT:
         request->err = commit(reader, (struct sqlite_commit *)(void *)request);
+        reader->is_fenced = reader->is_fenced || request->err == KLANE_ERR_FENCED;
         break;
     case READER_CLOSE:
         close_log(reader);
@@ -678,7 +665,7 @@ static struct helper_request *reader_idle(void *context)
     look(reader);
     has_failed =
         reader->look_err != KLANE_OK && reader->looked_ms - reader->failed_ms >= READER_PLACE_MS;
-    if (!has_failed && !reader->has_grown && !reader->is_lost)
+    if (!has_failed && !reader->has_grown && !reader->is_lost && !reader->is_fenced)
         return NULL;
     /* R1 acquire: control has done with the request. Pairs with request_came(). */
     if (atomic_load_explicit(&reader->wake_is_out, memory_order_acquire))

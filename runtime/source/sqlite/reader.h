@@ -18,6 +18,7 @@
 #include "source/helper.h"
 #include "source/source.h"
 #include "source/sqlite/database.h"
+#include "source/sqlite/group.h"
 
 #include <stdatomic.h>
 #include <sys/queue.h>
@@ -35,6 +36,7 @@ enum {
 #define READER_NEVER_MS INT64_MAX
 
 enum sqlite_request_type {
+    READER_JOIN,
     READER_FIND,
     READER_READ,
     READER_SWEEP,
@@ -101,6 +103,7 @@ struct sqlite_request {
     klane_err_t err;
     bool has_grown; /* written by the helper: the ends of partitions are worth a look */
     bool is_lost;   /* written by the helper: the file is no longer where it was */
+    bool is_fenced; /* written by the helper: another process consumes for the group */
     char text[DATABASE_TEXT_SIZE];
 };
 
@@ -171,8 +174,6 @@ enum sqlite_reader_statement {
     READER_FIRST_SINCE,
     READER_NEXT_OF,
     READER_RANGE,
-    READER_ADD_GROUP,
-    READER_FIND_GROUP,
     READER_SET_COMMITTED,
     READER_DATA_VERSION,
     READER_ENDS,
@@ -182,8 +183,7 @@ enum sqlite_reader_statement {
 struct sqlite_reader {
     struct database database;
     sqlite3_stmt *statements[READER_STATEMENTS];
-    char *group;
-    int64_t group_id; /* 0: not known */
+    struct sqlite_group group;
 
     /* Of runs that a large record has needed: the helper adds, control takes off. */
     _Atomic size_t large_bytes;
@@ -203,6 +203,7 @@ struct sqlite_reader {
     klane_err_t look_err; /* of the last look */
     bool has_grown;       /* not told yet */
     bool is_lost;         /* not told yet */
+    bool is_fenced;       /* not told yet */
 
     /* Set by the helper when it sends the wake request, cleared by control when it has it. */
     _Atomic bool wake_is_out;

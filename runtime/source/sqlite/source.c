@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "source/sqlite/sqlite.h"
 
-#include <klane/sqlite.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@
 enum {
     RUNS = 16,             /* of all partitions together: 4 MiB, and as much for large records */
     RUNS_OF_PARTITION = 4, /* at most */
+    JOIN_AGAIN_MS = 1000,  /* after an error */
     FIND_AGAIN_MS = 1000,  /* topics that do not exist yet */
     ASSIGN_AGAIN_MS = 10,  /* when control had no memory for a partition */
     LARGE_AGAIN_MS = 2,    /* when other large records were in memory */
@@ -138,6 +137,14 @@ static void read_more(struct sqlite_source *source)
     }
 }
 
+static void give_up(struct sqlite_source *source, struct sqlite_partition *partition)
+{
+    drop_runs(source, partition);
+    sqlite_sweep_end(source, partition);
+    partition->control.assignment = NULL;
+    partition->control.is_given_up = true;
+}
+
 /* ---- what the helper hands back ---------------------------------------------------------- */
 
 static void read_failed(struct sqlite_source *source, struct sqlite_partition *partition,
@@ -244,6 +251,52 @@ static void fail(struct sqlite_source *source, klane_err_t err, const char *mess
     source->intake->ops->fatal(source->intake, err, message);
 }
 
+/* Another process consumes for the group: nothing of this one counts any more. */
+static void fenced(struct sqlite_source *source)
+{
+    struct sqlite_partition *partition;
+    char text[DATABASE_TEXT_SIZE];
+
+    KLANE_MARK("sqlite: fenced by another process");
+    STAILQ_FOREACH(partition, &source->partitions, control.all)
+    {
+        struct klane_assignment *assignment = partition->control.assignment;
+
+        if (assignment == NULL)
+            continue;
+        give_up(source, partition);
+        source->intake->ops->lost(source->intake, assignment);
+    }
+    snprintf(text, sizeof text, "%s: group %s was taken over by another process",
+             source->reader.database.path, source->reader.group.name);
+    fail(source, KLANE_ERR_FENCED, text);
+}
+
+static void join_came(struct sqlite_source *source)
+{
+    struct sqlite_request *join = &source->join;
+    struct klane_intake *intake = source->intake;
+    bool is_taken = join->err == KLANE_ERR_TAKEN;
+
+    if (source->is_closing)
+        return;
+    if (join->err == KLANE_OK) {
+        source->beat_ms = clock_now_ms() + GROUP_BEAT_MS;
+        sqlite_wake_at(source, source->beat_ms);
+        sqlite_send(source, &source->find.request);
+        return;
+    }
+    if (is_taken && source->when_taken == KLANE_SQLITE_REFUSE) {
+        fail(source, join->err, join->text);
+        return;
+    }
+    if (!is_taken || !source->is_waiting_told)
+        intake->ops->error(intake, join->err, NULL, -1, join->text);
+    source->is_waiting_told = is_taken;
+    source->join_ms = clock_now_ms() + (is_taken ? GROUP_LOOK_MS : JOIN_AGAIN_MS);
+    sqlite_wake_at(source, source->join_ms);
+}
+
 /* Returns whether it was the last: nothing may be said after it. */
 static bool request_came(struct sqlite_source *source, struct sqlite_request *request)
 {
@@ -256,7 +309,12 @@ static bool request_came(struct sqlite_source *source, struct sqlite_request *re
                  source->reader.database.path);
         fail(source, KLANE_ERR_IO, text);
     }
+    if (request->is_fenced && !source->is_closing)
+        fenced(source);
     switch (request->type) {
+    case READER_JOIN:
+        join_came(source);
+        break;
     case READER_FIND:
         topics_came(source);
         break;
@@ -356,6 +414,18 @@ static void work_by_time(struct sqlite_source *source)
     if (now < source->wake_ms)
         return;
     source->wake_ms = READER_NEVER_MS;
+    if (now >= source->beat_ms) {
+        sqlite_group_beat(&source->reader.group);
+        source->beat_ms = now + GROUP_BEAT_MS;
+    }
+    sqlite_wake_at(source, source->beat_ms);
+    if (source->has_failed)
+        return;
+    if (now >= source->join_ms) {
+        source->join_ms = READER_NEVER_MS;
+        sqlite_send(source, &source->join);
+    }
+    sqlite_wake_at(source, source->join_ms);
     if (now >= source->find_ms) {
         source->find_ms = READER_NEVER_MS;
         sqlite_send(source, &source->find.request);
@@ -451,10 +521,12 @@ static size_t source_poll(struct klane_source *base, size_t records_max)
         source->commit_is_refused = false;
         source->intake->ops->committed(source->intake, source->commit_err);
     }
-    if (source->is_closing || source->has_failed)
+    if (source->is_closing)
         return 0;
     if (source->wake_ms != READER_NEVER_MS)
         work_by_time(source);
+    if (source->has_failed)
+        return 0;
     if (source->assign_ms != READER_NEVER_MS)
         assign_found(source);
     taken = offer(source, records_max);
@@ -536,12 +608,7 @@ static void source_commit(struct klane_source *base, const struct source_commit 
 
 static void source_given_up(struct klane_source *base, void *own)
 {
-    struct sqlite_partition *partition = own;
-
-    drop_runs(sqlite_of(base), partition);
-    sqlite_sweep_end(sqlite_of(base), partition);
-    partition->control.assignment = NULL;
-    partition->control.is_given_up = true;
+    give_up(sqlite_of(base), own);
 }
 
 static void source_close(struct klane_source *base)
@@ -584,7 +651,7 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
     source->notify.device = source->reader.database.device;
     source->notify.inode = source->reader.database.inode;
     notify_add(&source->notify);
-    sqlite_send(source, &source->find.request);
+    sqlite_send(source, &source->join);
     return KLANE_OK;
 }
 
@@ -648,10 +715,13 @@ static klane_err_t init(struct sqlite_source *source)
     STAILQ_INIT(&source->wanting);
     STAILQ_INIT(&source->idle_runs);
     sqlite_sweep_init(source);
+    source->join.type = READER_JOIN;
     source->find.request.type = READER_FIND;
     source->commit.request.type = READER_COMMIT;
     source->close.type = READER_CLOSE;
     source->wake_ms = READER_NEVER_MS;
+    source->join_ms = READER_NEVER_MS;
+    source->beat_ms = READER_NEVER_MS;
     source->find_ms = READER_NEVER_MS;
     source->assign_ms = READER_NEVER_MS;
     source->runs = calloc(RUNS, sizeof *source->runs);
@@ -672,7 +742,8 @@ static klane_err_t create_failed(klane_err_t err, const char *text, char *errstr
     return err;
 }
 
-klane_err_t klane_sqlite_create(const char *path, const char *group, struct klane_source **source,
+klane_err_t klane_sqlite_create(const char *path, const char *group,
+                                enum klane_sqlite_taken when_taken, struct klane_source **source,
                                 char *errstr, size_t errstr_size)
 {
     struct sqlite_source *made;
@@ -687,12 +758,18 @@ klane_err_t klane_sqlite_create(const char *path, const char *group, struct klan
         return create_failed(KLANE_ERR_INVALID,
                              "a group's name has 1 to 249 bytes, no spaces or control characters",
                              errstr, errstr_size);
+    if (when_taken != KLANE_SQLITE_STANDBY && when_taken != KLANE_SQLITE_REFUSE)
+        return create_failed(KLANE_ERR_INVALID, "when_taken is not one of its values", errstr,
+                             errstr_size);
     made = calloc(1, sizeof *made);
     if (made == NULL)
         return create_failed(KLANE_ERR_NOMEM, "memory is exhausted", errstr, errstr_size);
     err = sqlite_reader_init(&made->reader, path, group);
+    if (err == KLANE_OK && when_taken == KLANE_SQLITE_REFUSE)
+        err = sqlite_group_check_free(&made->reader.group);
     if (err == KLANE_OK)
         err = init(made);
+    made->when_taken = when_taken;
     if (err != KLANE_OK) {
         const char *text = made->reader.database.text;
 

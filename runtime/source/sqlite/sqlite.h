@@ -10,6 +10,8 @@
 #include "source/sqlite/notify.h"
 #include "source/sqlite/reader.h"
 
+#include <klane/sqlite.h>
+
 struct sqlite_source {
     struct klane_source base;
     struct sqlite_reader reader; /* the helper's, but for what it says itself */
@@ -24,6 +26,7 @@ struct sqlite_source {
     struct sqlite_run *runs;
     uint32_t partition_count;
 
+    struct sqlite_request join;
     struct sqlite_find find;
     struct sqlite_commit commit;
     struct sqlite_request close;
@@ -37,12 +40,16 @@ struct sqlite_source {
     } sweep;
 
     int64_t wake_ms;        /* when there is something to do by time */
+    int64_t join_ms;        /* when to try to join again */
+    int64_t beat_ms;        /* when to beat */
     int64_t find_ms;        /* when to find topics again */
     int64_t assign_ms;      /* when to assign again what was refused */
     klane_err_t commit_err; /* of a commit that could not be sent */
     bool commit_is_refused; /* and is to be answered with commit_err */
-    bool has_failed;        /* nothing is offered any more */
-    bool is_closing;        /* and nothing is read any more */
+    enum klane_sqlite_taken when_taken;
+    bool is_waiting_told; /* that another process consumes */
+    bool has_failed;      /* nothing is offered any more */
+    bool is_closing;      /* and nothing is read any more */
 };
 
 static inline struct sqlite_source *sqlite_of(struct klane_source *base)
