@@ -262,17 +262,16 @@ static klane_err_t resolve(struct database *database, const char *path)
 
 /* An empty main file with a filled write-ahead log was cut off by somebody: SQLite would delete
  * what is left of it. */
-static klane_err_t check_empty(struct database *database)
+static klane_err_t look_at_journal(struct database *database, bool is_empty)
 {
     struct stat status;
     char *journal = sqlite3_mprintf("%s-wal", database->path);
-    bool is_left;
 
     if (journal == NULL)
         return database_fail(database, KLANE_ERR_NOMEM, "memory is exhausted");
-    is_left = lstat(journal, &status) == 0 && status.st_size > 0;
+    database->has_journal = lstat(journal, &status) == 0 && status.st_size > 0;
     sqlite3_free(journal);
-    if (is_left)
+    if (is_empty && database->has_journal)
         return database_fail(database, KLANE_ERR_CORRUPT,
                              "the file is empty but its write-ahead log is not");
     return KLANE_OK;
@@ -304,7 +303,7 @@ static klane_err_t make_file(struct database *database)
         return database_fail(database, KLANE_ERR_IO, "it is not a regular file");
     database->device = status.st_dev;
     database->inode = status.st_ino;
-    return status.st_size == 0 ? check_empty(database) : KLANE_OK;
+    return look_at_journal(database, status.st_size == 0);
 }
 
 static klane_err_t execute(struct database *database, const char *sql)
@@ -314,7 +313,7 @@ static klane_err_t execute(struct database *database, const char *sql)
     return result == SQLITE_OK ? KLANE_OK : database_failed(database, result);
 }
 
-static klane_err_t number_of(struct database *database, const char *sql, int64_t *number)
+klane_err_t database_number(struct database *database, const char *sql, int64_t *number)
 {
     sqlite3_stmt *statement = NULL;
     klane_err_t err = database_prepare(database, &sql, 1, &statement);
@@ -377,12 +376,12 @@ static klane_err_t check_version(struct database *database, int64_t version)
 static klane_err_t own_version(struct database *database, int64_t *version)
 {
     int64_t application = 0, tables = 0;
-    klane_err_t err = number_of(database, "PRAGMA main.application_id", &application);
+    klane_err_t err = database_number(database, "PRAGMA main.application_id", &application);
 
     if (err == KLANE_OK)
-        err = number_of(database, "PRAGMA main.user_version", version);
+        err = database_number(database, "PRAGMA main.user_version", version);
     if (err == KLANE_OK)
-        err = number_of(database, "SELECT count(*) FROM main.sqlite_schema", &tables);
+        err = database_number(database, "SELECT count(*) FROM main.sqlite_schema", &tables);
     if (err != KLANE_OK || (application == 0 && *version == 0 && tables == 0))
         return err;
     if (application == DATABASE_APPLICATION_ID)
@@ -399,7 +398,7 @@ static klane_err_t own_version(struct database *database, int64_t *version)
 static klane_err_t identify(struct database *database, int64_t *found)
 {
     int64_t tables = 0;
-    klane_err_t err = number_of(
+    klane_err_t err = database_number(
         database, "SELECT count(*) FROM main.sqlite_schema WHERE name = 'klane_log'", &tables);
 
     *found = 0;
@@ -407,7 +406,7 @@ static klane_err_t identify(struct database *database, int64_t *found)
     if (err == KLANE_OK && !database->is_guest)
         return own_version(database, found);
     if (err == KLANE_OK)
-        err = number_of(database, "SELECT version FROM main.klane_log", found);
+        err = database_number(database, "SELECT version FROM main.klane_log", found);
     return err == KLANE_OK ? check_version(database, *found) : err;
 }
 
@@ -603,7 +602,7 @@ static klane_err_t prepare_borrowed(struct database *database)
     if (err == KLANE_OK && is_to_be_made(database, version))
         err = make_tables(database);
     if (err == KLANE_OK)
-        err = number_of(database, "PRAGMA busy_timeout", &busy_ms);
+        err = database_number(database, "PRAGMA busy_timeout", &busy_ms);
     if (err == KLANE_OK)
         err = use_write_ahead_log(database, (uint32_t)busy_ms);
     return err;

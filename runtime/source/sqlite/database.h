@@ -46,6 +46,7 @@ struct database {
     dev_t device;
     ino_t inode;
     bool is_borrowed; /* the handle is the program's */
+    bool has_journal; /* when it was opened: others have it open, or a crash has left it */
     bool is_guest;    /* the file is, or may be, the program's: klane_log has the version */
     char text[DATABASE_TEXT_SIZE]; /* of the last error: the file and what is wrong */
 };
@@ -83,6 +84,9 @@ klane_err_t database_run(struct database *database, sqlite3_stmt *statement);
 /* Steps a statement to its first row. KLANE_ERR_NOT_FOUND without a text: no row. The caller
  * resets it. */
 klane_err_t database_row(struct database *database, sqlite3_stmt *statement);
+
+/* The number that a statement answers with, which has to. */
+klane_err_t database_number(struct database *database, const char *sql, int64_t *number);
 
 /* Ends a transaction that failed, if SQLite has not done so itself. */
 void database_rollback(struct database *database, sqlite3_stmt *rollback);

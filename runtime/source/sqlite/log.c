@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/headers.h"
+#include "source/sqlite/check.h"
 #include "source/sqlite/notify.h"
 
 #include <inttypes.h>
@@ -107,6 +108,8 @@ klane_err_t klane_sqlite_open(const char *path, uint32_t busy_ms, struct klane_s
     if (made == NULL)
         return err;
     err = database_open(&made->database, path, busy_ms);
+    if (err == KLANE_OK)
+        err = check_if_left(&made->database, CHECK_ENDS);
     return complete(made, err, log, errstr, errstr_size);
 }
 

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/headers.h"
+#include "source/sqlite/check.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,6 +49,8 @@ klane_err_t sqlite_reader_init(struct sqlite_reader *reader, const char *path, c
 {
     klane_err_t err = database_open(&reader->database, path, READER_BUSY_MS);
 
+    if (err == KLANE_OK)
+        err = check_if_left(&reader->database, CHECK_WHOLE);
     if (err == KLANE_OK)
         err = database_prepare(&reader->database, statement_texts, READER_STATEMENTS,
                                reader->statements);
