@@ -5,7 +5,7 @@
  *
  * The file has a write-ahead log and an index beside it, named path-wal and path-shm while the
  * log is open: they belong to it and are moved or copied together with it, when nobody has it
- * open. A file path-groups, of no bytes, has the locks of groups; removed while a process
+ * open. A file path-locks, of no bytes, says who is alive; removed while a process
  * consumes, it makes others believe that none does, and the first is then fenced. A network file
  * system will not do. A path may lead through symbolic links to a directory, but the file must
  * not be one. What is not a log of klane's is refused and left as it is; only a file of no bytes
@@ -115,6 +115,63 @@ KLANE_API klane_err_t klane_sqlite_append(struct klane_sqlite *log,
 KLANE_API klane_err_t klane_sqlite_append_batch(struct klane_sqlite *log,
                                                 const struct klane_sqlite_record *records,
                                                 size_t count, int64_t *offsets);
+
+/** What it means for keeping a record that every group of the log has committed past it. */
+enum klane_sqlite_passed {
+    KLANE_SQLITE_PASSED_ANY = 0, /**< Nothing. */
+    KLANE_SQLITE_PASSED_GO = 1,  /**< It goes. */
+    KLANE_SQLITE_PASSED_ONLY = 2 /**< Only such records go, by whatever rule. */
+};
+
+/**
+ * What is kept of a topic: everything, but for what one of these rules lets go. Initialise it with
+ * klane_sqlite_keep_init(). Groups count from their first commit in the partition, which is made
+ * as soon as they begin; with no group nothing has been passed. One that never comes back holds on
+ * to its records until klane_sqlite_forget().
+ */
+struct klane_sqlite_keep {
+    size_t size;    /**< Set by klane_sqlite_keep_init(). */
+    int64_t age_ms; /**< The oldest of a partition go, up to one that is not older, by its
+                           timestamp; -1: none do. */
+    int64_t bytes;  /**< The oldest go while the partition has more, counting keys, values and
+                           headers; -1: none do. */
+    enum klane_sqlite_passed passed;
+    bool compact; /**< A record goes when its key has a newer one. Those without a key stay. */
+    int64_t tombstone_ms; /**< With compact: a tombstone that is older goes, too. 24 h. */
+};
+
+/** Fill with defaults, as far as size reaches: everything is kept. */
+KLANE_API void klane_sqlite_keep_init(struct klane_sqlite_keep *keep, size_t size);
+
+/**
+ * Say what is kept of a topic, from now on and for every process. Where a process consumes, its
+ * source lets go of the rest by and by, a few milliseconds at a time, and leaves the log alone for
+ * four times as long; compaction begins when as many records have come as there are keys, 1,000 at
+ * least. Readers find a hole; one that was to read a record that age or size have taken is told
+ * by KLANE_EVENT_OUT_OF_RANGE, and its topic's out_of_range rule decides. The file gives space
+ * back when an eighth of it is free; a file of the program's without auto_vacuum only uses it
+ * again.
+ * Blocks: on the disk. Errors: INVALID, NOT_FOUND, NOMEM, IO, FULL, READ_ONLY, BUSY, CORRUPT,
+ * FORKED.
+ */
+KLANE_API klane_err_t klane_sqlite_keep(struct klane_sqlite *log, const char *topic,
+                                        const struct klane_sqlite_keep *keep);
+
+/**
+ * Let go, at once, of everything that the rules of all topics let go, also where it is little, and
+ * give the space back. By a connection of its own: not inside a transaction of the program's.
+ * Blocks: until it is done, on the disk and on other processes.
+ * Errors: BUSY (also: another process does it just now), NOMEM, IO, FULL, READ_ONLY, CORRUPT,
+ * VERSION, FORKED.
+ */
+KLANE_API klane_err_t klane_sqlite_clean(struct klane_sqlite *log);
+
+/**
+ * Forget a group and what it has committed. Blocks: on the disk, and up to a second to see whether
+ * a process consumes for it. Errors: TAKEN, NOT_FOUND, INVALID (a name that cannot be, or a
+ * transaction is open), and as klane_sqlite_keep().
+ */
+KLANE_API klane_err_t klane_sqlite_forget(struct klane_sqlite *log, const char *group);
 
 /** The text of the last error on this connection, never NULL, valid until its next call. */
 KLANE_API const char *klane_sqlite_errmsg(const struct klane_sqlite *log);

@@ -42,7 +42,7 @@ void world_deinit(struct world *world)
 
 void world_renew(struct world *world)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-groups"};
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-locks"};
     char path[SCRATCH_PATH_SIZE + 16];
 
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
@@ -54,6 +54,10 @@ void world_renew(struct world *world)
         world->committed[i] = -1;
         world->asked[i] = -1;
         world->ends[i] = 0;
+    }
+    for (int i = 0; i < WORLD_KEYS; i++) {
+        world->newest[i] = -1;
+        world->last[i] = -1;
     }
 }
 
@@ -86,6 +90,17 @@ static bool set_up(struct world *world, sqlite3 *handle)
     return run(world, handle, sql);
 }
 
+/* A topic of which only the newest of each key is kept. */
+static bool make_states(struct world *world)
+{
+    struct klane_sqlite_keep keep;
+
+    klane_sqlite_keep_init(&keep, sizeof keep);
+    keep.compact = true;
+    return is_done(world, klane_sqlite_topic(world->outbox, "states", 1)) &&
+           is_done(world, klane_sqlite_keep(world->outbox, "states", &keep));
+}
+
 static bool open_shop(struct world *world)
 {
     int result = sqlite3_open(world->path, &world->shop);
@@ -97,7 +112,8 @@ static bool open_shop(struct world *world)
            run(world, world->shop,
                "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY)") &&
            is_done(world, klane_sqlite_borrow(world->shop, &world->outbox, NULL, 0)) &&
-           is_done(world, klane_sqlite_topic(world->outbox, topic.name, WORLD_PARTITIONS));
+           is_done(world, klane_sqlite_topic(world->outbox, topic.name, WORLD_PARTITIONS)) &&
+           make_states(world);
 }
 
 /* The helper's half of the source, on this thread. */
@@ -248,30 +264,61 @@ static bool commit(struct world *world)
     return true;
 }
 
-bool world_step(struct world *world)
+static bool change_state(struct world *world)
+{
+    int key = (int)below(world, WORLD_KEYS);
+    int64_t value = ++world->last[key];
+    struct klane_sqlite_record record = {.topic = "states",
+                                         .key = &"abc"[key],
+                                         .key_size = 1,
+                                         .value = &value,
+                                         .value_size = sizeof value,
+                                         .timestamp_ms = -1,
+                                         .partition = 0};
+
+    if (!is_done(world, klane_sqlite_append(world->log, &record, NULL)))
+        return false;
+    world->newest[key] = value;
+    return true;
+}
+
+bool world_do(struct world *world, enum world_kind kind)
 {
     /* For want of memory a rollback may fail, too. */
     if (!sqlite3_get_autocommit(world->shop) && !run(world, world->shop, "ROLLBACK"))
         return false;
-    switch (below(world, 16)) {
-    case 0:
+    switch (kind) {
+    case WORLD_CHECKPOINT:
         return run(world, world->shop, "PRAGMA wal_checkpoint(TRUNCATE)");
-    case 1:
+    case WORLD_REOPEN:
         world_close(world);
         return world_open(world);
-    case 2:
-    case 3:
-    case 4:
+    case WORLD_COMMIT:
         return commit(world);
-    case 5:
-    case 6:
-    case 7:
+    case WORLD_ROW:
         return append(world, world->outbox, 1, true);
-    case 8:
+    case WORLD_STATE:
+        return change_state(world);
+    case WORLD_CLEAN:
+        return is_done(world, klane_sqlite_clean(world->log));
+    case WORLD_APPEND_BORROWED:
         return append(world, world->outbox, 1 + (unsigned)below(world, BATCH_MAX), false);
-    default:
-        return append(world, world->log, 1 + (unsigned)below(world, BATCH_MAX), false);
+    case WORLD_APPEND:
+        break;
     }
+    return append(world, world->log, 1 + (unsigned)below(world, BATCH_MAX), false);
+}
+
+bool world_step(struct world *world)
+{
+    /* As often as they stand here. */
+    static const enum world_kind kinds[] = {
+        WORLD_CHECKPOINT, WORLD_REOPEN, WORLD_COMMIT, WORLD_COMMIT,          WORLD_COMMIT,
+        WORLD_ROW,        WORLD_ROW,    WORLD_ROW,    WORLD_STATE,           WORLD_STATE,
+        WORLD_STATE,      WORLD_CLEAN,  WORLD_CLEAN,  WORLD_APPEND_BORROWED, WORLD_APPEND,
+        WORLD_APPEND,     WORLD_APPEND, WORLD_APPEND, WORLD_APPEND};
+
+    return world_do(world, kinds[below(world, sizeof kinds / sizeof kinds[0])]);
 }
 
 /* ---- checking ---------------------------------------------------------------------------- */
@@ -317,7 +364,9 @@ static bool ask_for(sqlite3 *handle, const char *sql, int64_t *number, char *wro
 static bool look_at_records(struct world *world, sqlite3 *handle, char *wrong)
 {
     static const char sql[] = "SELECT r.id, r.value, p.number FROM klane_records r"
-                              " JOIN klane_partitions p ON p.id = r.id >> 40 ORDER BY r.id";
+                              " JOIN klane_partitions p ON p.id = r.id >> 40"
+                              " JOIN klane_topics t ON t.id = p.topic AND t.name = 'events'"
+                              " ORDER BY r.id";
     sqlite3_stmt *statement = NULL;
     bool is_fine = true;
     int64_t next[WORLD_PARTITIONS] = {0};
@@ -330,10 +379,12 @@ static bool look_at_records(struct world *world, sqlite3 *handle, char *wrong)
         is_fine = look_at_record(world, statement, next, wrong);
     sqlite3_finalize(statement);
     for (int i = 0; i < WORLD_PARTITIONS && is_fine; i++) {
-        char question[96];
+        char question[160];
         int64_t end = -1;
 
-        snprintf(question, sizeof question, "SELECT next FROM klane_partitions WHERE number = %d",
+        snprintf(question, sizeof question,
+                 "SELECT next FROM klane_partitions AS p JOIN klane_topics AS t ON t.id = p.topic"
+                 " AND t.name = 'events' WHERE number = %d",
                  i);
         is_fine = ask_for(handle, question, &end, wrong);
         if (is_fine && end >= 0 && end != next[i]) {
@@ -410,6 +461,36 @@ static bool look_at_commits(struct world *world, sqlite3 *handle, char *wrong)
     return true;
 }
 
+static bool look_at_states(struct world *world, sqlite3 *handle, char *wrong)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t found[WORLD_KEYS] = {-1, -1, -1};
+
+    if (sqlite3_prepare_v2(handle,
+                           "SELECT key, value FROM klane_records WHERE length(key) = 1"
+                           " ORDER BY id",
+                           -1, &statement, NULL) != SQLITE_OK) {
+        snprintf(wrong, WRONG_SIZE, "%s", sqlite3_errmsg(handle));
+        return false;
+    }
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        const char *key = sqlite3_column_blob(statement, 0);
+
+        memcpy(&found[key[0] - 'a'], sqlite3_column_blob(statement, 1), sizeof found[0]);
+    }
+    sqlite3_finalize(statement);
+    for (int i = 0; i < WORLD_KEYS; i++) {
+        if (found[i] < world->newest[i] || found[i] > world->last[i]) {
+            snprintf(wrong, WRONG_SIZE,
+                     "key %d is at %" PRId64 ", acknowledged was %" PRId64 ", tried %" PRId64, i,
+                     found[i], world->newest[i], world->last[i]);
+            return false;
+        }
+        world->newest[i] = found[i];
+    }
+    return true;
+}
+
 /* Nothing of the log may be there yet. */
 static bool has_log(sqlite3 *handle)
 {
@@ -442,7 +523,7 @@ bool world_check(struct world *world, char *wrong)
     }
     if (is_fine && has_log(handle))
         is_fine = look_at_records(world, handle, wrong) && look_at_rows(world, handle, wrong) &&
-                  look_at_commits(world, handle, wrong);
+                  look_at_commits(world, handle, wrong) && look_at_states(world, handle, wrong);
     for (size_t i = 0; i < world->step_count && is_fine; i++)
         is_fine = judge_step(&world->steps[i], i, wrong);
     sqlite3_close(handle);

@@ -4,8 +4,8 @@
  * what it was told.
  *
  * Upholds: world_check() fails when something acknowledged is missing, when half of a transaction
- * is there, when a row has no record or a record no row, and when a committed offset is none that
- * was asked for since the last acknowledged one. */
+ * is there, when a row has no record or a record no row, when a committed offset is none that was
+ * asked for since the last acknowledged one, and when compaction took the newest of a key. */
 #ifndef KLANE_TESTS_LIB_LOG_WORLD_H
 #define KLANE_TESTS_LIB_LOG_WORLD_H
 
@@ -14,7 +14,18 @@
 
 #include <klane/sqlite.h>
 
-enum { WORLD_PARTITIONS = 2, WORLD_STEPS_MAX = 4096 };
+enum { WORLD_PARTITIONS = 2, WORLD_STEPS_MAX = 4096, WORLD_KEYS = 3 };
+
+enum world_kind {
+    WORLD_CHECKPOINT,
+    WORLD_REOPEN,
+    WORLD_COMMIT,
+    WORLD_ROW,
+    WORLD_STATE,
+    WORLD_CLEAN,
+    WORLD_APPEND_BORROWED,
+    WORLD_APPEND
+};
 
 enum world_fate { WORLD_UNKNOWN, WORLD_ACKNOWLEDGED, WORLD_GONE };
 
@@ -50,6 +61,8 @@ struct world {
     int64_t committed[WORLD_PARTITIONS]; /* acknowledged, -1: nothing */
     int64_t asked[WORLD_PARTITIONS];     /* at most as high */
     int64_t ends[WORLD_PARTITIONS];      /* acknowledged */
+    int64_t newest[WORLD_KEYS];          /* of a topic that is compacted; acknowledged, -1: none */
+    int64_t last[WORLD_KEYS];            /* at most as new */
     uint64_t acknowledged;
 };
 
@@ -63,7 +76,8 @@ void world_renew(struct world *world);
 bool world_open(struct world *world);
 void world_close(struct world *world);
 
-/* Does one thing, by chance. False: it failed. */
+/* Does one thing, or one by chance. False: it failed. */
+bool world_do(struct world *world, enum world_kind kind);
 bool world_step(struct world *world);
 
 /* Reads the whole file, by a connection of its own, and sets the fate of what was unknown.

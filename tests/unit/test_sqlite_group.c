@@ -520,7 +520,7 @@ static void a_group_without_its_locks_is_still_fenced(void **state)
     append(fixture, 20000);
     first = stand_by(fixture);
     wait_until(shared->members[first].commits > 0);
-    scratch_path(&fixture->scratch, "log-groups", locks);
+    scratch_path(&fixture->scratch, "log-locks", locks);
     assert_int_equal(unlink(locks), 0);
     second = stand_by(fixture);
     wait_until(shared->members[second].assigned == 1);

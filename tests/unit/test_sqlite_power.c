@@ -10,15 +10,15 @@
 
 enum {
 #if defined(__SANITIZE_ADDRESS__)
-    CUTS = 1000,
+    CUTS = 300,
 #else
     CUTS = 20000,
 #endif
     CUTS_SOAK = 1000000,
     CUTS_NORMAL = 1000,
     CUTS_OF_FILE = 8, /* then a new one */
-    STEPS_MAX = 40,   /* from one cut to the next, at most */
-    OPERATIONS_MAX = 200
+    STEPS_MAX = 30,   /* from one cut to the next, at most */
+    OPERATIONS_MAX = 150
 };
 
 /* One life: until the power is cut, or not. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "source/sqlite/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const char size_sql[] = "SELECT page_count * page_size FROM pragma_page_count('main'),"
@@ -19,6 +20,23 @@ static const char ends_sql[] =
     " FROM main.klane_partitions AS p WHERE (SELECT max(id) FROM main.klane_records"
     " WHERE id >= p.id << 40 AND id < (p.id + 1) << 40) >= (p.id << 40 | next) LIMIT 1";
 
+/* What an answer means. A page that could not be read is told in the same way as one that is
+ * damaged, with the error's number. */
+static klane_err_t judge(struct database *database, const char *answer)
+{
+    const char *code;
+
+    if (answer == NULL)
+        return database_fail(database, KLANE_ERR_NOMEM, "memory is exhausted");
+    if (strcmp(answer, "ok") == 0)
+        return KLANE_OK;
+    code = strstr(answer, "error code=");
+    return database_fail(database,
+                         code == NULL ? KLANE_ERR_CORRUPT
+                                      : database_error(atoi(code + strlen("error code="))),
+                         "%s", answer);
+}
+
 /* The statement answers with what is wrong, or not at all, or with ok. */
 static klane_err_t ask(struct database *database, const char *sql)
 {
@@ -27,14 +45,8 @@ static klane_err_t ask(struct database *database, const char *sql)
 
     if (err == KLANE_OK)
         err = database_row(database, statement);
-    if (err == KLANE_OK) {
-        const char *answer = (const char *)sqlite3_column_text(statement, 0);
-
-        if (answer == NULL)
-            err = database_fail(database, KLANE_ERR_NOMEM, "memory is exhausted");
-        else if (strcmp(answer, "ok") != 0)
-            err = database_fail(database, KLANE_ERR_CORRUPT, "%s", answer);
-    }
+    if (err == KLANE_OK)
+        err = judge(database, (const char *)sqlite3_column_text(statement, 0));
     sqlite3_finalize(statement);
     return err == KLANE_ERR_NOT_FOUND ? KLANE_OK : err;
 }

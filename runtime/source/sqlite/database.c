@@ -34,12 +34,21 @@ static const char schema_sql[] =
     "CREATE TABLE klane_topics ("
     " id INTEGER PRIMARY KEY,"
     " name TEXT NOT NULL UNIQUE,"
-    " partitions INTEGER NOT NULL);"
+    " partitions INTEGER NOT NULL,"
+    " keep_age INTEGER NOT NULL DEFAULT -1,"
+    " keep_bytes INTEGER NOT NULL DEFAULT -1,"
+    " passed INTEGER NOT NULL DEFAULT 0,"
+    " compact INTEGER NOT NULL DEFAULT 0,"
+    " tombstone_age INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE klane_partitions ("
     " id INTEGER PRIMARY KEY,"
     " topic INTEGER NOT NULL REFERENCES klane_topics (id),"
     " number INTEGER NOT NULL,"
     " next INTEGER NOT NULL,"
+    " first INTEGER NOT NULL DEFAULT 0,"
+    " bytes INTEGER NOT NULL DEFAULT 0,"
+    " compacted INTEGER NOT NULL DEFAULT 0,"
+    " compacted_records INTEGER NOT NULL DEFAULT 0,"
     " UNIQUE (topic, number));"
     "CREATE TABLE klane_records ("
     " id INTEGER PRIMARY KEY,"
@@ -61,7 +70,20 @@ static const char schema_sql[] =
 /* From each version to the next. */
 static const char *const upgrades_sql[DATABASE_VERSION] = {
     [1] = "ALTER TABLE main.klane_offsets ADD COLUMN metadata TEXT;",
-    [2] = "ALTER TABLE main.klane_groups ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;",
+    [2] = "ALTER TABLE main.klane_groups ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE main.klane_topics ADD COLUMN keep_age INTEGER NOT NULL DEFAULT -1;"
+          "ALTER TABLE main.klane_topics ADD COLUMN keep_bytes INTEGER NOT NULL DEFAULT -1;"
+          "ALTER TABLE main.klane_topics ADD COLUMN passed INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE main.klane_topics ADD COLUMN compact INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE main.klane_topics ADD COLUMN tombstone_age INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE main.klane_partitions ADD COLUMN first INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE main.klane_partitions ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE main.klane_partitions ADD COLUMN compacted INTEGER NOT NULL DEFAULT 0;"
+          "ALTER TABLE main.klane_partitions"
+          " ADD COLUMN compacted_records INTEGER NOT NULL DEFAULT 0;"
+          "UPDATE main.klane_partitions SET bytes = (SELECT total(ifnull(length(key), 0) +"
+          " ifnull(length(value), 0) + ifnull(length(headers), 0)) FROM main.klane_records AS r"
+          " WHERE r.id >= klane_partitions.id << 40 AND r.id < (klane_partitions.id + 1) << 40);",
 };
 
 /* How the file says what is in it: one of klane's alone, and one of the program's. */
@@ -498,6 +520,9 @@ static klane_err_t connect_to(struct database *database, uint32_t busy_ms)
     err = harden(database);
     if (err == KLANE_OK)
         err = identify_at_once(database, &version);
+    /* While there is nothing in the file yet: so that it can give space back. */
+    if (err == KLANE_OK && version == 0)
+        err = execute(database, "PRAGMA main.auto_vacuum = INCREMENTAL");
     if (err == KLANE_OK)
         err = use_write_ahead_log(database, busy_ms);
     if (err == KLANE_OK) {
@@ -536,6 +561,16 @@ klane_err_t database_open(struct database *database, const char *path, uint32_t 
     if (err != KLANE_OK)
         database_close(database);
     return err;
+}
+
+klane_err_t database_relax(struct database *database, uint64_t cache_bytes, int checkpoint_pages)
+{
+    char sql[96];
+
+    sqlite3_wal_autocheckpoint(database->handle, checkpoint_pages);
+    snprintf(sql, sizeof sql, "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -%llu",
+             (unsigned long long)(cache_bytes >> 10));
+    return execute(database, sql);
 }
 
 /* ---- a connection of the program's ------------------------------------------------------- */

@@ -4,14 +4,17 @@
  * Upholds: a file that is not a log, is damaged, or is of a newer version is refused and left as
  * it is; what was committed is on the disk. A connection belongs to one thread at a time.
  *
- *   klane_topics      a topic and its number of partitions
- *   klane_partitions  a partition and its next offset
+ *   klane_topics      a topic, its number of partitions, and what is to be kept of it
+ *   klane_partitions  a partition: its next offset; first, below which records were let go of;
+ *                     bytes, of its keys, values and headers; compacted, below which each key has
+ *                     one record, compacted_records of them
  *   klane_records     the records; id = partition's id << 40 | offset, so that one partition is
  *                     one range of the table, read in sequence and appended to at its right edge
  *   klane_groups      a group's name, and how often a process has joined it
  *   klane_offsets     what a group has committed in a partition, with its metadata
  *
- * Version 1 had no metadata, version 2 no generations; a log gets them when it is opened.
+ * Version 1 had no metadata, version 2 no generations and nothing for what is to be kept; a log
+ * gets them when it is opened.
  *
  * A file of klane's alone has its application_id, and the version as user_version. In a file that
  * a connection of the program's has used both are the program's, and the version stands in a
@@ -58,6 +61,9 @@ klane_err_t database_open(struct database *database, const char *path, uint32_t 
 /* The same for the main database of a connection of the program's, which stays its own: nothing is
  * set on it but for the file's journal mode. Made if it has no log. */
 klane_err_t database_borrow(struct database *database, sqlite3 *handle);
+
+/* For a connection whose work can be done again: transactions are not synced by themselves. */
+klane_err_t database_relax(struct database *database, uint64_t cache_bytes, int checkpoint_pages);
 
 /* Leaves a borrowed connection open. */
 void database_close(struct database *database);

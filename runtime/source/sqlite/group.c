@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lock is of the kind that belongs to the open file and not to the process (F_OFD_SETLK), so
- * that two sources of one process exclude each other, too. A child of fork() that has not called
- * exec holds it on; then the byte tells that nobody beats. */
 #include "source/sqlite/group.h"
 
 #include "base/assert.h"
+#include "source/sqlite/locks.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Of a byte's place, 62 bits: the group's id, its generation, its beats. */
 enum { ID_BITS = 22, GENERATION_BITS = 20, BEAT_BITS = 20 };
@@ -25,10 +18,10 @@ static const char *const statement_texts[GROUP_STATEMENTS] = {
     [GROUP_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [GROUP_END] = "COMMIT",
     [GROUP_ROLLBACK] = "ROLLBACK",
-    [GROUP_ADD] = "INSERT OR IGNORE INTO klane_groups (name, generation) VALUES (?, 0)",
-    [GROUP_FIND] = "SELECT id, generation FROM klane_groups WHERE name = ?",
-    [GROUP_GENERATION] = "SELECT generation FROM klane_groups WHERE id = ?",
-    [GROUP_NEXT_GENERATION] = "UPDATE klane_groups SET generation = ?2 WHERE id = ?1",
+    [GROUP_ADD] = "INSERT OR IGNORE INTO main.klane_groups (name, generation) VALUES (?, 0)",
+    [GROUP_FIND] = "SELECT id, generation FROM main.klane_groups WHERE name = ?",
+    [GROUP_GENERATION] = "SELECT generation FROM main.klane_groups WHERE id = ?",
+    [GROUP_NEXT_GENERATION] = "UPDATE main.klane_groups SET generation = ?2 WHERE id = ?1",
 };
 
 /* ---- the lock ---------------------------------------------------------------------------- */
@@ -39,27 +32,13 @@ static int64_t byte_of(int64_t id, int64_t generation, uint32_t beats)
            LOW_BITS(generation, GENERATION_BITS) << BEAT_BITS | LOW_BITS(beats, BEAT_BITS);
 }
 
-static int set_lock(const struct sqlite_group *group, short type, int64_t byte)
-{
-    struct flock lock = {
-        .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
-
-    return fcntl(group->lock, F_OFD_SETLK, &lock);
-}
-
 /* The byte that a process of this generation holds, -1: none does. */
 static klane_err_t find_lock(struct sqlite_group *group, int64_t id, int64_t generation,
                              int64_t *byte)
 {
-    struct flock lock = {.l_type = F_WRLCK,
-                         .l_whence = SEEK_SET,
-                         .l_start = (off_t)byte_of(id, generation, 0),
-                         .l_len = (off_t)1 << BEAT_BITS};
-
-    if (fcntl(group->lock, F_OFD_GETLK, &lock) != 0)
+    if (!locks_find(group->locks, byte_of(id, generation, 0), (int64_t)1 << BEAT_BITS, byte))
         return database_fail(group->database, KLANE_ERR_IO, "the lock of group %s: %s",
                              group->name, strerror(errno));
-    *byte = lock.l_type == F_UNLCK ? -1 : (int64_t)lock.l_start;
     return KLANE_OK;
 }
 
@@ -69,29 +48,8 @@ void sqlite_group_beat(struct sqlite_group *group)
 
     group->beats++;
     /* Each of both may fail for want of memory: then the byte moves with a later beat. */
-    (void)set_lock(group, F_WRLCK, byte_of(group->id, group->generation, group->beats));
-    (void)set_lock(group, F_UNLCK, last);
-}
-
-static klane_err_t open_lock(struct sqlite_group *group)
-{
-    char path[PATH_MAX];
-    int length = snprintf(path, sizeof path, "%s-groups", group->database->path);
-    int number;
-
-    if (length < 0 || (size_t)length >= sizeof path)
-        return database_fail(group->database, KLANE_ERR_INVALID, "the path is too long");
-    group->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
-    if (group->lock >= 0)
-        return KLANE_OK;
-    number = errno;
-    return database_fail(group->database,
-                         number == EROFS || number == EACCES || number == EPERM
-                             ? KLANE_ERR_READ_ONLY
-                         : number == ENOSPC || number == EDQUOT ? KLANE_ERR_FULL
-                                                                : KLANE_ERR_IO,
-                         "the file of the groups' locks, %s-groups, cannot be opened: %s",
-                         strrchr(path, '/') + 1, strerror(number));
+    (void)locks_take(group->locks, byte_of(group->id, group->generation, group->beats));
+    locks_leave(group->locks, last);
 }
 
 /* ---- the log ----------------------------------------------------------------------------- */
@@ -162,7 +120,7 @@ static klane_err_t take(struct sqlite_group *group, int64_t seen, int64_t *id,
     if (err != KLANE_OK)
         return err;
     ++*generation;
-    if (set_lock(group, F_WRLCK, byte_of(*id, *generation, 0)) != 0)
+    if (!locks_take(group->locks, byte_of(*id, *generation, 0)))
         return database_fail(group->database, KLANE_ERR_IO, "the lock of group %s: %s",
                              group->name, strerror(errno));
     sqlite3_bind_int64(next, 1, *id);
@@ -188,7 +146,7 @@ klane_err_t sqlite_group_join(struct sqlite_group *group)
         err = database_run(group->database, group->statements[GROUP_END]);
     if (err != KLANE_OK) {
         database_rollback(group->database, group->statements[GROUP_ROLLBACK]);
-        (void)set_lock(group, F_UNLCK, byte_of(id, generation, 0));
+        locks_leave(group->locks, byte_of(id, generation, 0));
         return err;
     }
     group->id = id;
@@ -222,7 +180,8 @@ klane_err_t sqlite_group_check(struct sqlite_group *group)
     sqlite3_bind_int64(statement, 1, group->id);
     err = database_row(group->database, statement);
     if (err == KLANE_ERR_NOT_FOUND)
-        err = database_fail(group->database, KLANE_ERR_CORRUPT, "group %s has gone", group->name);
+        err =
+            database_fail(group->database, KLANE_ERR_FENCED, "group %s was removed", group->name);
     else if (err == KLANE_OK && sqlite3_column_int64(statement, 0) != group->generation)
         err = database_fail(group->database, KLANE_ERR_FENCED,
                             "group %s was taken over by another process", group->name);
@@ -236,13 +195,15 @@ klane_err_t sqlite_group_init(struct sqlite_group *group, struct database *datab
     klane_err_t err;
 
     group->database = database;
-    group->lock = -1;
+    group->locks = -1;
     group->seen_byte = -1;
     group->name = strdup(name);
     if (group->name == NULL)
         return database_fail(database, KLANE_ERR_NOMEM, "memory is exhausted");
     err = database_prepare(database, statement_texts, GROUP_STATEMENTS, group->statements);
-    return err == KLANE_OK ? open_lock(group) : err;
+    if (err == KLANE_OK)
+        group->locks = locks_open(database, &err);
+    return err;
 }
 
 void sqlite_group_leave(struct sqlite_group *group)
@@ -250,9 +211,8 @@ void sqlite_group_leave(struct sqlite_group *group)
     if (group->database == NULL)
         return;
     database_finalize(group->statements, GROUP_STATEMENTS);
-    if (group->lock >= 0)
-        close(group->lock);
-    group->lock = -1;
+    locks_close(group->locks);
+    group->locks = -1;
 }
 
 void sqlite_group_deinit(struct sqlite_group *group)

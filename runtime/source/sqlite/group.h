@@ -6,12 +6,11 @@
  * that it joined with. So the one that was passed over, because it was paused or took too long,
  * can commit no more and is told so (KLANE_ERR_FENCED), whatever anybody believed before.
  *
- * When the other may be passed over is told by a lock on the file path-groups, which nobody reads
- * or writes: a byte of it stands for the group and generation, so the system lets go of it when
- * its process ends, and a look finds the group free at once. The byte also moves on with every
- * beat, so that a process that is paused is one whose byte stays: after GROUP_SILENT_LOOKS looks
- * it is passed over. Looks are counted, not time: one who was not given the processor itself does
- * not blame the other.
+ * When the other may be passed over is told by a byte of source/sqlite/locks.h that stands for the
+ * group and generation: the system lets go of it when its process ends, and a look finds the group
+ * free at once. The byte also moves on with every beat, so that a process that is paused is one
+ * whose byte stays: after GROUP_SILENT_LOOKS looks it is passed over. Looks are counted, not time:
+ * one who was not given the processor itself does not blame the other.
  *
  * The helper's, but for sqlite_group_beat(): control's, from the answer to the join on until it
  * sends the request to close. */
@@ -41,7 +40,7 @@ struct sqlite_group {
     struct database *database;
     sqlite3_stmt *statements[GROUP_STATEMENTS];
     char *name; /* not changed after init: anybody may read it */
-    int lock;   /* the descriptor of path-groups; -1: none */
+    int locks;  /* source/sqlite/locks.h; -1: not open */
 
     /* Of the one that consumes. */
     int64_t id;         /* 0: it has not joined */

@@ -39,7 +39,7 @@ static const char *const statement_texts[LOG_STATEMENTS] = {
     [LOG_ADD_PARTITION] =
         "INSERT INTO main.klane_partitions (topic, number, next) VALUES (?, ?, 0)",
     [LOG_NEXT_OF] = "SELECT next FROM main.klane_partitions WHERE id = ?",
-    [LOG_SET_NEXT] = "UPDATE main.klane_partitions SET next = ? WHERE id = ?",
+    [LOG_SET_NEXT] = "UPDATE main.klane_partitions SET next = ?, bytes = bytes + ? WHERE id = ?",
     [LOG_INSERT] = "INSERT INTO main.klane_records (id, timestamp, key, value, headers)"
                    " VALUES (?, ?, ?, ?, ?)",
     [LOG_COMMITTED] = "SELECT committed, metadata FROM main.klane_offsets WHERE partition_id = ?"
@@ -149,7 +149,7 @@ const char *klane_sqlite_errmsg(const struct klane_sqlite *log)
 }
 
 /* Begins every public call on a connection. */
-static klane_err_t enter(struct klane_sqlite *log)
+klane_err_t log_enter(struct klane_sqlite *log)
 {
     if (log == NULL)
         return KLANE_ERR_INVALID;
@@ -180,7 +180,7 @@ static void undo(struct klane_sqlite *log)
 /* On a connection of the program's, in its transaction if it has one open. A savepoint is refused
  * while a statement of its writes; and the first access is a write, as SQLite does not wait for
  * the lock of one that has read before. */
-static klane_err_t begin(struct klane_sqlite *log)
+klane_err_t log_begin(struct klane_sqlite *log)
 {
     klane_err_t err;
 
@@ -199,7 +199,7 @@ static klane_err_t begin(struct klane_sqlite *log)
 }
 
 /* Commits, or rolls back if err says so or the commit fails. */
-static klane_err_t finish(struct klane_sqlite *log, klane_err_t err)
+klane_err_t log_finish(struct klane_sqlite *log, klane_err_t err)
 {
     bool is_borrowed = log->database.is_borrowed;
 
@@ -347,7 +347,7 @@ static klane_err_t add_topic(struct klane_sqlite *log, const char *name, int32_t
 
 klane_err_t klane_sqlite_topic(struct klane_sqlite *log, const char *topic, int32_t partitions)
 {
-    klane_err_t err = enter(log);
+    klane_err_t err = log_enter(log);
     int32_t present = 0;
     int64_t id = 0;
 
@@ -365,7 +365,7 @@ klane_err_t klane_sqlite_topic(struct klane_sqlite *log, const char *topic, int3
     if (!sqlite3_get_autocommit(log->database.handle))
         return database_fail(&log->database, KLANE_ERR_INVALID,
                              "topic %s: a topic cannot be made inside a transaction", topic);
-    err = begin(log);
+    err = log_begin(log);
     if (err != KLANE_OK)
         return err;
     err = look_topic_up(log, topic, &id, &present);
@@ -374,7 +374,7 @@ klane_err_t klane_sqlite_topic(struct klane_sqlite *log, const char *topic, int3
     else if (err == KLANE_OK && present != partitions)
         err = database_fail(&log->database, KLANE_ERR_EXISTS,
                             "topic %s exists with %" PRId32 " partitions", topic, present);
-    return finish(log, err);
+    return log_finish(log, err);
 }
 
 /* ---- appending --------------------------------------------------------------------------- */
@@ -423,6 +423,7 @@ static klane_err_t use_partition(struct klane_sqlite *log, struct log_partition 
     err = database_row(&log->database, next_of);
     if (err == KLANE_OK) {
         partition->next = sqlite3_column_int64(next_of, 0);
+        partition->bytes = 0;
         partition->transaction = log->transaction;
         partition->touched_next = log->touched;
         log->touched = partition;
@@ -497,8 +498,10 @@ static klane_err_t insert(struct klane_sqlite *log, const struct klane_sqlite_re
     bind_bytes(statement, 5, headers, headers_bytes);
     err = database_run(&log->database, statement);
     free(headers);
-    if (err == KLANE_OK)
+    if (err == KLANE_OK) {
         partition->next++;
+        partition->bytes += (int64_t)(record->key_size + record->value_size + headers_bytes);
+    }
     return err;
 }
 
@@ -510,7 +513,8 @@ static klane_err_t write_next_offsets(struct klane_sqlite *log)
     for (struct log_partition *partition = log->touched; partition != NULL && err == KLANE_OK;
          partition = partition->touched_next) {
         sqlite3_bind_int64(set_next, 1, partition->next);
-        sqlite3_bind_int64(set_next, 2, partition->id);
+        sqlite3_bind_int64(set_next, 2, partition->bytes);
+        sqlite3_bind_int64(set_next, 3, partition->id);
         err = database_run(&log->database, set_next);
     }
     return err;
@@ -544,7 +548,7 @@ klane_err_t klane_sqlite_append_batch(struct klane_sqlite *log,
                                       const struct klane_sqlite_record *records, size_t count,
                                       int64_t *offsets)
 {
-    klane_err_t err = enter(log);
+    klane_err_t err = log_enter(log);
 
     if (err != KLANE_OK)
         return err;
@@ -557,9 +561,9 @@ klane_err_t klane_sqlite_append_batch(struct klane_sqlite *log,
     }
     if (count == 0)
         return KLANE_OK;
-    err = begin(log);
+    err = log_begin(log);
     if (err == KLANE_OK)
-        err = finish(log, append_all(log, records, count, offsets));
+        err = log_finish(log, append_all(log, records, count, offsets));
     /* What was bound belongs to the caller. */
     sqlite3_clear_bindings(log->statements[LOG_INSERT]);
     return err;
@@ -615,7 +619,7 @@ static klane_err_t copy_text(struct klane_sqlite *log, sqlite3_stmt *row, int co
 klane_err_t klane_sqlite_progress(struct klane_sqlite *log, const char *group, const char *topic,
                                   int32_t partition, int64_t *offset, char *metadata, size_t size)
 {
-    klane_err_t err = enter(log);
+    klane_err_t err = log_enter(log);
     sqlite3_stmt *committed;
 
     if (err != KLANE_OK)

@@ -33,6 +33,7 @@ enum log_statement {
 struct log_partition {
     int64_t id;
     int64_t next;         /* its next offset, as far as this transaction goes */
+    int64_t bytes;        /* appended to it in this transaction */
     uint64_t transaction; /* that read next; another: next is stale */
     struct log_partition *touched_next;
 };
@@ -58,5 +59,13 @@ struct klane_sqlite {
     sqlite3_int64 last_id;         /* the row that the program inserted last, on its connection */
     pid_t process;                 /* that opened it */
 };
+
+/* Begins every call: whether the log may be used here. */
+klane_err_t log_enter(struct klane_sqlite *log);
+
+/* A transaction of one call. log_finish() commits, or takes back if err says so, or if the commit
+ * fails, and returns what happened. */
+klane_err_t log_begin(struct klane_sqlite *log);
+klane_err_t log_finish(struct klane_sqlite *log, klane_err_t err);
 
 #endif

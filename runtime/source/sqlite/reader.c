@@ -10,6 +10,7 @@
 #include "base/headers.h"
 #include "source/sqlite/check.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,14 +26,13 @@ static const char *const statement_texts[READER_STATEMENTS] = {
     [READER_END] = "COMMIT",
     [READER_ROLLBACK] = "ROLLBACK",
     [READER_FIND_TOPIC] = "SELECT id, partitions FROM klane_topics WHERE name = ?",
-    [READER_FIND_PARTITIONS] = "SELECT id, number, next FROM klane_partitions WHERE topic = ?"
-                               " ORDER BY number",
+    [READER_FIND_PARTITIONS] = "SELECT id, number, next, first FROM klane_partitions"
+                               " WHERE topic = ? ORDER BY number",
     [READER_FIND_COMMITTED] = "SELECT committed, metadata FROM klane_offsets"
                               " WHERE partition_id = ? AND group_id = ?",
-    [READER_FIRST] = "SELECT id FROM klane_records WHERE id >= ? AND id < ? ORDER BY id LIMIT 1",
     [READER_FIRST_SINCE] = "SELECT id FROM klane_records WHERE id >= ? AND id < ?"
                            " AND timestamp >= ? ORDER BY id LIMIT 1",
-    [READER_NEXT_OF] = "SELECT next FROM klane_partitions WHERE id = ?",
+    [READER_BOUNDS] = "SELECT next, first FROM klane_partitions WHERE id = ?",
     [READER_RANGE] = "SELECT id, timestamp, key, value, headers FROM klane_records"
                      " WHERE id >= ? AND id < ? ORDER BY id",
     [READER_SET_COMMITTED] =
@@ -65,6 +65,8 @@ klane_err_t sqlite_reader_init(struct sqlite_reader *reader, const char *path, c
 
 static void close_log(struct sqlite_reader *reader)
 {
+    cleaning_stop(reader->cleaning);
+    reader->cleaning = NULL;
     database_finalize(reader->statements, READER_STATEMENTS);
     sqlite_group_leave(&reader->group);
     database_close(&reader->database);
@@ -95,18 +97,17 @@ static klane_err_t no_memory(struct sqlite_reader *reader)
 
 /* ---- finding topics ---------------------------------------------------------------------- */
 
-/* The first record's offset, or from since_ms on if that is not -1; next: there is none. */
-static klane_err_t first_offset(struct sqlite_reader *reader,
-                                const struct sqlite_partition *partition, int64_t next,
-                                int64_t since_ms, int64_t *offset)
+/* The first record that is not older; next: there is none. */
+static klane_err_t first_since(struct sqlite_reader *reader,
+                               const struct sqlite_partition *partition, int64_t next,
+                               int64_t since_ms, int64_t *offset)
 {
-    sqlite3_stmt *first = reader->statements[since_ms == -1 ? READER_FIRST : READER_FIRST_SINCE];
+    sqlite3_stmt *first = reader->statements[READER_FIRST_SINCE];
     klane_err_t err;
 
     sqlite3_bind_int64(first, 1, id_of(partition, 0));
     sqlite3_bind_int64(first, 2, id_of(partition, next));
-    if (since_ms != -1)
-        sqlite3_bind_int64(first, 3, since_ms);
+    sqlite3_bind_int64(first, 3, since_ms);
     err = database_row(&reader->database, first);
     *offset = err == KLANE_OK ? offset_of(sqlite3_column_int64(first, 0)) : next;
     sqlite3_reset(first);
@@ -152,22 +153,19 @@ static klane_err_t find_committed(struct sqlite_reader *reader,
 /* All of a topic that was not there before came after the start, also for those who begin with the
  * latest. */
 static klane_err_t find_begin(struct sqlite_reader *reader, struct sqlite_partition *partition,
-                              bool was_missing, int64_t next)
+                              bool was_missing, int64_t first, int64_t next)
 {
     const struct source_topic *topic = partition->found.topic;
     struct source_position *position = &partition->found.position;
     enum klane_begin begin = was_missing ? KLANE_BEGIN_EARLIEST : topic->begin;
     int64_t committed = -1;
-    int64_t start = 0;
     klane_err_t err = find_committed(reader, partition, &committed);
 
-    if (err == KLANE_OK)
-        err = first_offset(reader, partition, next, -1, &start);
     if (err != KLANE_OK)
         return err;
     partition->found.committed = -1;
     position->end = next;
-    position->is_committed = committed >= start && committed <= next;
+    position->is_committed = committed >= first && committed <= next;
     if (position->is_committed) {
         position->begin = committed;
         return KLANE_OK;
@@ -179,9 +177,9 @@ static klane_err_t find_begin(struct sqlite_reader *reader, struct sqlite_partit
         partition->helper.committed_is_void = true;
     }
     partition->found.has_no_begin = begin == KLANE_BEGIN_ERROR;
-    position->begin = begin == KLANE_BEGIN_LATEST ? next : start;
+    position->begin = begin == KLANE_BEGIN_LATEST ? next : first;
     if (begin == KLANE_BEGIN_TIME && topic->begin_time_ms >= 0)
-        return first_offset(reader, partition, next, topic->begin_time_ms, &position->begin);
+        return first_since(reader, partition, next, topic->begin_time_ms, &position->begin);
     return KLANE_OK;
 }
 
@@ -217,10 +215,11 @@ static klane_err_t found_partition(struct sqlite_reader *reader, const struct so
 {
     int64_t id = sqlite3_column_int64(row, 0);
     int64_t next = sqlite3_column_int64(row, 2);
+    int64_t first = sqlite3_column_int64(row, 3);
     struct sqlite_partition *partition;
 
     if (id < 1 || id >= DATABASE_PARTITION_IDS_MAX || sqlite3_column_int64(row, 1) != number ||
-        next < 0 || next > DATABASE_OFFSETS_MAX - 1)
+        first < 0 || next < first || next > DATABASE_OFFSETS_MAX - 1)
         return database_fail(&reader->database, KLANE_ERR_CORRUPT,
                              "a partition of topic %s makes no sense", topic->name);
     partition = calloc(1, sizeof *partition);
@@ -232,7 +231,7 @@ static klane_err_t found_partition(struct sqlite_reader *reader, const struct so
     atomic_init(&partition->end, next);
     STAILQ_INIT(&partition->control.runs);
     STAILQ_INSERT_TAIL(partitions, partition, control.all);
-    return find_begin(reader, partition, was_missing, next);
+    return find_begin(reader, partition, was_missing, first, next);
 }
 
 void sqlite_metadata_free(struct sqlite_partition *partition)
@@ -477,23 +476,41 @@ static klane_err_t copy_records(struct sqlite_reader *reader, struct sqlite_run 
     return err;
 }
 
+/* Where the run begins if age or size have taken what it was to begin with. For a pass it is a
+ * hole. */
+static void begin_behind(struct sqlite_run *run, int64_t first, int64_t end)
+{
+    bool is_latest = run->partition->found.topic->out_of_range == KLANE_BEGIN_LATEST;
+
+    if (run->next >= first)
+        return;
+    if (run->request.type == READER_READ) {
+        KLANE_MARK("sqlite: the next record has gone");
+        run->gone = run->next;
+        run->begin = is_latest ? end : first;
+    }
+    run->next = run->request.type == READER_READ ? run->begin : first;
+}
+
 /* The statement for the end stays open meanwhile, so that both see the same state of the log. */
 static klane_err_t read_run(struct sqlite_reader *reader, struct sqlite_run *run)
 {
     struct sqlite_partition *partition = run->partition;
-    sqlite3_stmt *next_of = reader->statements[READER_NEXT_OF];
+    sqlite3_stmt *bounds = reader->statements[READER_BOUNDS];
     klane_err_t err;
 
+    run->gone = -1;
     run->used = 0;
     run->offered = 0;
     run->end = -1;
     run->waits = false;
     run->next = run->seek >= 0 ? run->seek : partition->helper.position;
-    sqlite3_bind_int64(next_of, 1, partition->found.id);
-    err = database_row(&reader->database, next_of);
+    sqlite3_bind_int64(bounds, 1, partition->found.id);
+    err = database_row(&reader->database, bounds);
     if (err == KLANE_OK) {
-        int64_t end = sqlite3_column_int64(next_of, 0);
+        int64_t end = sqlite3_column_int64(bounds, 0);
 
+        begin_behind(run, sqlite3_column_int64(bounds, 1), end);
         if (end < run->next || end >= DATABASE_OFFSETS_MAX)
             err = database_fail(&reader->database, KLANE_ERR_CORRUPT,
                                 "the log ends at %" PRId64 ", before what was read", end);
@@ -506,7 +523,7 @@ static klane_err_t read_run(struct sqlite_reader *reader, struct sqlite_run *run
     } else if (err == KLANE_ERR_NOT_FOUND) {
         err = database_fail(&reader->database, KLANE_ERR_CORRUPT, "the partition has gone");
     }
-    sqlite3_reset(next_of);
+    sqlite3_reset(bounds);
     if (run->request.type == READER_READ)
         partition->helper.position = run->next;
     return err;
@@ -615,6 +632,20 @@ static void look(struct sqlite_reader *reader)
     reader->look_err = err;
 }
 
+/* Whoever consumes also cleans. */
+static klane_err_t join(struct sqlite_reader *reader)
+{
+    klane_err_t err = sqlite_group_join(&reader->group);
+
+    if (err != KLANE_OK || !reader->cleans)
+        return err;
+    reader->cleaning = cleaning_start(reader->database.path);
+    return reader->cleaning != NULL
+               ? KLANE_OK
+               : database_fail(&reader->database, KLANE_ERR_SYSTEM,
+                               "a thread to clean the log: %s", strerror(errno));
+}
+
 /* Whatever goes back to control carries the news with it. */
 static void add_news(struct sqlite_reader *reader, struct sqlite_request *request)
 {
@@ -633,7 +664,7 @@ static void reader_work(void *context, struct helper_request *base)
 
     switch (request->type) {
     case READER_JOIN:
-        request->err = sqlite_group_join(&reader->group);
+        request->err = join(reader);
         break;
     case READER_FIND:
         request->err = find_topics(reader, (struct sqlite_find *)(void *)request);
@@ -666,6 +697,8 @@ static struct helper_request *reader_idle(void *context)
     bool has_failed;
 
     look(reader);
+    if (reader->look_err == KLANE_OK)
+        reader->look_err = cleaning_error(reader->cleaning, reader->database.text);
     has_failed =
         reader->look_err != KLANE_OK && reader->looked_ms - reader->failed_ms >= READER_PLACE_MS;
     if (!has_failed && !reader->has_grown && !reader->is_lost && !reader->is_fenced)

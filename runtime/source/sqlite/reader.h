@@ -17,6 +17,7 @@
 
 #include "source/helper.h"
 #include "source/source.h"
+#include "source/sqlite/cleaning.h"
 #include "source/sqlite/database.h"
 #include "source/sqlite/group.h"
 
@@ -143,6 +144,9 @@ struct sqlite_run {
     int64_t next;   /* the position behind the run */
     int64_t end;    /* one past the log's last offset, if the run reached it; else -1 */
     bool waits;     /* the next record is large, and others of them are in memory */
+    int64_t gone;  /* the next offset to read, of which age or size have taken the record; the run
+                       begins where the log does; -1: it is there */
+    int64_t begin; /* where it begins then */
 };
 
 struct sqlite_commit_entry {
@@ -170,9 +174,8 @@ enum sqlite_reader_statement {
     READER_FIND_TOPIC,
     READER_FIND_PARTITIONS,
     READER_FIND_COMMITTED,
-    READER_FIRST,
     READER_FIRST_SINCE,
-    READER_NEXT_OF,
+    READER_BOUNDS,
     READER_RANGE,
     READER_SET_COMMITTED,
     READER_DATA_VERSION,
@@ -184,6 +187,8 @@ struct sqlite_reader {
     struct database database;
     sqlite3_stmt *statements[READER_STATEMENTS];
     struct sqlite_group group;
+    bool cleans;               /* when it has joined; fixed */
+    struct cleaning *cleaning; /* from the join on; NULL: not, or not yet */
 
     /* Of runs that a large record has needed: the helper adds, control takes off. */
     _Atomic size_t large_bytes;

@@ -8,6 +8,7 @@
  * Edge R1: see source/sqlite/reader.h. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "source/sqlite/cleaner.h"
 #include "source/sqlite/sqlite.h"
 
 #include <stdio.h>
@@ -15,7 +16,6 @@
 #include <string.h>
 
 enum {
-    RUNS = 16,             /* of all partitions together: 4 MiB, and as much for large records */
     RUNS_OF_PARTITION = 4, /* at most */
     JOIN_AGAIN_MS = 1000,  /* after an error */
     FIND_AGAIN_MS = 1000,  /* topics that do not exist yet */
@@ -62,7 +62,8 @@ static void drop_runs(struct sqlite_source *source, struct sqlite_partition *par
 static uint32_t runs_wanted(const struct sqlite_source *source,
                             const struct sqlite_partition *partition)
 {
-    uint32_t share = source->partition_count == 0 ? RUNS : RUNS / source->partition_count;
+    uint32_t share =
+        source->partition_count == 0 ? SQLITE_RUNS : SQLITE_RUNS / source->partition_count;
 
     if (!partition->control.is_streaming || share < 1)
         return 1;
@@ -145,6 +146,14 @@ static void give_up(struct sqlite_source *source, struct sqlite_partition *parti
     partition->control.is_given_up = true;
 }
 
+static void fail(struct sqlite_source *source, klane_err_t err, const char *message)
+{
+    if (source->has_failed)
+        return;
+    source->has_failed = true;
+    source->intake->ops->fatal(source->intake, err, message);
+}
+
 /* ---- what the helper hands back ---------------------------------------------------------- */
 
 static void read_failed(struct sqlite_source *source, struct sqlite_partition *partition,
@@ -165,6 +174,24 @@ static void read_failed(struct sqlite_source *source, struct sqlite_partition *p
                                partition->found.number, run->request.text);
 }
 
+/* Age or size have taken the next record to read. False: that is an error. */
+static bool tell_gone(struct sqlite_source *source, const struct sqlite_run *run)
+{
+    const struct sqlite_partition *partition = run->partition;
+    const char *topic = partition->found.topic->name;
+    char text[DATABASE_TEXT_SIZE];
+
+    if (partition->found.topic->out_of_range == KLANE_BEGIN_ERROR) {
+        snprintf(text, sizeof text, "%s [%d]: offset %lld is not in the log any more", topic,
+                 (int)partition->found.number, (long long)run->gone);
+        fail(source, KLANE_ERR_OUT_OF_RANGE, text);
+        return false;
+    }
+    source->intake->ops->out_of_range(source->intake, topic, partition->found.number, run->gone,
+                                      run->begin);
+    return true;
+}
+
 static void run_came(struct sqlite_source *source, struct sqlite_run *run)
 {
     struct sqlite_partition *partition = run->partition;
@@ -181,6 +208,10 @@ static void run_came(struct sqlite_source *source, struct sqlite_run *run)
         reclaim_runs(source);
         partition->control.retry_ms = clock_now_ms() + LARGE_AGAIN_MS;
         sqlite_wake_at(source, partition->control.retry_ms);
+        return;
+    }
+    if (run->request.err == KLANE_OK && run->gone >= 0 && !tell_gone(source, run)) {
+        release_run(source, run);
         return;
     }
     STAILQ_INSERT_TAIL(&partition->control.runs, run, link);
@@ -241,14 +272,6 @@ static void topics_came(struct sqlite_source *source)
         source->find_ms = clock_now_ms() + FIND_AGAIN_MS;
         sqlite_wake_at(source, source->find_ms);
     }
-}
-
-static void fail(struct sqlite_source *source, klane_err_t err, const char *message)
-{
-    if (source->has_failed)
-        return;
-    source->has_failed = true;
-    source->intake->ops->fatal(source->intake, err, message);
 }
 
 /* Another process consumes for the group: nothing of this one counts any more. */
@@ -664,7 +687,7 @@ static void source_destroy(struct klane_source *base)
         helper_destroy(source->helper);
     sqlite_partitions_free(&source->partitions);
     sqlite_partitions_free(&source->find.partitions);
-    for (size_t i = 0; source->runs != NULL && i < RUNS; i++)
+    for (size_t i = 0; source->runs != NULL && i < SQLITE_RUNS; i++)
         free(source->runs[i].bytes);
     free(source->runs);
     sqlite_sweep_deinit(source);
@@ -684,12 +707,13 @@ static int64_t source_due_ms(const struct klane_source *base)
 static void source_needs(const struct klane_source *source, struct source_needs *needs)
 {
     (void)source;
-    /* Runs of the usual size, one for passes, larger ones; and what SQLite keeps of the file. */
-    needs->buffer_bytes =
-        (RUNS + 1) * (uint64_t)READER_RUN_BYTES + READER_LARGE_BYTES + DATABASE_CACHE_BYTES;
+    /* Runs of the usual size, one for passes, larger ones; what SQLite keeps of the file; and what
+     * cleaning takes. */
+    needs->buffer_bytes = (SQLITE_RUNS + 1) * (uint64_t)READER_RUN_BYTES + READER_LARGE_BYTES +
+                          DATABASE_CACHE_BYTES + CLEANER_BYTES;
 }
 
-static const struct klane_source_ops sqlite_source_ops = {
+const struct klane_source_ops sqlite_source_ops = {
     .name = "sqlite",
     .burst = 128,
     .needs = source_needs,
@@ -705,79 +729,3 @@ static const struct klane_source_ops sqlite_source_ops = {
     .close = source_close,
     .destroy = source_destroy,
 };
-
-static klane_err_t init(struct sqlite_source *source)
-{
-    source->base.ops = &sqlite_source_ops;
-    STAILQ_INIT(&source->partitions);
-    STAILQ_INIT(&source->find.partitions);
-    STAILQ_INIT(&source->ready);
-    STAILQ_INIT(&source->wanting);
-    STAILQ_INIT(&source->idle_runs);
-    sqlite_sweep_init(source);
-    source->join.type = READER_JOIN;
-    source->find.request.type = READER_FIND;
-    source->commit.request.type = READER_COMMIT;
-    source->close.type = READER_CLOSE;
-    source->wake_ms = READER_NEVER_MS;
-    source->join_ms = READER_NEVER_MS;
-    source->beat_ms = READER_NEVER_MS;
-    source->find_ms = READER_NEVER_MS;
-    source->assign_ms = READER_NEVER_MS;
-    source->runs = calloc(RUNS, sizeof *source->runs);
-    if (source->runs == NULL)
-        return KLANE_ERR_NOMEM;
-    for (size_t i = 0; i < RUNS; i++) {
-        source->runs[i].request.type = READER_READ;
-        STAILQ_INSERT_TAIL(&source->idle_runs, &source->runs[i], link);
-    }
-    return KLANE_OK;
-}
-
-static klane_err_t create_failed(klane_err_t err, const char *text, char *errstr,
-                                 size_t errstr_size)
-{
-    if (errstr != NULL && errstr_size > 0)
-        snprintf(errstr, errstr_size, "%s", text);
-    return err;
-}
-
-klane_err_t klane_sqlite_create(const char *path, const char *group,
-                                enum klane_sqlite_taken when_taken, struct klane_source **source,
-                                char *errstr, size_t errstr_size)
-{
-    struct sqlite_source *made;
-    klane_err_t err;
-
-    if (errstr != NULL && errstr_size > 0)
-        errstr[0] = '\0';
-    if (source == NULL || path == NULL)
-        return create_failed(KLANE_ERR_INVALID, "path or source is NULL", errstr, errstr_size);
-    *source = NULL;
-    if (!database_name_is_valid(group))
-        return create_failed(KLANE_ERR_INVALID,
-                             "a group's name has 1 to 249 bytes, no spaces or control characters",
-                             errstr, errstr_size);
-    if (when_taken != KLANE_SQLITE_STANDBY && when_taken != KLANE_SQLITE_REFUSE)
-        return create_failed(KLANE_ERR_INVALID, "when_taken is not one of its values", errstr,
-                             errstr_size);
-    made = calloc(1, sizeof *made);
-    if (made == NULL)
-        return create_failed(KLANE_ERR_NOMEM, "memory is exhausted", errstr, errstr_size);
-    err = sqlite_reader_init(&made->reader, path, group);
-    if (err == KLANE_OK && when_taken == KLANE_SQLITE_REFUSE)
-        err = sqlite_group_check_free(&made->reader.group);
-    if (err == KLANE_OK)
-        err = init(made);
-    made->when_taken = when_taken;
-    if (err != KLANE_OK) {
-        const char *text = made->reader.database.text;
-
-        create_failed(err, text[0] == '\0' ? klane_strerror(err) : text, errstr, errstr_size);
-        sqlite_reader_deinit(&made->reader);
-        free(made);
-        return err;
-    }
-    *source = &made->base;
-    return KLANE_OK;
-}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The embedded log as a source: what the files of control's half share.
  *
+ *   create.c   how it is made
  *   source.c   the main flow, assignments, commits
  *   sweep.c    passes
  *   reader.c   the helper's half */
@@ -11,6 +12,8 @@
 #include "source/sqlite/reader.h"
 
 #include <klane/sqlite.h>
+
+enum { SQLITE_RUNS = 16 }; /* of all partitions: 4 MiB, and as much for large records */
 
 struct sqlite_source {
     struct klane_source base;
@@ -70,6 +73,9 @@ static inline void sqlite_send(struct sqlite_source *source, struct sqlite_reque
     request->text[0] = '\0';
     helper_send(source->helper, &request->base);
 }
+
+/* source.c */
+extern const struct klane_source_ops sqlite_source_ops;
 
 /* sweep.c */
 void sqlite_sweep_init(struct sqlite_source *source);
