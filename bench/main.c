@@ -36,6 +36,8 @@ static const struct family families[] = {
     {outbox_cases, NULL, NULL},
     {restart_log_cases, NULL, NULL},
     {latency_cases, NULL, NULL},
+    {keep_cases, NULL, NULL},
+    {together_cases, NULL, NULL},
 #endif
 #ifdef BENCH_KAFKA
     {kafka_cases, cluster_begin, cluster_end},

@@ -19,6 +19,8 @@ extern const struct bench_case log_cases[];
 extern const struct bench_case outbox_cases[];
 extern const struct bench_case restart_log_cases[];
 extern const struct bench_case latency_cases[];
+extern const struct bench_case keep_cases[];
+extern const struct bench_case together_cases[];
 #endif
 #ifdef BENCH_KAFKA
 extern const struct bench_case kafka_cases[];

@@ -40,7 +40,7 @@ void scratch_settings(struct bench_run *run)
 
 void scratch_remove(const char *path)
 {
-    static const char *const endings[] = {"", "-wal", "-shm"};
+    static const char *const endings[] = {"", "-wal", "-shm", "-locks"};
     char each[SCRATCH_PATH_MAX + 8];
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
@@ -146,7 +146,7 @@ sqlite3 *scratch_table_open(const char *path)
         bench_fail("%s: %s", path, sqlite3_errmsg(table));
     scratch_execute(table, "PRAGMA journal_mode = WAL;"
                            "PRAGMA synchronous = FULL;"
-                           "PRAGMA wal_autocheckpoint = 4000;"
+                           "PRAGMA wal_autocheckpoint = 1000;"
                            "PRAGMA cache_size = -8192;"
                            "CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY,"
                            " timestamp INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB)");

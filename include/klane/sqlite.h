@@ -10,7 +10,7 @@
  * system will not do. A path may lead through symbolic links to a directory, but the file must
  * not be one. What is not a log of klane's is refused and left as it is; only a file of no bytes
  * is taken for a new log. One that was not closed is checked when it is opened: what is not
- * records, where partitions end, and, by a source, all of a file of up to 64 MiB.
+ * records, where partitions end, and, by a source, the records of a file of up to 64 MiB.
  *
  * A process that has a log open may fork(), but the child can use no log: exec first.
  */

@@ -141,6 +141,38 @@ static void a_log_that_a_crash_has_left_is_checked_whole_by_a_source(void **stat
     assert_int_equal(open_as_source(fixture), KLANE_ERR_CORRUPT);
 }
 
+static void answer(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count, (void)values;
+    sqlite3_result_int(context, 1);
+}
+
+/* What the program has in its file needs functions and orders that only the program has. */
+static void the_tables_of_a_program_are_not_looked_at(void **state)
+{
+    struct fixture *fixture = *state;
+    struct klane_sqlite *log = NULL;
+    sqlite3 *shop = NULL;
+
+    klane_sqlite_close(fixture->log);
+    fixture->log = NULL;
+    assert_int_equal(unlink(fixture->path), 0);
+    assert_int_equal(sqlite3_open(fixture->path, &shop), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_create_function(shop, "own", 1, SQLITE_UTF8, NULL, answer, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(shop,
+                                  "CREATE TABLE orders (id INTEGER CHECK (own(id) = 1));"
+                                  "INSERT INTO orders VALUES (1)",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(klane_sqlite_borrow(shop, &log, NULL, 0), KLANE_OK);
+    assert_int_equal(klane_sqlite_topic(log, "orders", 1), KLANE_OK);
+    crash(fixture);
+    assert_int_equal(open_as_source(fixture), KLANE_OK);
+    klane_sqlite_close(log);
+    sqlite3_close(shop);
+}
+
 static void a_partition_that_ends_before_its_records_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -159,6 +191,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_log_that_a_crash_has_left_is_checked_whole_by_a_source),
+        TEST(the_tables_of_a_program_are_not_looked_at),
         TEST(a_partition_that_ends_before_its_records_is_refused),
     };
 #undef TEST

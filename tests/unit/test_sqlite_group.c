@@ -406,6 +406,29 @@ static void one_that_was_paused_is_fenced_when_it_goes_on(void **state)
     assert_int_equal(shared->members[second].fatal, 0);
 }
 
+/* The name is used again: by nobody who could be taken for the paused one. */
+static void one_whose_group_was_forgotten_meanwhile_is_fenced(void **state)
+{
+    struct fixture *fixture = *state;
+    int first, second;
+
+    append(fixture, 20000);
+    first = stand_by(fixture);
+    wait_for_commit(first);
+    kill(fixture->pids[first], SIGSTOP);
+    shared->members[first].is_dead = true;
+    assert_int_equal(klane_sqlite_forget(fixture->log, "group"), KLANE_OK);
+    assert_int_equal(committed(fixture), -1);
+    second = stand_by(fixture);
+    wait_for_commit(second);
+
+    kill(fixture->pids[first], SIGCONT);
+    assert_int_equal(wait_for_end(fixture, first), KLANE_ERR_FATAL);
+    assert_int_equal(shared->members[first].fatal, KLANE_ERR_FENCED);
+    wait_for_commit(second);
+    assert_int_equal(shared->members[second].fatal, 0);
+}
+
 static void one_that_was_paused_alone_goes_on(void **state)
 {
     struct fixture *fixture = *state;
@@ -538,6 +561,7 @@ int main(int argc, char **argv)
         TEST(when_the_first_stops_the_second_goes_on_where_it_ended),
         TEST(when_the_first_is_killed_the_second_takes_over),
         TEST(one_that_was_paused_is_fenced_when_it_goes_on),
+        TEST(one_whose_group_was_forgotten_meanwhile_is_fenced),
         TEST(one_that_was_paused_alone_goes_on),
         TEST(one_that_would_not_wait_is_refused),
         TEST(of_two_that_would_not_wait_one_begins),

@@ -316,6 +316,37 @@ static void a_reader_is_told_when_records_go_before_its_eyes(void **state)
     kit_end(kit);
 }
 
+/* The first record behind the gap is so large that it has to wait for others of its size. */
+static void the_gap_is_told_also_before_a_record_that_has_to_wait(void **state)
+{
+    enum { LARGE = 3 << 20 };
+    struct fixture *fixture = *state;
+    struct klane_sqlite_record record = {.topic = "orders", .timestamp_ms = -1, .partition = 0};
+    struct kit *kit;
+
+    record.value = calloc(1, LARGE);
+    record.value_size = LARGE;
+    assert_non_null(record.value);
+    kit = begin_reading(fixture);
+    kit->gate = "(null)";
+    kit_start(kit);
+    assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
+    kit_wait_started(kit, 1);
+    execute(fixture, "BEGIN; INSERT INTO klane_records (id, timestamp, key, value) VALUES"
+                     " ((1 << 40) | 5, 1, x'61', zeroblob(3145728)),"
+                     " ((1 << 40) | 6, 1, x'62', zeroblob(3145728));"
+                     "UPDATE klane_partitions SET next = 7, first = 5; COMMIT");
+    kit_wait_event(kit, KLANE_EVENT_OUT_OF_RANGE, 1);
+    kit_wait_done(kit, 2);
+    kit_open(kit);
+    kit_wait_done(kit, 3);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_OUT_OF_RANGE), 1);
+    assert_int_equal(kit_event(kit, KLANE_EVENT_OUT_OF_RANGE).offset, 1);
+    assert_int_equal(kit_event(kit, KLANE_EVENT_OUT_OF_RANGE).value, 5);
+    kit_end(kit);
+    free((void *)(uintptr_t)record.value);
+}
+
 /* ---- compaction -------------------------------------------------------------------------- */
 
 static void the_newest_of_each_key_stays(void **state)
@@ -470,6 +501,7 @@ int main(void)
         TEST(what_a_group_has_not_passed_can_be_kept_from_all_rules),
         TEST(a_reader_is_told_when_its_records_have_gone),
         TEST(a_reader_is_told_when_records_go_before_its_eyes),
+        TEST(the_gap_is_told_also_before_a_record_that_has_to_wait),
         TEST(the_newest_of_each_key_stays),
         TEST(a_tombstone_stays_for_its_time_and_hides_what_is_older),
         TEST(more_keys_than_the_table_has_room_for_take_several_passes),

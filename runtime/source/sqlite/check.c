@@ -7,6 +7,7 @@
 static const char size_sql[] = "SELECT page_count * page_size FROM pragma_page_count('main'),"
                                " pragma_page_size('main')";
 
+/* One by one: tables of the program's may need functions that only it has. */
 static const char *const tables_sql[] = {
     "PRAGMA main.quick_check(klane_topics)",
     "PRAGMA main.quick_check(klane_partitions)",
@@ -59,12 +60,10 @@ klane_err_t check_if_left(struct database *database, enum check_depth depth)
     if (!database->has_journal)
         return KLANE_OK;
     err = database_number(database, size_sql, &bytes);
-    if (err == KLANE_OK && depth == CHECK_WHOLE && bytes <= CHECK_WHOLE_BYTES) {
-        err = ask(database, "PRAGMA main.quick_check(1)");
-    } else {
-        for (size_t i = 0; i < sizeof tables_sql / sizeof tables_sql[0] && err == KLANE_OK; i++)
-            err = ask(database, tables_sql[i]);
-    }
+    for (size_t i = 0; i < sizeof tables_sql / sizeof tables_sql[0] && err == KLANE_OK; i++)
+        err = ask(database, tables_sql[i]);
+    if (err == KLANE_OK && depth == CHECK_WHOLE && bytes <= CHECK_WHOLE_BYTES)
+        err = ask(database, "PRAGMA main.quick_check(klane_records)");
     if (err == KLANE_OK)
         err = ask(database, ends_sql);
     /* Closed in order it would look sound. */

@@ -9,8 +9,8 @@
 
 #include "source/sqlite/database.h"
 
-/* Files up to this size are looked at whole: that takes a tenth of a second at most. Of larger
- * ones what is not records, and where each partition ends. */
+/* Of files up to this size all records are looked at: that takes a tenth of a second at most. Of
+ * larger ones what is not records, and where each partition ends. */
 #define CHECK_WHOLE_BYTES ((int64_t)64 << 20)
 
 enum check_depth { CHECK_ENDS, CHECK_WHOLE };

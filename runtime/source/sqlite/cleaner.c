@@ -7,17 +7,18 @@
 
 #include <klane/sqlite.h>
 
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
 enum {
     ROWS_FIRST = 256,
     ROWS_MIN = 16,
-    STEP_BYTES = 1 << 20,  /* of records, so that large ones make no long step */
     STEP_NS_MAX = 4000000, /* more: half as many rows */
     STEP_NS_MIN = 1500000, /* less: twice as many */
     REST_TIMES = 4,        /* as long as the step */
     REST_NS_MIN = 500000,
+    BREATH_NS = 2000000,
     SHRINK_SHARE = 8,   /* so many pages for one free one are not worth the work */
     SHRINK_PAGES = 256, /* nor are fewer than these */
     CHECKPOINT_PAGES = 1000
@@ -40,7 +41,9 @@ static const char *const statement_texts[CLEANER_STATEMENTS] = {
                      " FROM klane_records WHERE id >= ? AND id < ? ORDER BY id",
     [CLEANER_DELETE] = "DELETE FROM klane_records WHERE id >= ? AND id <= ?",
     [CLEANER_SET_FIRST] = "UPDATE klane_partitions SET first = max(first, ?2),"
-                          " bytes = max(0, bytes - ?3) WHERE id = ?1",
+                          " bytes = max(0, bytes - ?3),"
+                          " compacted_records = min(compacted_records,"
+                          " max(0, compacted - max(first, ?2))) WHERE id = ?1",
     [CLEANER_KEYS] = "SELECT id, key FROM klane_records WHERE id >= ? AND id < ?"
                      " AND key IS NOT NULL ORDER BY id",
     [CLEANER_SET_COMPACTED] = "UPDATE klane_partitions SET compacted = max(compacted, ?2),"
@@ -126,21 +129,69 @@ static klane_err_t delete_ranges(struct cleaner *cleaner, size_t count)
     return err;
 }
 
-klane_err_t cleaner_delete(struct cleaner *cleaner, int64_t partition, size_t count,
-                           int64_t first, int64_t bytes)
+/* The next partition behind rules->partition whose topic has rules. NOT_FOUND: there is none. */
+static klane_err_t next_partition(struct cleaner *cleaner, struct cleaner_rules *rules)
 {
-    sqlite3_stmt *set_first = cleaner->statements[CLEANER_SET_FIRST];
+    sqlite3_stmt *row = cleaner->statements[CLEANER_RULES];
+    klane_err_t err;
+
+    sqlite3_bind_int64(row, 1, rules->partition);
+    err = database_row(&cleaner->database, row);
+    if (err == KLANE_OK)
+        *rules = (struct cleaner_rules){.partition = sqlite3_column_int64(row, 0),
+                                        .age_ms = sqlite3_column_int64(row, 1),
+                                        .bytes = sqlite3_column_int64(row, 2),
+                                        .passed = sqlite3_column_int64(row, 3),
+                                        .compact = sqlite3_column_int64(row, 4) != 0,
+                                        .tombstone_ms = sqlite3_column_int64(row, 5)};
+    sqlite3_reset(row);
+    return err;
+}
+
+/* In the transaction that deletes: whether what was decided before it still holds. */
+static klane_err_t check_rules(struct cleaner *cleaner, const struct cleaner_rules *rules,
+                               int64_t passed)
+{
+    struct cleaner_rules now = {.partition = rules->partition - 1};
+    struct cleaner_state state;
+    klane_err_t err = next_partition(cleaner, &now);
+
+    if (err == KLANE_OK)
+        err = cleaner_state(cleaner, rules->partition, &state);
+    if (err != KLANE_OK && err != KLANE_ERR_NOT_FOUND)
+        return err;
+    if (err == KLANE_OK && now.partition == rules->partition && now.age_ms == rules->age_ms &&
+        now.bytes == rules->bytes && now.passed == rules->passed &&
+        now.compact == rules->compact && now.tombstone_ms == rules->tombstone_ms &&
+        (now.passed == KLANE_SQLITE_PASSED_ANY || state.passed >= passed))
+        return KLANE_OK;
+    return database_fail(&cleaner->database, KLANE_ERR_BUSY,
+                         "what is kept of the log has changed meanwhile");
+}
+
+static klane_err_t set_first(struct cleaner *cleaner, int64_t partition, int64_t first,
+                             int64_t bytes)
+{
+    sqlite3_stmt *statement = cleaner->statements[CLEANER_SET_FIRST];
+
+    sqlite3_bind_int64(statement, 1, partition);
+    sqlite3_bind_int64(statement, 2, first);
+    sqlite3_bind_int64(statement, 3, bytes);
+    return database_run(&cleaner->database, statement);
+}
+
+klane_err_t cleaner_delete(struct cleaner *cleaner, const struct cleaner_rules *rules,
+                           int64_t passed, size_t count, int64_t first, int64_t bytes)
+{
     klane_err_t err = database_run(&cleaner->database, cleaner->statements[CLEANER_BEGIN]);
     int64_t begin_ns = now_ns();
 
     if (err == KLANE_OK)
+        err = check_rules(cleaner, rules, passed);
+    if (err == KLANE_OK)
         err = delete_ranges(cleaner, count);
-    if (err == KLANE_OK) {
-        sqlite3_bind_int64(set_first, 1, partition);
-        sqlite3_bind_int64(set_first, 2, first);
-        sqlite3_bind_int64(set_first, 3, bytes);
-        err = database_run(&cleaner->database, set_first);
-    }
+    if (err == KLANE_OK)
+        err = set_first(cleaner, rules->partition, first, bytes);
     if (err == KLANE_OK)
         err = database_run(&cleaner->database, cleaner->statements[CLEANER_COMMIT]);
     if (err != KLANE_OK) {
@@ -148,6 +199,11 @@ klane_err_t cleaner_delete(struct cleaner *cleaner, int64_t partition, size_t co
         return err;
     }
     return rest(cleaner, now_ns() - begin_ns);
+}
+
+klane_err_t cleaner_breathe(struct cleaner *cleaner)
+{
+    return cleaner->rest(cleaner->context, BREATH_NS) ? KLANE_OK : KLANE_ERR_STOPPED;
 }
 
 /* ---- retention --------------------------------------------------------------------------- */
@@ -176,7 +232,8 @@ static klane_err_t find_oldest(struct cleaner *cleaner, const struct cleaner_rul
 
     *last = -1;
     *bytes = 0;
-    for (uint32_t i = 0; i < cleaner->rows && *bytes < STEP_BYTES && err == KLANE_OK; i++) {
+    for (uint32_t i = 0; i < cleaner->rows && *bytes < CLEANER_STEP_BYTES && err == KLANE_OK;
+         i++) {
         err = database_row(&cleaner->database, rows);
         if (err != KLANE_OK ||
             !may_go(rules, state, sqlite3_column_int64(rows, 0) - base,
@@ -201,7 +258,7 @@ static klane_err_t retain(struct cleaner *cleaner, const struct cleaner_rules *r
         if (err == KLANE_OK)
             err = find_oldest(cleaner, rules, &state, &last, &bytes);
         if (err == KLANE_OK && last >= 0)
-            err = cleaner_delete(cleaner, rules->partition, 1, last + 1, bytes);
+            err = cleaner_delete(cleaner, rules, state.passed, 1, last + 1, bytes);
     } while (err == KLANE_OK && last >= 0);
     return err;
 }
@@ -220,17 +277,23 @@ static klane_err_t number(struct cleaner *cleaner, enum cleaner_statement which,
 }
 
 /* Pages at the end of the file go where free ones are; what is free then is cut off with the next
- * checkpoint. The statement does a page with each step. */
+ * checkpoint. The statement does a page with each step, and commits when it is reset. */
 static klane_err_t shrink_step(struct cleaner *cleaner)
 {
     sqlite3_stmt *shrink = cleaner->statements[CLEANER_SHRINK];
     int64_t begin_ns = now_ns();
     klane_err_t err;
+    int result;
 
-    while ((err = database_row(&cleaner->database, shrink)) == KLANE_OK)
-        continue;
-    sqlite3_reset(shrink);
-    return err == KLANE_ERR_NOT_FOUND ? rest(cleaner, now_ns() - begin_ns) : err;
+    do
+        err = database_row(&cleaner->database, shrink);
+    while (err == KLANE_OK && now_ns() - begin_ns < STEP_NS_MAX);
+    result = sqlite3_reset(shrink);
+    if (err != KLANE_OK && err != KLANE_ERR_NOT_FOUND)
+        return err;
+    if (result != SQLITE_OK)
+        return database_failed(&cleaner->database, result);
+    return rest(cleaner, now_ns() - begin_ns);
 }
 
 static bool is_worth_it(const struct cleaner *cleaner, int64_t pages, int64_t free_pages)
@@ -263,25 +326,6 @@ static klane_err_t shrink(struct cleaner *cleaner)
 
 /* ---- all of it --------------------------------------------------------------------------- */
 
-/* The next partition behind rules->partition whose topic has rules. NOT_FOUND: there is none. */
-static klane_err_t next_partition(struct cleaner *cleaner, struct cleaner_rules *rules)
-{
-    sqlite3_stmt *row = cleaner->statements[CLEANER_RULES];
-    klane_err_t err;
-
-    sqlite3_bind_int64(row, 1, rules->partition);
-    err = database_row(&cleaner->database, row);
-    if (err == KLANE_OK)
-        *rules = (struct cleaner_rules){.partition = sqlite3_column_int64(row, 0),
-                                        .age_ms = sqlite3_column_int64(row, 1),
-                                        .bytes = sqlite3_column_int64(row, 2),
-                                        .passed = sqlite3_column_int64(row, 3),
-                                        .compact = sqlite3_column_int64(row, 4) != 0,
-                                        .tombstone_ms = sqlite3_column_int64(row, 5)};
-    sqlite3_reset(row);
-    return err;
-}
-
 static klane_err_t clean(struct cleaner *cleaner)
 {
     struct cleaner_rules rules = {.partition = 0};
@@ -294,20 +338,31 @@ static klane_err_t clean(struct cleaner *cleaner)
     }
     if (err == KLANE_ERR_NOT_FOUND)
         err = shrink(cleaner);
-    /* What was cut off leaves the file. As far as readers let it; it need not come to its end. */
-    if (err == KLANE_OK && cleaner->is_all)
-        (void)sqlite3_wal_checkpoint_v2(cleaner->database.handle, "main",
-                                        SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    return err;
+    /* What was cut off leaves the file. */
+    return err == KLANE_OK && cleaner->is_all ? cleaner_checkpoint(cleaner) : err;
+}
+
+klane_err_t cleaner_checkpoint(struct cleaner *cleaner)
+{
+    int result = sqlite3_wal_checkpoint_v2(cleaner->database.handle, "main",
+                                           SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+    /* Busy is another one who does it. */
+    return (result & 0xff) == SQLITE_OK || (result & 0xff) == SQLITE_BUSY
+               ? KLANE_OK
+               : database_failed(&cleaner->database, result);
 }
 
 klane_err_t cleaner_run(struct cleaner *cleaner)
 {
     klane_err_t err;
 
-    if (!locks_take(cleaner->locks, LOCKS_CLEANER))
-        return database_fail(&cleaner->database, KLANE_ERR_BUSY,
-                             "another process cleans the log");
+    if (!locks_take(cleaner->locks, LOCKS_CLEANER)) {
+        bool is_taken = errno == EAGAIN || errno == EACCES;
+
+        return database_fail(&cleaner->database, is_taken ? KLANE_ERR_BUSY : KLANE_ERR_IO, "%s",
+                             is_taken ? "another process cleans the log" : strerror(errno));
+    }
     err = clean(cleaner);
     locks_leave(cleaner->locks, LOCKS_CLEANER);
     return err;

@@ -19,7 +19,8 @@
 #define CLEANER_BYTES (CLEANER_CACHE_BYTES + NEWEST_BYTES)
 
 enum {
-    CLEANER_ROWS_MAX = 4096, /* of a step */
+    CLEANER_ROWS_MAX = 4096,      /* of a step */
+    CLEANER_STEP_BYTES = 1 << 20, /* of records, so that large ones make no long step */
     CLEANER_BUSY_MS = 1000
 };
 
@@ -91,6 +92,9 @@ void cleaner_deinit(struct cleaner *cleaner);
  * so. */
 klane_err_t cleaner_run(struct cleaner *cleaner);
 
+/* As far as readers let it; nobody waits for it, and it need not come to its end. */
+klane_err_t cleaner_checkpoint(struct cleaner *cleaner);
+
 /* ---- what its files share ---------------------------------------------------------------- */
 
 klane_err_t cleaner_state(struct cleaner *cleaner, int64_t partition,
@@ -101,9 +105,13 @@ klane_err_t cleaner_state(struct cleaner *cleaner, int64_t partition,
 sqlite3_stmt *cleaner_rows(struct cleaner *cleaner, int64_t first, int64_t end);
 
 /* Deletes count ranges of the partition in one transaction, and rests. first: of the partition,
- * from now on; bytes: what they had. */
-klane_err_t cleaner_delete(struct cleaner *cleaner, int64_t partition, size_t count,
-                           int64_t first, int64_t bytes);
+ * from now on; bytes: what they had. KLANE_ERR_BUSY: nothing was deleted, as the rules are others
+ * by now, or a group has come that has passed less than passed. */
+klane_err_t cleaner_delete(struct cleaner *cleaner, const struct cleaner_rules *rules,
+                           int64_t passed, size_t count, int64_t first, int64_t bytes);
+
+/* Between two reads: so that they do not take a processor for long, and can be stopped. */
+klane_err_t cleaner_breathe(struct cleaner *cleaner);
 
 /* compact.c: one pass over the partition, or none. */
 klane_err_t cleaner_compact(struct cleaner *cleaner, const struct cleaner_rules *rules);

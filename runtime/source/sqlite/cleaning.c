@@ -11,6 +11,8 @@
 
 #define NS_PER_S INT64_C(1000000000)
 
+enum { CHECKPOINT_ROUNDS = 10 }; /* of a second */
+
 struct cleaning {
     pthread_t thread;
     char *path;
@@ -58,10 +60,13 @@ static klane_err_t clean(struct cleaning *cleaning)
 static void *cleaning_main(void *argument)
 {
     struct cleaning *cleaning = argument;
+    unsigned rounds = 0;
 
     do {
         klane_err_t err = clean(cleaning);
 
+        if (err == KLANE_OK && ++rounds % CHECKPOINT_ROUNDS == 0)
+            err = cleaner_checkpoint(&cleaning->cleaner);
         /* Busy is the log with others who clean, or who write for longer than it waits. */
         if (err == KLANE_OK || err == KLANE_ERR_BUSY || err == KLANE_ERR_STOPPED)
             continue;

@@ -17,10 +17,11 @@ enum {
 
 struct pass {
     const struct cleaner_rules *rules;
-    int64_t base; /* of the partition's ids */
-    int64_t end;  /* the pass goes up to it; an id */
-    int64_t next; /* the next id to look at */
-    int64_t kept; /* records */
+    int64_t base;   /* of the partition's ids */
+    int64_t end;    /* the pass goes up to it; an id */
+    int64_t next;   /* the next id to look at */
+    int64_t passed; /* what groups had passed, as far as it matters */
+    int64_t kept;   /* records */
     int64_t now_ms;
 };
 
@@ -54,8 +55,11 @@ static klane_err_t note_keys(struct cleaner *cleaner, struct pass *pass, int64_t
 {
     klane_err_t err = KLANE_OK;
 
-    while (next < pass->end && err == KLANE_OK)
+    while (next < pass->end && err == KLANE_OK) {
         err = note_some(cleaner, pass, &next);
+        if (err == KLANE_OK)
+            err = cleaner_breathe(cleaner);
+    }
     return err == KLANE_ERR_NOT_FOUND ? KLANE_OK : err;
 }
 
@@ -84,7 +88,8 @@ static klane_err_t collect(struct cleaner *cleaner, struct pass *pass, size_t *c
 
     *count = 0;
     *bytes = 0;
-    for (uint32_t i = 0; i < SCANNED_MAX && dead < cleaner->rows; i++) {
+    for (uint32_t i = 0; i < SCANNED_MAX && dead < cleaner->rows && *bytes < CLEANER_STEP_BYTES;
+         i++) {
         int64_t id;
 
         err = database_row(&cleaner->database, rows);
@@ -120,7 +125,9 @@ static klane_err_t go_through(struct cleaner *cleaner, struct pass *pass)
 
         err = collect(cleaner, pass, &count, &bytes);
         if (err == KLANE_OK && count > 0)
-            err = cleaner_delete(cleaner, pass->rules->partition, count, 0, bytes);
+            err = cleaner_delete(cleaner, pass->rules, pass->passed, count, 0, bytes);
+        if (err == KLANE_OK && count == 0)
+            err = cleaner_breathe(cleaner);
     }
     return err;
 }
@@ -144,6 +151,7 @@ static klane_err_t run_pass(struct cleaner *cleaner, const struct cleaner_rules 
                         .base = base,
                         .end = base | end,
                         .next = base | state->first,
+                        .passed = end <= state->passed ? end : 0,
                         .now_ms = clock_wall_ms()};
     int64_t from = state->compacted > state->first ? state->compacted : state->first;
     klane_err_t err;

@@ -2,6 +2,7 @@
 #include "source/sqlite/database.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -15,8 +16,10 @@
 #include <time.h>
 
 enum {
-    CHECKPOINT_PAGES = 4000, /* 16 MB: fewer syncs of the main file than the default's 4 MB */
-    SWITCH_PAUSE_MS = 2
+    CHECKPOINT_PAGES =
+        1000, /* 4 MB: whoever appends does it, and waits for as long as it takes */
+    SWITCH_PAUSE_MS = 2,
+    BUSY_SHORT = 10 /* looks at another who writes; then they are a millisecond apart */
 };
 
 /* Each run once on every connection. What acknowledges must be FULL: with NORMAL the last
@@ -500,6 +503,22 @@ static klane_err_t harden(struct database *database)
     return execute(database, connection_sql);
 }
 
+/* Looks again soon: others hold the log for a millisecond as a rule, and SQLite's own way of
+ * waiting longer each time would let them go first again and again. 0: it has been too long. */
+static int wait_for_others(void *context, int count)
+{
+    struct database *database = context;
+    int64_t now_ms = clock_now_ms();
+    struct timespec pause = {0, (count < BUSY_SHORT ? 100 : 1000) * 1000L};
+
+    if (count == 0)
+        database->busy_since_ms = now_ms;
+    if (now_ms - database->busy_since_ms >= database->busy_ms)
+        return 0;
+    nanosleep(&pause, NULL);
+    return 1;
+}
+
 static klane_err_t connect_to(struct database *database, uint32_t busy_ms)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
@@ -514,7 +533,8 @@ static klane_err_t connect_to(struct database *database, uint32_t busy_ms)
     atomic_fetch_add_explicit(&open_count, 1, memory_order_relaxed);
     if (result != SQLITE_OK)
         return database_failed(database, result);
-    sqlite3_busy_timeout(database->handle, busy_ms > INT_MAX ? INT_MAX : (int)busy_ms);
+    database->busy_ms = busy_ms;
+    sqlite3_busy_handler(database->handle, wait_for_others, database);
     if (sqlite3_db_readonly(database->handle, "main") != 0)
         return database_fail(database, KLANE_ERR_READ_ONLY, "the file is read-only");
     err = harden(database);

@@ -48,9 +48,11 @@ struct database {
     char *path; /* absolute */
     dev_t device;
     ino_t inode;
-    bool is_borrowed; /* the handle is the program's */
-    bool has_journal; /* when it was opened: others have it open, or a crash has left it */
-    bool is_guest;    /* the file is, or may be, the program's: klane_log has the version */
+    uint32_t busy_ms;      /* how long it waits for other processes */
+    int64_t busy_since_ms; /* while it does */
+    bool is_borrowed;      /* the handle is the program's */
+    bool has_journal;      /* when it was opened: others have it open, or a crash has left it */
+    bool is_guest;         /* the file is, or may be, the program's: klane_log has the version */
     char text[DATABASE_TEXT_SIZE]; /* of the last error: the file and what is wrong */
 };
 

@@ -46,9 +46,10 @@ void sqlite_group_beat(struct sqlite_group *group)
 {
     int64_t last = byte_of(group->id, group->generation, group->beats);
 
+    /* For want of memory it may fail: then the byte moves with a later beat. */
+    if (!locks_take(group->locks, byte_of(group->id, group->generation, group->beats + 1)))
+        return;
     group->beats++;
-    /* Each of both may fail for want of memory: then the byte moves with a later beat. */
-    (void)locks_take(group->locks, byte_of(group->id, group->generation, group->beats));
     locks_leave(group->locks, last);
 }
 
@@ -85,7 +86,7 @@ static klane_err_t look(struct sqlite_group *group, int64_t id, int64_t generati
     int64_t byte = -1;
     klane_err_t err = find_lock(group, id, generation, &byte);
 
-    if (err != KLANE_OK || byte < 0)
+    if (err != KLANE_OK)
         return err;
     if (byte == group->seen_byte && generation == group->seen_generation)
         group->silent_looks++;
@@ -93,6 +94,8 @@ static klane_err_t look(struct sqlite_group *group, int64_t id, int64_t generati
         group->silent_looks = 0;
     group->seen_byte = byte;
     group->seen_generation = generation;
+    if (byte < 0)
+        return KLANE_OK;
     if (group->silent_looks < GROUP_SILENT_LOOKS)
         return is_consumed(group);
     KLANE_MARK("sqlite: a group is taken over from one who is silent");
@@ -180,8 +183,7 @@ klane_err_t sqlite_group_check(struct sqlite_group *group)
     sqlite3_bind_int64(statement, 1, group->id);
     err = database_row(group->database, statement);
     if (err == KLANE_ERR_NOT_FOUND)
-        err =
-            database_fail(group->database, KLANE_ERR_FENCED, "group %s was removed", group->name);
+        err = database_fail(group->database, KLANE_ERR_CORRUPT, "group %s has gone", group->name);
     else if (err == KLANE_OK && sqlite3_column_int64(statement, 0) != group->generation)
         err = database_fail(group->database, KLANE_ERR_FENCED,
                             "group %s was taken over by another process", group->name);
@@ -197,6 +199,7 @@ klane_err_t sqlite_group_init(struct sqlite_group *group, struct database *datab
     group->database = database;
     group->locks = -1;
     group->seen_byte = -1;
+    group->seen_generation = -1;
     group->name = strdup(name);
     if (group->name == NULL)
         return database_fail(database, KLANE_ERR_NOMEM, "memory is exhausted");

@@ -48,7 +48,7 @@ struct sqlite_group {
     uint32_t beats;     /* whose byte is locked; control's while it beats */
 
     /* Of one that waits: what the last look found. */
-    int64_t seen_generation;
+    int64_t seen_generation; /* -1: the log does not know the group */
     int64_t seen_byte;
     unsigned silent_looks;
 };

@@ -19,11 +19,13 @@ static const char keep_sql[] =
     "UPDATE main.klane_topics SET keep_age = ?2, keep_bytes = ?3, passed = ?4, compact = ?5,"
     " tombstone_age = ?6 WHERE name = ?1";
 
-/* In one transaction. */
+/* In one transaction. The group stays, with the next generation: a process that was paused may
+ * still believe that it consumes for it. */
 static const char *const forget_sql[] = {
+    "UPDATE main.klane_groups SET generation = generation + 1 WHERE name = ?1 AND generation = "
+    "?2",
     "DELETE FROM main.klane_offsets WHERE group_id ="
-    " (SELECT id FROM main.klane_groups WHERE name = ?)",
-    "DELETE FROM main.klane_groups WHERE name = ?",
+    " (SELECT id FROM main.klane_groups WHERE name = ?1)",
 };
 
 void klane_sqlite_keep_init(struct klane_sqlite_keep *keep, size_t size)
@@ -129,7 +131,8 @@ klane_err_t klane_sqlite_clean(struct klane_sqlite *log)
 
 /* ---- forgetting a group ------------------------------------------------------------------ */
 
-static klane_err_t remove_group(struct klane_sqlite *log, const char *name)
+/* Unless a process has joined since it was looked at. */
+static klane_err_t forget(struct klane_sqlite *log, const char *name, int64_t seen_generation)
 {
     sqlite3_stmt *statements[2] = {NULL};
     klane_err_t err = database_prepare(&log->database, forget_sql, 2, statements);
@@ -137,11 +140,13 @@ static klane_err_t remove_group(struct klane_sqlite *log, const char *name)
     if (err == KLANE_OK)
         err = log_begin(log);
     if (err == KLANE_OK) {
-        for (int i = 0; i < 2 && err == KLANE_OK; i++)
-            err = run_with(log, statements[i], name);
+        sqlite3_bind_int64(statements[0], 2, seen_generation);
+        err = run_with(log, statements[0], name);
         if (err == KLANE_OK && sqlite3_changes(log->database.handle) == 0)
-            err =
-                database_fail(&log->database, KLANE_ERR_NOT_FOUND, "there is no group %s", name);
+            err = database_fail(&log->database, KLANE_ERR_TAKEN,
+                                "another process consumes for group %s", name);
+        if (err == KLANE_OK)
+            err = run_with(log, statements[1], name);
         err = log_finish(log, err);
     }
     database_finalize(statements, 2);
@@ -163,5 +168,7 @@ klane_err_t klane_sqlite_forget(struct klane_sqlite *log, const char *name)
     if (err == KLANE_OK)
         err = sqlite_group_check_free(&group);
     sqlite_group_deinit(&group);
-    return err == KLANE_OK ? remove_group(log, name) : err;
+    if (err == KLANE_OK && group.seen_generation < 0)
+        err = database_fail(&log->database, KLANE_ERR_NOT_FOUND, "there is no group %s", name);
+    return err == KLANE_OK ? forget(log, name, group.seen_generation) : err;
 }

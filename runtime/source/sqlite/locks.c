@@ -16,6 +16,20 @@ static klane_err_t error_of(int number)
     return number == ENOSPC || number == EDQUOT ? KLANE_ERR_FULL : KLANE_ERR_IO;
 }
 
+/* Whoever may use the log may use its locks, as with the files that SQLite keeps beside it. Where
+ * that cannot be changed it is somebody else's, who has done so. */
+static void share(int locks, const char *path)
+{
+    struct stat log, mine;
+
+    if (lstat(path, &log) != 0 || fstat(locks, &mine) != 0)
+        return;
+    if (geteuid() == 0 && (log.st_uid != mine.st_uid || log.st_gid != mine.st_gid))
+        (void)!fchown(locks, log.st_uid, log.st_gid);
+    if ((log.st_mode & 0666) != (mine.st_mode & 0777))
+        (void)fchmod(locks, log.st_mode & 0666);
+}
+
 int locks_open(struct database *database, klane_err_t *err)
 {
     char path[PATH_MAX];
@@ -26,6 +40,8 @@ int locks_open(struct database *database, klane_err_t *err)
         errno = ENAMETOOLONG;
     else
         locks = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    if (locks >= 0)
+        share(locks, database->path);
     *err = locks >= 0 ? KLANE_OK
                       : database_fail(database, error_of(errno),
                                       "the file beside it for locks cannot be opened: %s",

@@ -4,10 +4,13 @@
 #include "base/hash.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 bool newest_init(struct newest *newest)
 {
     newest->count = 0;
+    if (getrandom(&newest->seed, sizeof newest->seed, GRND_NONBLOCK) != sizeof newest->seed)
+        newest->seed = (uint64_t)(uintptr_t)newest;
     newest->keys = calloc(NEWEST_PLACES, sizeof *newest->keys);
     return newest->keys != NULL;
 }
@@ -31,7 +34,7 @@ static struct newest_key *find(const struct newest *newest, XXH128_hash_t hash)
 
 bool newest_set(struct newest *newest, const void *key, size_t size, int64_t offset)
 {
-    XXH128_hash_t hash = XXH3_128bits(key, size);
+    XXH128_hash_t hash = XXH3_128bits_withSeed(key, size, newest->seed);
     struct newest_key *found = find(newest, hash);
 
     if (found->offset == 0 && newest->count == NEWEST_KEYS_MAX)
@@ -43,5 +46,5 @@ bool newest_set(struct newest *newest, const void *key, size_t size, int64_t off
 
 int64_t newest_of(const struct newest *newest, const void *key, size_t size)
 {
-    return find(newest, XXH3_128bits(key, size))->offset - 1;
+    return find(newest, XXH3_128bits_withSeed(key, size, newest->seed))->offset - 1;
 }

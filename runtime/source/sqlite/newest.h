@@ -24,6 +24,7 @@ struct newest_key {
 struct newest {
     struct newest_key *keys; /* open addressing, linear */
     size_t count;
+    uint64_t seed; /* so that nobody outside can choose keys that collide */
 };
 
 /* False: no memory. */

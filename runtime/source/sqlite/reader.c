@@ -65,10 +65,11 @@ klane_err_t sqlite_reader_init(struct sqlite_reader *reader, const char *path, c
 
 static void close_log(struct sqlite_reader *reader)
 {
+    /* Another may join: nothing is committed any more. */
+    sqlite_group_leave(&reader->group);
     cleaning_stop(reader->cleaning);
     reader->cleaning = NULL;
     database_finalize(reader->statements, READER_STATEMENTS);
-    sqlite_group_leave(&reader->group);
     database_close(&reader->database);
 }
 
@@ -632,20 +633,6 @@ static void look(struct sqlite_reader *reader)
     reader->look_err = err;
 }
 
-/* Whoever consumes also cleans. */
-static klane_err_t join(struct sqlite_reader *reader)
-{
-    klane_err_t err = sqlite_group_join(&reader->group);
-
-    if (err != KLANE_OK || !reader->cleans)
-        return err;
-    reader->cleaning = cleaning_start(reader->database.path);
-    return reader->cleaning != NULL
-               ? KLANE_OK
-               : database_fail(&reader->database, KLANE_ERR_SYSTEM,
-                               "a thread to clean the log: %s", strerror(errno));
-}
-
 /* Whatever goes back to control carries the news with it. */
 static void add_news(struct sqlite_reader *reader, struct sqlite_request *request)
 {
@@ -664,7 +651,7 @@ static void reader_work(void *context, struct helper_request *base)
 
     switch (request->type) {
     case READER_JOIN:
-        request->err = join(reader);
+        request->err = sqlite_group_join(&reader->group);
         break;
     case READER_FIND:
         request->err = find_topics(reader, (struct sqlite_find *)(void *)request);
@@ -691,16 +678,32 @@ static void reader_work(void *context, struct helper_request *base)
     add_news(reader, request);
 }
 
+/* Whoever consumes also cleans. */
+static klane_err_t look_after_cleaning(struct sqlite_reader *reader)
+{
+    if (!reader->cleans || reader->group.id == 0 || reader->database.handle == NULL)
+        return KLANE_OK;
+    if (reader->cleaning != NULL)
+        return cleaning_error(reader->cleaning, reader->database.text);
+    /* Its checkpoints would keep reads waiting; cleaning makes them. */
+    sqlite3_wal_autocheckpoint(reader->database.handle, 0);
+    reader->cleaning = cleaning_start(reader->database.path);
+    return reader->cleaning != NULL
+               ? KLANE_OK
+               : database_fail(&reader->database, KLANE_ERR_SYSTEM,
+                               "no thread to clean the log: %s", strerror(errno));
+}
+
 static struct helper_request *reader_idle(void *context)
 {
     struct sqlite_reader *reader = context;
-    bool has_failed;
+    bool may_fail, has_failed;
 
     look(reader);
-    if (reader->look_err == KLANE_OK)
-        reader->look_err = cleaning_error(reader->cleaning, reader->database.text);
-    has_failed =
-        reader->look_err != KLANE_OK && reader->looked_ms - reader->failed_ms >= READER_PLACE_MS;
+    may_fail = reader->looked_ms - reader->failed_ms >= READER_PLACE_MS;
+    if (may_fail && reader->look_err == KLANE_OK)
+        reader->look_err = look_after_cleaning(reader);
+    has_failed = may_fail && reader->look_err != KLANE_OK;
     if (!has_failed && !reader->has_grown && !reader->is_lost && !reader->is_fenced)
         return NULL;
     /* R1 acquire: control has done with the request. Pairs with request_came(). */

@@ -177,7 +177,7 @@ static void read_failed(struct sqlite_source *source, struct sqlite_partition *p
 /* Age or size have taken the next record to read. False: that is an error. */
 static bool tell_gone(struct sqlite_source *source, const struct sqlite_run *run)
 {
-    const struct sqlite_partition *partition = run->partition;
+    struct sqlite_partition *partition = run->partition;
     const char *topic = partition->found.topic->name;
     char text[DATABASE_TEXT_SIZE];
 
@@ -189,6 +189,9 @@ static bool tell_gone(struct sqlite_source *source, const struct sqlite_run *run
     }
     source->intake->ops->out_of_range(source->intake, topic, partition->found.number, run->gone,
                                       run->begin);
+    /* Nothing below is to be offered any more, so nothing below is ever read again. */
+    if (STAILQ_EMPTY(&partition->control.runs))
+        partition->control.position = run->begin;
     return true;
 }
 
@@ -202,16 +205,16 @@ static void run_came(struct sqlite_source *source, struct sqlite_run *run)
         want(source, partition);
         return;
     }
+    if (run->gone >= 0 && !tell_gone(source, run)) {
+        release_run(source, run);
+        return;
+    }
     if (run->request.err == KLANE_OK && run->waits) {
         KLANE_MARK("sqlite: a large record waits for others");
         release_run(source, run);
         reclaim_runs(source);
         partition->control.retry_ms = clock_now_ms() + LARGE_AGAIN_MS;
         sqlite_wake_at(source, partition->control.retry_ms);
-        return;
-    }
-    if (run->request.err == KLANE_OK && run->gone >= 0 && !tell_gone(source, run)) {
-        release_run(source, run);
         return;
     }
     STAILQ_INSERT_TAIL(&partition->control.runs, run, link);
@@ -254,6 +257,8 @@ static void topics_came(struct sqlite_source *source)
     STAILQ_FOREACH(partition, &find->partitions, control.all)
     source->partition_count++;
     STAILQ_CONCAT(&source->partitions, &find->partitions);
+    if (source->is_closing)
+        return;
     source->assign_ms = 0;
     if (is_again)
         intake->ops->error(intake, find->request.err, NULL, -1, find->request.text);
