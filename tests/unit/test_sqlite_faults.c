@@ -15,7 +15,7 @@ enum {
     SEED = 7,
     POINTS_MIN = 30,
 #if defined(__SANITIZE_ADDRESS__)
-    STRIDE_OF_ALLOCATIONS = 25 /* each run is slower */
+    STRIDE_OF_ALLOCATIONS = 40 /* each run is slower */
 #else
     STRIDE_OF_ALLOCATIONS = 1
 #endif

@@ -604,6 +604,18 @@ static klane_err_t look_at_ends(struct sqlite_reader *reader)
     return err == KLANE_ERR_NOT_FOUND ? KLANE_OK : err;
 }
 
+/* Whoever consumes also cleans. */
+static klane_err_t start_cleaning(struct sqlite_reader *reader)
+{
+    /* Its checkpoints would keep reads waiting; cleaning makes them. */
+    sqlite3_wal_autocheckpoint(reader->database.handle, 0);
+    reader->cleaning = cleaning_start(reader->database.path);
+    return reader->cleaning != NULL
+               ? KLANE_OK
+               : database_fail(&reader->database, KLANE_ERR_SYSTEM,
+                               "no thread to clean the log: %s", strerror(errno));
+}
+
 static void look(struct sqlite_reader *reader)
 {
     sqlite3_stmt *data_version = reader->statements[READER_DATA_VERSION];
@@ -630,6 +642,8 @@ static void look(struct sqlite_reader *reader)
     }
     if (err == KLANE_OK)
         reader->data_version = version;
+    if (err == KLANE_OK && reader->cleans && reader->group.id != 0 && reader->cleaning == NULL)
+        err = start_cleaning(reader);
     reader->look_err = err;
 }
 
@@ -678,22 +692,6 @@ static void reader_work(void *context, struct helper_request *base)
     add_news(reader, request);
 }
 
-/* Whoever consumes also cleans. */
-static klane_err_t look_after_cleaning(struct sqlite_reader *reader)
-{
-    if (!reader->cleans || reader->group.id == 0 || reader->database.handle == NULL)
-        return KLANE_OK;
-    if (reader->cleaning != NULL)
-        return cleaning_error(reader->cleaning, reader->database.text);
-    /* Its checkpoints would keep reads waiting; cleaning makes them. */
-    sqlite3_wal_autocheckpoint(reader->database.handle, 0);
-    reader->cleaning = cleaning_start(reader->database.path);
-    return reader->cleaning != NULL
-               ? KLANE_OK
-               : database_fail(&reader->database, KLANE_ERR_SYSTEM,
-                               "no thread to clean the log: %s", strerror(errno));
-}
-
 static struct helper_request *reader_idle(void *context)
 {
     struct sqlite_reader *reader = context;
@@ -702,7 +700,7 @@ static struct helper_request *reader_idle(void *context)
     look(reader);
     may_fail = reader->looked_ms - reader->failed_ms >= READER_PLACE_MS;
     if (may_fail && reader->look_err == KLANE_OK)
-        reader->look_err = look_after_cleaning(reader);
+        reader->look_err = cleaning_error(reader->cleaning, reader->database.text);
     has_failed = may_fail && reader->look_err != KLANE_OK;
     if (!has_failed && !reader->has_grown && !reader->is_lost && !reader->is_fenced)
         return NULL;
