@@ -63,6 +63,7 @@ static struct member {
     pthread_cond_t changed;
     struct later later[LATER_MAX]; /* a ring */
     unsigned later_first, later_count;
+    bool is_answering; /* one of them, which is not in the ring any more */
 } self;
 
 static void die(const char *what, const char *why)
@@ -366,6 +367,7 @@ static void *answer_later(void *argument)
         later = self.later[self.later_first];
         self.later_first = (self.later_first + 1) % LATER_MAX;
         self.later_count--;
+        self.is_answering = true;
         pthread_mutex_unlock(&self.lock);
         nap_ms(LATER_MS);
         add(later.event);
@@ -373,6 +375,9 @@ static void *answer_later(void *argument)
         err = klane_finish(self.runtime, later.token, KLANE_DONE, -1, NULL);
         if (err != KLANE_OK && err != KLANE_ERR_FENCED)
             die("a token", klane_strerror(err));
+        pthread_mutex_lock(&self.lock);
+        self.is_answering = false;
+        pthread_mutex_unlock(&self.lock);
     }
     return NULL;
 }
@@ -537,6 +542,30 @@ static klane_err_t wait_for_end(const sigset_t *signals)
     return err;
 }
 
+/* Nobody answers a token beside it. */
+static klane_err_t try_to_destroy(void)
+{
+    klane_err_t err = KLANE_ERR_BUSY;
+
+    pthread_mutex_lock(&self.lock);
+    if (self.later_count == 0 && !self.is_answering)
+        err = klane_destroy(self.runtime);
+    pthread_mutex_unlock(&self.lock);
+    return err;
+}
+
+/* Handlers and tokens of a partition that was lost do not keep a runtime from stopping: they may
+ * still be out, until they have looked. */
+static klane_err_t destroy_runtime(void)
+{
+    int64_t due_ms = chaos_now_ms(self.shared) + CHAOS_STOP_MS;
+    klane_err_t err;
+
+    while ((err = try_to_destroy()) == KLANE_ERR_BUSY && chaos_now_ms(self.shared) < due_ms)
+        nap_ms(LOOK_MS);
+    return err;
+}
+
 static int end(klane_err_t err)
 {
     struct klane_stats stats;
@@ -556,7 +585,7 @@ static int end(klane_err_t err)
     /* librdkafka before 2.3 aborts. */
     if (self.was_assigned || strcmp(self.life->assignor, "cooperative-sticky") != 0 ||
         rd_kafka_version() >= VERSION_STATELESS)
-        must(klane_destroy(self.runtime), "destroy", NULL);
+        must(destroy_runtime(), "destroy", NULL);
     return EXIT_SUCCESS;
 }
 

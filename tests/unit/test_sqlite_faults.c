@@ -191,7 +191,7 @@ static void run_all(const struct fault *fault)
     uint64_t random = SEED;
     bool is_memory = fault->operation == DISK_OPERATIONS;
     /* Where all fail from one on, the next one differs little. */
-    uint64_t stride = is_memory && fault->for_ever ? check_rounds(4, 1) : 1;
+    uint64_t stride = is_memory && fault->for_ever ? check_rounds(8, 1) : 1;
     uint64_t points = 0;
 
     stride *= is_memory ? STRIDE_OF_ALLOCATIONS : 1;

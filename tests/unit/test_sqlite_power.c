@@ -15,7 +15,7 @@ enum {
     CUTS = 20000,
 #endif
     CUTS_SOAK = 1000000,
-    CUTS_NORMAL = 1000,
+    CUTS_NORMAL = 500,
     CUTS_OF_FILE = 8, /* then a new one */
     STEPS_MAX = 30,   /* from one cut to the next, at most */
     OPERATIONS_MAX = 150
