@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A log that was not closed is looked at when it is opened: what a crash has left. */
 #include "lib/check.h"
+#include "lib/raw_sql.h"
 #include "lib/scratch.h"
 
 #include <klane/sqlite.h>
@@ -97,16 +98,6 @@ static void fill(struct fixture *fixture)
         assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
 }
 
-/* As another program would. */
-static void execute(const struct fixture *fixture, const char *sql)
-{
-    sqlite3 *raw = NULL;
-
-    assert_int_equal(sqlite3_open(fixture->path, &raw), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(raw);
-}
-
 /* Amidst the records. */
 static void damage_a_page(const struct fixture *fixture)
 {
@@ -126,7 +117,7 @@ static void a_log_that_a_crash_has_left_is_checked_whole_by_a_source(void **stat
     struct fixture *fixture = *state;
 
     fill(fixture);
-    execute(fixture, "PRAGMA wal_checkpoint");
+    raw_execute(fixture->path, "PRAGMA wal_checkpoint");
     fill(fixture);
     crash(fixture);
     assert_int_equal(open_as_source(fixture), KLANE_OK);
@@ -178,7 +169,7 @@ static void a_partition_that_ends_before_its_records_is_refused(void **state)
     struct fixture *fixture = *state;
 
     fill(fixture);
-    execute(fixture, "UPDATE klane_partitions SET next = 17");
+    raw_execute(fixture->path, "UPDATE klane_partitions SET next = 17");
     crash(fixture);
     assert_int_equal(open_to_append(fixture), KLANE_ERR_CORRUPT);
     assert_non_null(strstr(fixture->errstr, "ends at 17"));

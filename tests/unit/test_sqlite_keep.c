@@ -3,11 +3,11 @@
  * compaction, and the space that the file gives back. */
 #include "lib/check.h"
 #include "lib/engine_kit.h"
+#include "lib/raw_sql.h"
 #include "lib/scratch.h"
 
 #include <klane/sqlite.h>
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,47 +59,22 @@ static int teardown(void **state)
 
 /* ---- helpers ----------------------------------------------------------------------------- */
 
-static int64_t query(const struct fixture *fixture, const char *sql)
-{
-    sqlite3 *raw = NULL;
-    sqlite3_stmt *statement = NULL;
-    int64_t number;
-
-    assert_int_equal(sqlite3_open(fixture->path, &raw), SQLITE_OK);
-    sqlite3_busy_timeout(raw, BUSY_MS);
-    assert_int_equal(sqlite3_prepare_v2(raw, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(raw);
-    return number;
-}
-
-static void execute(const struct fixture *fixture, const char *sql)
-{
-    sqlite3 *raw = NULL;
-
-    assert_int_equal(sqlite3_open(fixture->path, &raw), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(raw);
-}
-
 static int64_t records(const struct fixture *fixture)
 {
-    return query(fixture, "SELECT count(*) FROM klane_records");
+    return raw_query(fixture->path, "SELECT count(*) FROM klane_records");
 }
 
 static int64_t first(const struct fixture *fixture)
 {
-    return query(fixture, "SELECT min(id & 0xffffffff) FROM klane_records");
+    return raw_query(fixture->path, "SELECT min(id & 0xffffffff) FROM klane_records");
 }
 
 /* The bytes that the log counts are those that it has. */
 static void assert_bytes(const struct fixture *fixture)
 {
     assert_int_equal(
-        query(fixture, "SELECT total(bytes) FROM klane_partitions"),
-        query(fixture, "SELECT total(ifnull(length(key), 0) + ifnull(length(value), 0)"
+        raw_query(fixture->path, "SELECT total(bytes) FROM klane_partitions"),
+        raw_query(fixture->path, "SELECT total(ifnull(length(key), 0) + ifnull(length(value), 0)"
                        " + ifnull(length(headers), 0)) FROM klane_records"));
 }
 
@@ -166,7 +141,7 @@ static void commit(struct fixture *fixture, const char *group, int64_t offset)
              "INSERT OR REPLACE INTO klane_offsets SELECT id, 1, %lld, NULL FROM klane_groups"
              " WHERE name = '%s'",
              group, (long long)offset, group);
-    execute(fixture, sql);
+    raw_execute(fixture->path, sql);
 }
 
 static int64_t file_bytes(const struct fixture *fixture)
@@ -304,11 +279,12 @@ static void a_reader_is_told_when_records_go_before_its_eyes(void **state)
     kit = begin_reading(fixture);
     kit_start(kit);
     kit_wait_done(kit, 100);
-    execute(fixture, "BEGIN; WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n"
-                     " WHERE i < 199) INSERT INTO klane_records (id, timestamp, key)"
-                     " SELECT (1 << 40) | i, 1, x'61' FROM n;"
-                     "DELETE FROM klane_records WHERE id < (1 << 40) + 150;"
-                     "UPDATE klane_partitions SET next = 200, first = 150; COMMIT");
+    raw_execute(fixture->path,
+                "BEGIN; WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n"
+                " WHERE i < 199) INSERT INTO klane_records (id, timestamp, key)"
+                " SELECT (1 << 40) | i, 1, x'61' FROM n;"
+                "DELETE FROM klane_records WHERE id < (1 << 40) + 150;"
+                "UPDATE klane_partitions SET next = 200, first = 150; COMMIT");
     kit_wait_done(kit, 150);
     event = kit_event(kit, KLANE_EVENT_OUT_OF_RANGE);
     assert_int_equal(event.offset, 100);
@@ -332,10 +308,11 @@ static void the_gap_is_told_also_before_a_record_that_has_to_wait(void **state)
     kit_start(kit);
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
     kit_wait_started(kit, 1);
-    execute(fixture, "BEGIN; INSERT INTO klane_records (id, timestamp, key, value) VALUES"
-                     " ((1 << 40) | 5, 1, x'61', zeroblob(3145728)),"
-                     " ((1 << 40) | 6, 1, x'62', zeroblob(3145728));"
-                     "UPDATE klane_partitions SET next = 7, first = 5; COMMIT");
+    raw_execute(fixture->path,
+                "BEGIN; INSERT INTO klane_records (id, timestamp, key, value) VALUES"
+                " ((1 << 40) | 5, 1, x'61', zeroblob(3145728)),"
+                " ((1 << 40) | 6, 1, x'62', zeroblob(3145728));"
+                "UPDATE klane_partitions SET next = 7, first = 5; COMMIT");
     kit_wait_event(kit, KLANE_EVENT_OUT_OF_RANGE, 1);
     kit_wait_done(kit, 2);
     kit_open(kit);
@@ -364,9 +341,11 @@ static void the_newest_of_each_key_stays(void **state)
     fill(fixture, 50, 50);
     clean(fixture);
     assert_int_equal(records(fixture), 101);
-    assert_int_equal(query(fixture, "SELECT count(DISTINCT key) FROM klane_records"), 100);
+    assert_int_equal(raw_query(fixture->path, "SELECT count(DISTINCT key) FROM klane_records"),
+                     100);
     assert_int_equal(
-        query(fixture, "SELECT count(*) FROM klane_records WHERE id & 0xffff > 9999"), 51);
+        raw_query(fixture->path, "SELECT count(*) FROM klane_records WHERE id & 0xffff > 9999"),
+        51);
 }
 
 static void a_tombstone_stays_for_its_time_and_hides_what_is_older(void **state)
@@ -383,13 +362,14 @@ static void a_tombstone_stays_for_its_time_and_hides_what_is_older(void **state)
     append_at(fixture, "new", NULL, now_ms);
     clean(fixture);
     assert_int_equal(records(fixture), 2);
-    assert_int_equal(query(fixture, "SELECT count(*) FROM klane_records WHERE value IS NULL"), 1);
+    assert_int_equal(
+        raw_query(fixture->path, "SELECT count(*) FROM klane_records WHERE value IS NULL"), 1);
     /* Also when nothing came since. */
     fixture->keep.tombstone_ms = 0;
     keep(fixture);
     clean(fixture);
     assert_int_equal(records(fixture), 1);
-    assert_int_equal(query(fixture, "SELECT id & 0xffff FROM klane_records"), 2);
+    assert_int_equal(raw_query(fixture->path, "SELECT id & 0xffff FROM klane_records"), 2);
 }
 
 static void more_keys_than_the_table_has_room_for_take_several_passes(void **state)
@@ -404,8 +384,9 @@ static void more_keys_than_the_table_has_room_for_take_several_passes(void **sta
     clean(fixture);
     assert_int_equal(records(fixture), KEYS);
     assert_int_equal(first(fixture), KEYS);
-    assert_int_equal(query(fixture, "SELECT compacted FROM klane_partitions"), 2 * KEYS);
-    assert_int_equal(query(fixture, "SELECT compacted_records FROM klane_partitions"), KEYS);
+    assert_int_equal(raw_query(fixture->path, "SELECT compacted FROM klane_partitions"), 2 * KEYS);
+    assert_int_equal(raw_query(fixture->path, "SELECT compacted_records FROM klane_partitions"),
+                     KEYS);
 }
 
 /* ---- space, and who cleans --------------------------------------------------------------- */
@@ -424,7 +405,7 @@ static void the_file_gives_space_back(void **state)
     clean(fixture);
     assert_int_equal(records(fixture), 100);
     assert_true(file_bytes(fixture) < before / 50);
-    assert_int_equal(query(fixture, "PRAGMA freelist_count"), 0);
+    assert_int_equal(raw_query(fixture->path, "PRAGMA freelist_count"), 0);
 }
 
 /* Without being asked: whoever consumes cleans. */
@@ -445,7 +426,7 @@ static void a_source_cleans_in_the_background(void **state)
     assert_int_equal(records(fixture), 0);
     while (file_bytes(fixture) > 2 << 20 && looks++ < 2000) {
         usleep(10000);
-        execute(fixture, "PRAGMA wal_checkpoint");
+        raw_execute(fixture->path, "PRAGMA wal_checkpoint");
     }
     assert_true(file_bytes(fixture) <= 2 << 20);
     kit_wait_done(kit, 50000);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Appending to the embedded log: what is kept, what is refused, and what becomes of bad files. */
 #include "lib/check.h"
+#include "lib/raw_sql.h"
 #include "lib/scratch.h"
 
 #include "base/hash.h"
@@ -84,35 +85,9 @@ static struct klane_sqlite_record record_of(const char *key, const char *value)
                                         .partition = -1};
 }
 
-/* Runs SQL on a connection that is not klane's. */
-static void execute(const char *path, const char *sql)
-{
-    sqlite3 *raw = NULL;
-
-    assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(raw, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(raw);
-}
-
-/* The number in the first row of a query, by a connection that is not klane's. */
-static int64_t query(const char *path, const char *sql)
-{
-    sqlite3 *raw = NULL;
-    sqlite3_stmt *statement = NULL;
-    int64_t number;
-
-    assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(raw, sql, -1, &statement, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(raw);
-    return number;
-}
-
 static int64_t records_in(struct fixture *fixture)
 {
-    return query(fixture->path, "SELECT count(*) FROM klane_records");
+    return raw_query(fixture->path, "SELECT count(*) FROM klane_records");
 }
 
 static void write_file(const char *path, const void *bytes, size_t size)
@@ -151,7 +126,7 @@ static void assert_record_refused(struct fixture *fixture,
     assert_non_null(strstr(klane_sqlite_errmsg(fixture->log), fixture->path));
     assert_int_equal(records_in(fixture), 0);
     assert_int_equal(klane_sqlite_append(fixture->log, &batch[0], NULL), KLANE_OK);
-    execute(fixture->path, "DELETE FROM klane_records; UPDATE klane_partitions SET next = 0");
+    raw_execute(fixture->path, "DELETE FROM klane_records; UPDATE klane_partitions SET next = 0");
 }
 
 /* ---- what is kept ---- */
@@ -231,7 +206,7 @@ static void a_key_always_has_the_same_partition(void **state)
                  " ON klane_partitions.id = klane_records.id >> 40"
                  " WHERE key = CAST('%s' AS BLOB)",
                  key);
-        assert_int_equal(query(fixture->path, sql), hash_bytes(key, strlen(key), 0) % 4);
+        assert_int_equal(raw_query(fixture->path, sql), hash_bytes(key, strlen(key), 0) % 4);
     }
 }
 
@@ -243,8 +218,8 @@ static void records_without_a_key_take_the_partitions_in_turn(void **state)
     for (int i = 0; i < 12; i++)
         assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
 
-    assert_int_equal(query(fixture->path, "SELECT min(next) FROM klane_partitions"), 3);
-    assert_int_equal(query(fixture->path, "SELECT max(next) FROM klane_partitions"), 3);
+    assert_int_equal(raw_query(fixture->path, "SELECT min(next) FROM klane_partitions"), 3);
+    assert_int_equal(raw_query(fixture->path, "SELECT max(next) FROM klane_partitions"), 3);
 }
 
 static void null_and_empty_keys_and_values_are_kept_apart(void **state)
@@ -256,10 +231,11 @@ static void null_and_empty_keys_and_values_are_kept_apart(void **state)
     assert_int_equal(klane_sqlite_append(fixture->log, &nothing, NULL), KLANE_OK);
     assert_int_equal(klane_sqlite_append(fixture->log, &empty, NULL), KLANE_OK);
 
-    assert_int_equal(query(fixture->path, "SELECT count(*) FROM klane_records WHERE key IS NULL"
-                                          " AND value IS NULL AND headers IS NULL"),
+    assert_int_equal(raw_query(fixture->path,
+                               "SELECT count(*) FROM klane_records WHERE key IS NULL"
+                               " AND value IS NULL AND headers IS NULL"),
                      1);
-    assert_int_equal(query(fixture->path, "SELECT count(*) FROM klane_records WHERE key = x''"
+    assert_int_equal(raw_query(fixture->path, "SELECT count(*) FROM klane_records WHERE key = x''"
                                           " AND value = x''"),
                      1);
 }
@@ -274,8 +250,9 @@ static void timestamps_are_kept_and_minus_one_means_now(void **state)
     record.timestamp_ms = INT64_MAX;
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
 
-    assert_true(query(fixture->path, "SELECT min(timestamp) FROM klane_records") >= before);
-    assert_int_equal(query(fixture->path, "SELECT max(timestamp) FROM klane_records"), INT64_MAX);
+    assert_true(raw_query(fixture->path, "SELECT min(timestamp) FROM klane_records") >= before);
+    assert_int_equal(raw_query(fixture->path, "SELECT max(timestamp) FROM klane_records"),
+                     INT64_MAX);
 }
 
 static void a_topic_is_made_once_and_keeps_its_partitions(void **state)
@@ -287,7 +264,7 @@ static void a_topic_is_made_once_and_keeps_its_partitions(void **state)
     assert_non_null(strstr(klane_sqlite_errmsg(fixture->log), "orders"));
     assert_int_equal(klane_sqlite_topic(fixture->log, "most", 4096), KLANE_OK);
 
-    assert_int_equal(query(fixture->path, "SELECT count(*) FROM klane_partitions"), 4 + 4096);
+    assert_int_equal(raw_query(fixture->path, "SELECT count(*) FROM klane_partitions"), 4 + 4096);
 }
 
 static void every_connection_syncs_each_transaction(void **state)
@@ -503,18 +480,18 @@ static void a_database_of_something_else_is_refused_and_left_as_it_is(void **sta
 {
     struct fixture *fixture = *state;
 
-    execute(fixture->path, "CREATE TABLE letters (text); INSERT INTO letters VALUES ('dear')");
+    raw_execute(fixture->path, "CREATE TABLE letters (text); INSERT INTO letters VALUES ('dear')");
     assert_refused(fixture, KLANE_ERR_CORRUPT, "it is an SQLite database but not a klane log");
 
-    assert_int_equal(query(fixture->path, "SELECT count(*) FROM letters"), 1);
-    assert_int_equal(query(fixture->path, "SELECT count(*) FROM sqlite_schema"), 1);
+    assert_int_equal(raw_query(fixture->path, "SELECT count(*) FROM letters"), 1);
+    assert_int_equal(raw_query(fixture->path, "SELECT count(*) FROM sqlite_schema"), 1);
 }
 
 static void a_database_that_only_bears_a_version_is_refused(void **state)
 {
     struct fixture *fixture = *state;
 
-    execute(fixture->path, "PRAGMA user_version = 7");
+    raw_execute(fixture->path, "PRAGMA user_version = 7");
     assert_refused(fixture, KLANE_ERR_CORRUPT, "not a klane log");
 }
 
@@ -523,9 +500,9 @@ static void a_log_of_a_newer_version_is_refused(void **state)
     struct fixture *fixture = *state;
 
     close_log(fixture);
-    execute(fixture->path, "PRAGMA user_version = 99");
+    raw_execute(fixture->path, "PRAGMA user_version = 99");
     assert_refused(fixture, KLANE_ERR_VERSION, "version 99");
-    execute(fixture->path, "PRAGMA user_version = 0");
+    raw_execute(fixture->path, "PRAGMA user_version = 0");
     assert_refused(fixture, KLANE_ERR_CORRUPT, "no version");
 }
 
@@ -557,7 +534,7 @@ static void a_log_without_its_tables_is_refused(void **state)
     struct fixture *fixture = *state;
 
     close_log(fixture);
-    execute(fixture->path, "DROP TABLE klane_offsets");
+    raw_execute(fixture->path, "DROP TABLE klane_offsets");
     assert_refused(fixture, KLANE_ERR_CORRUPT, "klane_offsets");
 }
 
@@ -686,7 +663,7 @@ static void a_partition_without_offsets_left_is_full(void **state)
     struct klane_sqlite_record record = record_of("key", "value");
     int64_t offset = -1;
 
-    execute(fixture->path, "UPDATE klane_partitions SET next = (1 << 40) - 2");
+    raw_execute(fixture->path, "UPDATE klane_partitions SET next = (1 << 40) - 2");
 
     assert_int_equal(klane_sqlite_append(fixture->log, &record, &offset), KLANE_OK);
     assert_int_equal(offset, ((int64_t)1 << 40) - 2);
@@ -700,7 +677,7 @@ static void a_place_that_is_taken_is_damage_and_nothing_is_overwritten(void **st
     struct klane_sqlite_record record = record_of("key", "value");
 
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
-    execute(fixture->path, "UPDATE klane_partitions SET next = 0");
+    raw_execute(fixture->path, "UPDATE klane_partitions SET next = 0");
 
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_ERR_CORRUPT);
     assert_int_equal(records_in(fixture), 1);
@@ -712,12 +689,12 @@ static void a_schema_that_brings_its_own_code_does_not_run_it(void **state)
     struct klane_sqlite_record record = record_of("key", "value");
 
     close_log(fixture);
-    execute(fixture->path, "CREATE TRIGGER evil AFTER INSERT ON klane_records"
+    raw_execute(fixture->path, "CREATE TRIGGER evil AFTER INSERT ON klane_records"
                            " BEGIN DELETE FROM klane_topics; END");
     assert_int_equal(open_log(fixture), KLANE_OK);
 
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
-    assert_int_equal(query(fixture->path, "SELECT count(*) FROM klane_topics"), 1);
+    assert_int_equal(raw_query(fixture->path, "SELECT count(*) FROM klane_topics"), 1);
 }
 
 static void several_processes_can_make_one_log_at_once(void **state)
