@@ -52,17 +52,12 @@ static void keep(struct klane_sqlite *log, int64_t bytes, bool is_compacted)
 static int64_t ask(const char *path, const char *sql)
 {
     sqlite3 *raw;
-    sqlite3_stmt *statement;
     int64_t number;
 
     if (sqlite3_open(path, &raw) != SQLITE_OK)
         bench_fail("%s: %s", path, sqlite3_errmsg(raw));
     sqlite3_busy_timeout(raw, 10000);
-    statement = scratch_prepared(raw, sql);
-    if (sqlite3_step(statement) != SQLITE_ROW)
-        bench_fail("%s: %s", sql, sqlite3_errmsg(raw));
-    number = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
+    number = scratch_number(raw, sql);
     sqlite3_close(raw);
     return number;
 }

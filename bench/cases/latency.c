@@ -45,23 +45,9 @@ static enum klane_outcome handle_by_noting(const struct klane_record *record, vo
 static void append_due(struct timetable *timetable, uint64_t first, uint64_t count,
                        uint64_t *state)
 {
-    static struct klane_sqlite_record batch[DUE_MAX];
-    static unsigned char key[DUE_MAX][DRIVE_KEY_BYTES];
     int64_t now_ns;
 
-    for (uint64_t i = 0; i < count; i++) {
-        drive_key(key[i], drive_random(state) % KEYS);
-        batch[i] = (struct klane_sqlite_record){
-            .topic = DRIVE_TOPIC,
-            .key = key[i],
-            .value = drive_value,
-            .key_size = DRIVE_KEY_BYTES,
-            .value_size = DRIVE_VALUE_BYTES,
-            .timestamp_ms = 1,
-        };
-    }
-    if (klane_sqlite_append_batch(timetable->log, batch, count, NULL) != KLANE_OK)
-        bench_fail("klane_sqlite_append_batch: %s", klane_sqlite_errmsg(timetable->log));
+    scratch_log_append(timetable->log, count, KEYS, state);
     now_ns = bench_now_ns();
     for (uint64_t i = 0; i < count; i++)
         timetable->committed_ns[first + i] = now_ns;

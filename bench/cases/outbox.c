@@ -71,17 +71,6 @@ static void order(struct shop *shop, uint64_t customer)
     step(shop, shop->commit);
 }
 
-static uint64_t count(const struct shop *shop, const char *sql)
-{
-    sqlite3_stmt *statement = scratch_prepared(shop->database, sql);
-    uint64_t rows = 0;
-
-    if (sqlite3_step(statement) == SQLITE_ROW)
-        rows = (uint64_t)sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    return rows;
-}
-
 static void outbox_run(struct bench_run *run, bool has_log)
 {
     uint64_t orders = bench_count(run, ORDERS, ORDERS_QUICK), state = 1;
@@ -95,9 +84,12 @@ static void outbox_run(struct bench_run *run, bool has_log)
     for (uint64_t i = 0; i < orders; i++)
         order(&shop, drive_random(&state) % CUSTOMERS);
     bench_meter_stop(&meter);
-    bench_check_count(count(&shop, "SELECT count(*) FROM orders"), orders, "orders");
+    bench_check_count((uint64_t)scratch_number(shop.database, "SELECT count(*) FROM orders"),
+                      orders, "orders");
     if (has_log)
-        bench_check_count(count(&shop, "SELECT count(*) FROM klane_records"), orders, "events");
+        bench_check_count(
+            (uint64_t)scratch_number(shop.database, "SELECT count(*) FROM klane_records"), orders,
+            "events");
     shop_close(&shop);
     scratch_remove(path);
     bench_meter_report(&meter, run, orders);

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KEYS = 10000, DUE_MAX = 20000, NOTED_MAX = 4096 };
+enum { KEYS = 10000, NOTED_MAX = 4096 };
 
 struct together_plan {
     uint64_t rate; /* records a second */
@@ -57,23 +57,9 @@ struct together {
 static void append(struct klane_sqlite *log, struct shared *shared, uint64_t first,
                    uint64_t count, uint64_t *state)
 {
-    static struct klane_sqlite_record batch[DUE_MAX];
-    static unsigned char key[DUE_MAX][DRIVE_KEY_BYTES];
     int64_t begin_ns = bench_now_ns(), end_ns;
 
-    for (uint64_t i = 0; i < count; i++) {
-        drive_key(key[i], drive_random(state) % KEYS);
-        batch[i] = (struct klane_sqlite_record){
-            .topic = DRIVE_TOPIC,
-            .key = key[i],
-            .value = drive_value,
-            .key_size = DRIVE_KEY_BYTES,
-            .value_size = DRIVE_VALUE_BYTES,
-            .timestamp_ms = 1,
-        };
-    }
-    if (klane_sqlite_append_batch(log, batch, count, NULL) != KLANE_OK)
-        bench_fail("klane_sqlite_append_batch: %s", klane_sqlite_errmsg(log));
+    scratch_log_append(log, count, KEYS, state);
     end_ns = bench_now_ns();
     if (end_ns - begin_ns > shared->longest_append_ns)
         shared->longest_append_ns = end_ns - begin_ns;
@@ -98,8 +84,8 @@ static void feed(const char *path, struct shared *shared, uint64_t rate)
         due = (uint64_t)((double)(bench_now_ns() - begin_ns) * 1e-9 * (double)rate);
         if (due > shared->records)
             due = shared->records;
-        if (due - sent > DUE_MAX)
-            due = sent + DUE_MAX;
+        if (due - sent > SCRATCH_DUE_MAX)
+            due = sent + SCRATCH_DUE_MAX;
         if (due > sent)
             append(log, shared, sent, due - sent, &state);
         sent = due;

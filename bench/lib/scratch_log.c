@@ -118,6 +118,26 @@ void scratch_log_fill(struct klane_sqlite *log, uint64_t records, uint64_t keys)
     scratch_log_fill_by(log, 1, records, uniform_next, &uniform);
 }
 
+void scratch_log_append(struct klane_sqlite *log, uint64_t count, uint64_t keys, uint64_t *state)
+{
+    static struct klane_sqlite_record batch[SCRATCH_DUE_MAX];
+    static unsigned char key[SCRATCH_DUE_MAX][DRIVE_KEY_BYTES];
+
+    for (uint64_t i = 0; i < count; i++) {
+        drive_key(key[i], drive_random(state) % keys);
+        batch[i] = (struct klane_sqlite_record){
+            .topic = DRIVE_TOPIC,
+            .key = key[i],
+            .value = drive_value,
+            .key_size = DRIVE_KEY_BYTES,
+            .value_size = DRIVE_VALUE_BYTES,
+            .timestamp_ms = 1,
+        };
+    }
+    if (klane_sqlite_append_batch(log, batch, count, NULL) != KLANE_OK)
+        bench_fail("klane_sqlite_append_batch: %s", klane_sqlite_errmsg(log));
+}
+
 /* ---- a plain table --------------------------------------------------------------------- */
 
 void scratch_execute(sqlite3 *table, const char *sql)
@@ -133,6 +153,18 @@ sqlite3_stmt *scratch_prepared(sqlite3 *table, const char *sql)
     if (sqlite3_prepare_v2(table, sql, -1, &statement, NULL) != SQLITE_OK)
         bench_fail("%s: %s", sql, sqlite3_errmsg(table));
     return statement;
+}
+
+int64_t scratch_number(sqlite3 *table, const char *sql)
+{
+    sqlite3_stmt *statement = scratch_prepared(table, sql);
+    int64_t number;
+
+    if (sqlite3_step(statement) != SQLITE_ROW)
+        bench_fail("%s: %s", sql, sqlite3_errmsg(table));
+    number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return number;
 }
 
 sqlite3 *scratch_table_open(const char *path)

@@ -35,9 +35,18 @@ void scratch_log_fill_by(struct klane_sqlite *log, int32_t partitions, uint64_t 
 /* The same to one partition, with keys drawn uniformly from 0 to keys - 1. */
 void scratch_log_fill(struct klane_sqlite *log, uint64_t records, uint64_t keys);
 
+enum { SCRATCH_DUE_MAX = 20000 };
+
+/* Append so many records, SCRATCH_DUE_MAX at most, to one partition in one transaction, with keys
+ * drawn so. By one thread of a process. */
+void scratch_log_append(struct klane_sqlite *log, uint64_t count, uint64_t keys, uint64_t *state);
+
 /* SQL on a connection of one's own. */
 void scratch_execute(sqlite3 *table, const char *sql);
 sqlite3_stmt *scratch_prepared(sqlite3 *table, const char *sql);
+
+/* The number in the first row of the answer; there has to be one. */
+int64_t scratch_number(sqlite3 *table, const char *sql);
 
 /* The plain table: write-ahead log, every commit synced, as many pages before a checkpoint. */
 sqlite3 *scratch_table_open(const char *path);
