@@ -5,11 +5,11 @@
  *
  * The file has a write-ahead log and an index beside it, named path-wal and path-shm while the
  * log is open: they belong to it and are moved or copied together with it, when nobody has it
- * open. A file path-locks, of no bytes, says who is alive; removed while a process
- * consumes, it makes others believe that none does, and the first is then fenced. A network file
- * system will not do. A path may lead through symbolic links to a directory, but the file must
- * not be one. What is not a log of klane's is refused and left as it is; only a file of no bytes
- * is taken for a new log. One that was not closed is checked when it is opened: what is not
+ * open. A file path-locks, of no bytes, says who is alive; removed while a process consumes, it
+ * makes others believe that none does, and the first is then fenced. A network file system will
+ * not do. A path may lead through symbolic links to a directory, but the file must not be one.
+ * What is not a log of klane's is refused and left as it is; only a file of no bytes is taken for
+ * a new log. One that was not closed is checked when it is opened: what is not
  * records, where partitions end, and, by a source, the records of a file of up to 64 MiB.
  *
  * A process that has a log open may fork(), but the child can use no log: exec first.
@@ -148,9 +148,9 @@ KLANE_API void klane_sqlite_keep_init(struct klane_sqlite_keep *keep, size_t siz
  * source lets go of the rest by and by, a few milliseconds at a time, and leaves the log alone for
  * four times as long; compaction begins when as many records have come as there are keys, 1,000 at
  * least. Readers find a hole; one that was to read a record that age or size have taken is told
- * by KLANE_EVENT_OUT_OF_RANGE, and its topic's out_of_range rule decides. The file gives space
- * back when an eighth of it is free; a file of the program's without auto_vacuum only uses it
- * again.
+ * by KLANE_EVENT_OUT_OF_RANGE, and its topic's out_of_range rule decides; where a parked key has
+ * lost its first record, by KLANE_EVENT_HEAD_GONE. The file gives space back when an eighth of it
+ * is free; a file of the program's without auto_vacuum only uses it again.
  * Blocks: on the disk. Errors: INVALID, NOT_FOUND, NOMEM, IO, FULL, READ_ONLY, BUSY, CORRUPT,
  * FORKED.
  */
@@ -161,8 +161,8 @@ KLANE_API klane_err_t klane_sqlite_keep(struct klane_sqlite *log, const char *to
  * Let go, at once, of everything that the rules of all topics let go, also where it is little, and
  * give the space back. By a connection of its own: not inside a transaction of the program's.
  * Blocks: until it is done, on the disk and on other processes.
- * Errors: BUSY (also: another process does it just now), NOMEM, IO, FULL, READ_ONLY, CORRUPT,
- * VERSION, FORKED.
+ * Errors: BUSY (also: another process does it, or the rules have changed meanwhile), NOMEM, IO,
+ * FULL, READ_ONLY, CORRUPT, VERSION, FORKED.
  */
 KLANE_API klane_err_t klane_sqlite_clean(struct klane_sqlite *log);
 
@@ -209,11 +209,12 @@ enum klane_sqlite_taken {
  * the paused one stops with KLANE_ERR_FENCED when it goes on: it has committed nothing since, but
  * handlers that ran may finish. With KLANE_SQLITE_REFUSE a group that is taken is an error here,
  * or a KLANE_EVENT_FATAL of it if the group was taken between this call and klane_start().
- * A topic that does not exist yet is
- * waited for, with an event, and then read from its first record. Records that this process
- * appends are noticed at once, those of others within about 10 ms. A group's name is subject to
- * the rules of a topic's. KLANE_BEGIN_TIME looks at every record up to the first that is late
- * enough. Thread: any. Blocks: on the disk and on other processes.
+ *
+ * A topic that does not exist yet is waited for, with an event, and then read from its first
+ * record. Records that this process appends are noticed at once, those of others within about
+ * 10 ms. A group's name is subject to the rules of a topic's. KLANE_BEGIN_TIME looks at every
+ * record up to the first that is late enough.
+ * Thread: any. Blocks: on the disk and on other processes.
  * errstr (may be NULL) receives what is wrong with which file.
  * Errors: as klane_sqlite_open(), and TAKEN.
  */

@@ -232,8 +232,7 @@ static klane_err_t find_oldest(struct cleaner *cleaner, const struct cleaner_rul
 
     *last = -1;
     *bytes = 0;
-    for (uint32_t i = 0; i < cleaner->rows && *bytes < CLEANER_STEP_BYTES && err == KLANE_OK;
-         i++) {
+    for (uint32_t i = 0; i < cleaner->rows && *bytes < CLEANER_STEP_BYTES; i++) {
         err = database_row(&cleaner->database, rows);
         if (err != KLANE_OK ||
             !may_go(rules, state, sqlite3_column_int64(rows, 0) - base,

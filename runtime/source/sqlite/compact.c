@@ -142,6 +142,12 @@ static klane_err_t finish(struct cleaner *cleaner, const struct pass *pass)
     return database_run(&cleaner->database, set);
 }
 
+/* The first offset that no pass has seen. */
+static int64_t dirty_from(const struct cleaner_state *state)
+{
+    return state->compacted > state->first ? state->compacted : state->first;
+}
+
 /* From what is compacted up to end, or as far as the table reaches. */
 static klane_err_t run_pass(struct cleaner *cleaner, const struct cleaner_rules *rules,
                             const struct cleaner_state *state, int64_t end, int64_t *reached)
@@ -153,12 +159,11 @@ static klane_err_t run_pass(struct cleaner *cleaner, const struct cleaner_rules 
                         .next = base | state->first,
                         .passed = end <= state->passed ? end : 0,
                         .now_ms = clock_wall_ms()};
-    int64_t from = state->compacted > state->first ? state->compacted : state->first;
     klane_err_t err;
 
     if (!newest_init(&cleaner->newest))
         return database_fail(&cleaner->database, KLANE_ERR_NOMEM, "memory is exhausted");
-    err = note_keys(cleaner, &pass, base | from);
+    err = note_keys(cleaner, &pass, base | dirty_from(state));
     if (err == KLANE_OK)
         err = go_through(cleaner, &pass);
     if (err == KLANE_OK)
@@ -186,7 +191,7 @@ klane_err_t cleaner_compact(struct cleaner *cleaner, const struct cleaner_rules 
             end = rules->passed == KLANE_SQLITE_PASSED_ONLY && state.passed < state.next
                       ? state.passed
                       : state.next;
-        dirty = end - (state.compacted > state.first ? state.compacted : state.first);
+        dirty = end - dirty_from(&state);
         enough = state.compacted_records > DIRTY_MIN ? state.compacted_records : DIRTY_MIN;
         if (end <= state.first || (!cleaner->is_all && dirty < enough) || reached == end)
             return KLANE_OK;

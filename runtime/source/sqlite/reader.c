@@ -481,16 +481,18 @@ static klane_err_t copy_records(struct sqlite_reader *reader, struct sqlite_run 
  * hole. */
 static void begin_behind(struct sqlite_run *run, int64_t first, int64_t end)
 {
-    bool is_latest = run->partition->found.topic->out_of_range == KLANE_BEGIN_LATEST;
+    int64_t begin = first;
 
     if (run->next >= first)
         return;
     if (run->request.type == READER_READ) {
         KLANE_MARK("sqlite: the next record has gone");
+        if (run->partition->found.topic->out_of_range == KLANE_BEGIN_LATEST)
+            begin = end;
         run->gone = run->next;
-        run->begin = is_latest ? end : first;
+        run->begin = begin;
     }
-    run->next = run->request.type == READER_READ ? run->begin : first;
+    run->next = begin;
 }
 
 /* The statement for the end stays open meanwhile, so that both see the same state of the log. */
