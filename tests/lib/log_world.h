@@ -5,7 +5,9 @@
  *
  * Upholds: world_check() fails when something acknowledged is missing, when half of a transaction
  * is there, when a row has no record or a record no row, when a committed offset is none that was
- * asked for since the last acknowledged one, and when compaction took the newest of a key. */
+ * asked for since the last acknowledged one, and when compaction took the newest of a key.
+ *
+ * Programs with it wrap nanosleep(). */
 #ifndef KLANE_TESTS_LIB_LOG_WORLD_H
 #define KLANE_TESTS_LIB_LOG_WORLD_H
 

@@ -11,11 +11,12 @@
 enum {
 #if defined(__SANITIZE_ADDRESS__)
     CUTS = 300,
+    CUTS_NORMAL = 100,
 #else
     CUTS = 20000,
+    CUTS_NORMAL = 500,
 #endif
     CUTS_SOAK = 1000000,
-    CUTS_NORMAL = 500,
     CUTS_OF_FILE = 8, /* then a new one */
     STEPS_MAX = 30,   /* from one cut to the next, at most */
     OPERATIONS_MAX = 150
