@@ -14,6 +14,7 @@
  *
  *   enable.auto.commit, enable.auto.offset.store   off: klane commits what is finished
  *   enable.partition.eof                           on: the end of a partition is an event
+ *   check.crcs                                     on: nothing damaged is handed over
  *   auto.offset.reset                              error: see begin and out_of_range of
  *                                                  struct klane_topic
  *   queued.min.messages, queued.max.messages.kbytes, fetch.max.bytes, fetch.message.max.bytes,
@@ -62,9 +63,11 @@ struct klane_kafka_options {
                             ssl.providers, sasl.kerberos.kinit.cmd, test.mock.num.brokers,
                             enable.ssl.certificate.verification=false,
                             enable.sasl.oauthbearer.unsecure.jwt=true,
-                            ssl.endpoint.identification.algorithm=none, and debug=security, which
-                            prints secrets. librdkafka loads a plugin while it is being set, so
-                            this only says that it was meant. Default false. */
+                            ssl.endpoint.identification.algorithm=none, debug=security, which
+                            prints secrets, and what a shell would take for its own in
+                            sasl.kerberos.principal, .keytab and .service.name, which librdkafka
+                            puts into a command line. librdkafka loads a plugin while it is being
+                            set, so this only says that it was meant. Default false. */
 };
 
 /** Set every default. options_size: sizeof(struct klane_kafka_options) as the caller knows it. */

@@ -156,7 +156,8 @@ KLANE_API enum klane_outcome klane_skip(const struct klane_record *record, const
  * Answer later, from any thread, by klane_finish(). The lane waits until then. klane_finish() may
  * come before the handler has returned: the record advances when both have happened. A handler
  * that then returns another outcome after all takes the token back, unless it was finished.
- * Thread: the handler's, at most once for an attempt. Blocks: never. Returns KLANE_LATER.
+ * Thread: the handler's, at most once for an attempt: again gives token 0. Blocks: never.
+ * Returns KLANE_LATER; KLANE_RETRY where token is NULL, or no handler has the record.
  */
 KLANE_API enum klane_outcome klane_later(const struct klane_record *record, klane_token_t *token);
 
@@ -247,7 +248,8 @@ typedef void (*klane_event_fn)(const struct klane_event *event, void *context);
 
 enum klane_log_level { KLANE_LOG_ERROR = 3, KLANE_LOG_WARNING = 4, KLANE_LOG_INFO = 6 };
 
-/** A line for the program's log, without a line end. Keys and values never appear in it. */
+/** A line for the program's log, without a line end. Keys and values never appear in it. Thread:
+ *  any of klane's, or one that calls klane; several at once. */
 typedef void (*klane_log_fn)(enum klane_log_level level, const char *line, void *context);
 
 /* ---- options ----------------------------------------------------------------------------- */
@@ -352,7 +354,10 @@ KLANE_API void klane_stop(struct klane_runtime *runtime);
  */
 KLANE_API klane_err_t klane_destroy(struct klane_runtime *runtime);
 
-/** Free a source that was never given to a runtime. NULL is allowed. Blocks: as it closes. */
+/**
+ * Free a source that was never given to a runtime; of one that was, nothing happens. NULL is
+ * allowed. Blocks: as it closes.
+ */
 KLANE_API void klane_source_destroy(struct klane_source *source);
 
 /* ---- topics and routes, before klane_start() --------------------------------------------- */
@@ -387,7 +392,8 @@ enum klane_crashed {
 
 /**
  * Names the lane of a record: set *key and *key_size to bytes of the record, or to bytes that
- * stay as they are until the next call. Returns false for a record without a key. Must be pure:
+ * stay as they are until the next call. Returns false for a record without a key, and a key_size
+ * of 4 GiB or more says the same. Must be pure:
  * the same record has the same key in every process. Headers cannot be read here. Runs on the
  * control thread.
  */
@@ -489,7 +495,8 @@ KLANE_API bool klane_token_cancelled(struct klane_runtime *runtime, klane_token_
  * Take the next record whose turn it is onto the calling thread, instead of or beside klane's
  * workers; klane_finish() ends it. timeout_ms -1: without limit; 0: only look. The record's
  * handler is not called. Beside workers that are idle, which are woken first, a call may wait
- * long. Thread: any. Errors: TIMEOUT, STOPPED, STATE, FORKED.
+ * long. Thread: any but the control thread, which callbacks for events and keys run on.
+ * Errors: TIMEOUT, STOPPED, STATE, FORKED.
  */
 KLANE_API klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *record,
                                  klane_token_t *token, int64_t timeout_ms);

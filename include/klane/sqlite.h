@@ -124,13 +124,13 @@ enum klane_sqlite_passed {
 };
 
 /**
- * What is kept of a topic: everything, but for what one of these rules lets go. Initialise it with
- * klane_sqlite_keep_init(). Groups count from their first commit in the partition, which is made
- * as soon as they begin; with no group nothing has been passed. One that never comes back holds on
- * to its records until klane_sqlite_forget().
+ * What is kept of a topic: everything, but for what one of these rules lets go. Groups count from
+ * their first commit in the partition, which is made as soon as they begin; with no group nothing
+ * has been passed. One that never comes back holds on to its records until klane_sqlite_forget().
+ * Fill it with klane_sqlite_keep_init() first. Grows only at its end.
  */
 struct klane_sqlite_keep {
-    size_t size;    /**< Set by klane_sqlite_keep_init(). */
+    uint32_t struct_size;
     int64_t age_ms; /**< The oldest of a partition go, up to one that is not older, by its
                            timestamp; -1: none do. */
     int64_t bytes;  /**< The oldest go while the partition has more, counting keys, values and
@@ -140,8 +140,8 @@ struct klane_sqlite_keep {
     int64_t tombstone_ms; /**< With compact: a tombstone that is older goes, too. 24 h. */
 };
 
-/** Fill with defaults, as far as size reaches: everything is kept. */
-KLANE_API void klane_sqlite_keep_init(struct klane_sqlite_keep *keep, size_t size);
+/** Fill with defaults, as far as keep_size, sizeof(*keep), reaches: everything is kept. */
+KLANE_API void klane_sqlite_keep_init(struct klane_sqlite_keep *keep, size_t keep_size);
 
 /**
  * Say what is kept of a topic, from now on and for every process. Where a process consumes, its

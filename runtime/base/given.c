@@ -20,7 +20,7 @@ bool given_copy(void *target, size_t target_size, const void *given)
     uint32_t given_size;
 
     memcpy(&given_size, given, sizeof given_size);
-    if (given_size < sizeof given_size)
+    if (given_size < sizeof given_size || given_size > GIVEN_SIZE_MAX)
         return false;
     /* A newer caller's fields that this version does not know must be unset. */
     for (size_t i = target_size; i < given_size; i++)

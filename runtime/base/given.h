@@ -11,6 +11,10 @@
 /* Fill the program's structure with defaults, as far as its size reaches. */
 void given_init(void *target, size_t target_size, const void *defaults, size_t defaults_size);
 
+/* No structure of the program's will ever be larger: a size that is one says that the structure
+ * was never initialised. */
+enum { GIVEN_SIZE_MAX = 4096 };
+
 /* Copy a structure whose first field is its size over one with defaults. False: it was never
  * initialised, or sets what this version does not know. */
 bool given_copy(void *target, size_t target_size, const void *given);

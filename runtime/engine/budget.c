@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/budget.h"
 
+#include "base/errstr.h"
 #include "base/slab.h"
 #include "core/core.h"
 #include "core/progress_map.h"
 #include "engine/engine.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 /* A chunk for blocks of each size, so that no size can keep another out for ever. */
 #define RECORDS_LEAST ((uint64_t)SLAB_CLASSES * SLAB_CHUNK_BYTES)
@@ -41,13 +41,13 @@ klane_err_t budget_share(const struct klane_options *options, const struct sourc
     needed = taken + least * (has_weights ? 2 : 1);
     if (options->budget_bytes < needed) {
         ahead = needs->buffer_bytes + budget->reserve;
-        snprintf(errstr, errstr_size,
-                 "budget_bytes is %" PRIu64 ", must be at least %" PRIu64 ": %" PRIu64
-                 " for what the source reads ahead, %" PRIu64
-                 " for bookkeeping (records_max is %" PRIu32 "), and %" PRIu64 " for records%s",
-                 options->budget_bytes, needed, ahead, taken - ahead, options->records_max,
-                 needed - taken, has_weights ? " and their weights" : "");
-        return KLANE_ERR_INVALID;
+        return errstr_set(
+            KLANE_ERR_INVALID, errstr, errstr_size,
+            "budget_bytes is %" PRIu64 ", must be at least %" PRIu64 ": %" PRIu64
+            " for what the source reads ahead, %" PRIu64
+            " for bookkeeping (records_max is %" PRIu32 "), and %" PRIu64 " for records%s",
+            options->budget_bytes, needed, ahead, taken - ahead, options->records_max,
+            needed - taken, has_weights ? " and their weights" : "");
     }
     rest = options->budget_bytes - taken;
     budget->records = rest;

@@ -481,19 +481,6 @@ static bool round_of(struct klane_runtime *runtime)
     return records + swept > 0 || !mailbox_is_empty(&runtime->outcomes) || is_unfinished(control);
 }
 
-static void log_bad_outcome(struct klane_runtime *runtime)
-{
-    /* Relaxed: a note of a worker's, see outcome_of(). */
-    uint64_t bad = atomic_load_explicit(&runtime->outcome_bad, memory_order_relaxed);
-
-    if (bad == runtime->control.outcome_logged)
-        return;
-    runtime->control.outcome_logged = bad;
-    observe_log(&runtime->observe, KLANE_LOG_ERROR,
-                "a handler returned the undefined outcome %" PRId32 "; taken as a retry",
-                (int32_t)(uint32_t)(bad - 1));
-}
-
 void *control_main(void *argument)
 {
     struct klane_runtime *runtime = argument;
@@ -503,7 +490,6 @@ void *control_main(void *argument)
     while (!is_over(runtime)) {
         if (!round_of(runtime) && !is_over(runtime))
             sleep_until_due(runtime);
-        log_bad_outcome(runtime);
     }
     if (!control->closed)
         observe_log(&runtime->observe, KLANE_LOG_WARNING, "the source did not close in time");

@@ -84,7 +84,6 @@ struct control {
     uint32_t monitor_period_ms;
     int64_t stop_deadline_ms;
     int64_t commit_alarm_ms; /* when an unanswered commit is reported */
-    uint64_t outcome_logged; /* the last undefined outcome that was logged, and 1 */
     bool stopping;
     bool closing;
     bool closed;
@@ -119,8 +118,8 @@ struct klane_runtime {
     _Atomic uint32_t surplus; /* workers that are to end, as slow ones came back */
     _Atomic uint32_t leaving; /* workers that end for that, until they are joined */
     _Atomic bool stop_asked;
-    _Atomic bool worker_refused;  /* worker_start said no */
-    _Atomic uint64_t outcome_bad; /* the last undefined outcome of a handler, and 1; 0: none */
+    _Atomic bool worker_refused; /* worker_start said no */
+    _Atomic uint64_t undefined;  /* workers: outcomes that are none and were logged, by bits */
     struct mailbox questions;
     _Alignas(CACHE_LINE) struct ready_ring ready;
     _Alignas(CACHE_LINE) struct idle idle;
@@ -160,6 +159,12 @@ static inline enum runtime_state runtime_state(const struct klane_runtime *runti
 static inline bool runtime_started(const struct klane_runtime *runtime)
 {
     return runtime_state(runtime) != RUNTIME_NEW;
+}
+
+/* A call that waits for control must not come from there. */
+static inline bool runtime_is_control(const struct klane_runtime *runtime)
+{
+    return runtime_started(runtime) && pthread_equal(pthread_self(), runtime->control_thread);
 }
 
 /* Workers and takers: nothing more comes. */

@@ -109,7 +109,8 @@ klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *recor
         return KLANE_ERR_INVALID;
     if (runtime_forked(runtime))
         return KLANE_ERR_FORKED;
-    if (!runtime_started(runtime))
+    /* Control would wait for itself. */
+    if (!runtime_started(runtime) || runtime_is_control(runtime))
         return KLANE_ERR_STATE;
     end_ms = timeout_ms < 0 ? INT64_MAX : clock_after(clock_now_ms(), timeout_ms);
     do {

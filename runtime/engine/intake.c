@@ -195,7 +195,7 @@ static void place_of(const struct topic *topic, const struct klane_assignment *a
     if (rules->key != NULL) {
         const struct klane_record view = view_of(topic, assignment, record);
 
-        if (!rules->key(&view, rules->key_context, &key, &key_size))
+        if (!rules->key(&view, rules->key_context, &key, &key_size) || key_size > UINT32_MAX)
             key = NULL;
         place->lane_key = key;
         place->lane_key_size = key == NULL ? 0 : (uint32_t)key_size;
@@ -355,8 +355,9 @@ static void intake_error(struct klane_intake *intake, klane_err_t err, const cha
         .message = message,
     };
 
-    /* Not there yet is an answer too: who waits for the end of everything need not wait for it. */
-    if (err == KLANE_ERR_NOT_FOUND && topic != NULL)
+    /* Not there yet is an answer too, and so is that there cannot be one: who waits for the end of
+     * everything need not wait for it. */
+    if ((err == KLANE_ERR_NOT_FOUND || err == KLANE_ERR_INVALID) && topic != NULL)
         routes_met(&runtime->routes, topic);
     observe_log(&runtime->observe, KLANE_LOG_WARNING, "source: %s", message);
     event_by_name(runtime, &event);

@@ -2,12 +2,11 @@
 /* Options, topics and routes as the program gives them. Upholds: what is wrong is named. */
 #include "engine/options.h"
 
+#include "base/errstr.h"
 #include "base/given.h"
 #include "core/progress_map.h"
 
 #include <sched.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 #define WORKERS_MAX 1000U
 #define RECORDS_MIN 16U
@@ -61,20 +60,6 @@ void klane_route_init(struct klane_route *route, size_t route_size)
     given_init(route, route_size, &defaults, sizeof(defaults));
 }
 
-static klane_err_t complain(char *errstr, size_t errstr_size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static klane_err_t complain(char *errstr, size_t errstr_size, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    if (errstr != NULL && errstr_size > 0)
-        vsnprintf(errstr, errstr_size, format, arguments);
-    va_end(arguments);
-    return KLANE_ERR_INVALID;
-}
-
 static klane_err_t check_bounds(const struct klane_options *options, char *errstr,
                                 size_t errstr_size)
 {
@@ -95,13 +80,15 @@ static klane_err_t check_bounds(const struct klane_options *options, char *errst
 
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
         if (bounds[i].value < bounds[i].low || bounds[i].value > bounds[i].high)
-            return complain(errstr, errstr_size, "%s is %u, must be from %u to %u",
-                            bounds[i].name, bounds[i].value, bounds[i].low, bounds[i].high);
+            return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                              "%s is %u, must be from %u to %u", bounds[i].name, bounds[i].value,
+                              bounds[i].low, bounds[i].high);
     if (options->stack_bytes != 0 && options->stack_bytes < STACK_MIN)
-        return complain(errstr, errstr_size, "stack_bytes is %u, must be 0 or at least %u",
-                        options->stack_bytes, STACK_MIN);
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "stack_bytes is %u, must be 0 or at least %u", options->stack_bytes,
+                          STACK_MIN);
     if (options->name == NULL || options->name[0] == '\0')
-        return complain(errstr, errstr_size, "name is empty");
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "name is empty");
     return KLANE_OK;
 }
 
@@ -110,10 +97,11 @@ klane_err_t options_take(struct klane_options *options, const struct klane_optio
 {
     klane_options_init(options, sizeof(*options));
     if (given != NULL && !given_copy(options, sizeof(*options), given))
-        return complain(errstr, errstr_size,
-                        "options have a struct_size of %u; call klane_options_init() first, and "
-                        "set no option that this version does not know",
-                        given->struct_size);
+        return errstr_set(
+            KLANE_ERR_INVALID, errstr, errstr_size,
+            "options have a struct_size of %u; call klane_options_init() first, and "
+            "set no option that this version does not know",
+            given->struct_size);
     options->struct_size = sizeof(*options);
     if (options->workers_max == 0 && options->workers > 0) {
         options->workers_max = 2 * options->workers + 16;

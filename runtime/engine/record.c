@@ -23,8 +23,16 @@ struct slot_notice *notice_make(int64_t delay_ms, const char *reason)
     return notice;
 }
 
-static void notice_set(struct klane_slot *slot, int64_t delay_ms, const char *reason)
+/* NULL: a record that no handler has, as a key function does, or none at all. */
+static struct klane_slot *slot_of(const struct klane_record *record)
 {
+    return record == NULL ? NULL : record->slot;
+}
+
+static void notice_set(const struct klane_record *record, int64_t delay_ms, const char *reason)
+{
+    struct klane_slot *slot = slot_of(record);
+
     /* After klane_later() the completion may be writing there. */
     if (slot == NULL || slot->back.token != 0)
         return;
@@ -35,13 +43,13 @@ static void notice_set(struct klane_slot *slot, int64_t delay_ms, const char *re
 enum klane_outcome klane_retry(const struct klane_record *record, int64_t delay_ms,
                                const char *reason)
 {
-    notice_set(record->slot, delay_ms < 0 ? -1 : delay_ms, reason);
+    notice_set(record, delay_ms < 0 ? -1 : delay_ms, reason);
     return KLANE_RETRY;
 }
 
 enum klane_outcome klane_skip(const struct klane_record *record, const char *reason)
 {
-    notice_set(record->slot, -1, reason);
+    notice_set(record, -1, reason);
     return KLANE_SKIP;
 }
 
@@ -54,15 +62,19 @@ static struct klane_runtime *runtime_of(const struct klane_slot *slot)
 
 enum klane_outcome klane_later(const struct klane_record *record, klane_token_t *token)
 {
-    struct klane_slot *slot = record->slot;
-    struct klane_runtime *runtime = runtime_of(slot);
+    struct klane_slot *slot = slot_of(record);
+    struct klane_runtime *runtime;
     klane_token_t made;
 
+    if (token == NULL)
+        return KLANE_RETRY;
+    *token = 0;
+    if (slot == NULL)
+        return KLANE_RETRY;
     /* Asked twice: the first token stands. */
-    if (slot->back.token != 0) {
-        *token = 0;
+    if (slot->back.token != 0)
         return KLANE_LATER;
-    }
+    runtime = runtime_of(slot);
     made = tokens_make(&runtime->tokens, slot, slot->record.assignment->epoch);
     /* There are as many places as records can be in memory. */
     KLANE_ASSERT(made != 0);
@@ -73,15 +85,17 @@ enum klane_outcome klane_later(const struct klane_record *record, klane_token_t 
 
 bool klane_cancelled(const struct klane_record *record)
 {
-    return record->slot != NULL && !assignment_may_start(record->slot->record.assignment);
+    const struct klane_slot *slot = slot_of(record);
+
+    return slot != NULL && !assignment_may_start(slot->record.assignment);
 }
 
 klane_err_t klane_header(const struct klane_record *record, const char *name, const void **value,
                          size_t *size)
 {
-    const struct klane_slot *slot = record->slot;
+    const struct klane_slot *slot = slot_of(record);
 
-    if (slot == NULL || name == NULL ||
+    if (slot == NULL || name == NULL || value == NULL || size == NULL ||
         !headers_find(slot_headers(slot), slot->record.headers_size, name, value, size))
         return KLANE_ERR_NOT_FOUND;
     return KLANE_OK;
@@ -90,9 +104,9 @@ klane_err_t klane_header(const struct klane_record *record, const char *name, co
 klane_err_t klane_header_at(const struct klane_record *record, size_t index, const char **name,
                             const void **value, size_t *size)
 {
-    const struct klane_slot *slot = record->slot;
+    const struct klane_slot *slot = slot_of(record);
 
-    if (slot == NULL ||
+    if (slot == NULL || name == NULL || value == NULL || size == NULL ||
         !headers_at(slot_headers(slot), slot->record.headers_size, index, name, value, size))
         return KLANE_ERR_NOT_FOUND;
     return KLANE_OK;

@@ -2,8 +2,9 @@
 #include "engine/routes.h"
 
 #include "base/assert.h"
+#include "base/errstr.h"
 
-#include <stdio.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,27 +160,63 @@ static struct progress_scheme scheme_of(const struct klane_topic *rules)
     };
 }
 
+static klane_err_t check_name(const char *name, char *errstr, size_t errstr_size)
+{
+    if (name_is_valid(name))
+        return KLANE_OK;
+    return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                      "topic \"%s\": a name has 1 to 249 bytes, no spaces or control characters",
+                      name == NULL ? "(NULL)" : name);
+}
+
+static klane_err_t no_memory(const char *topic, char *errstr, size_t errstr_size)
+{
+    return errstr_set(KLANE_ERR_NOMEM, errstr, errstr_size, "topic \"%s\": memory is exhausted",
+                      topic);
+}
+
+static klane_err_t check_topic(const struct klane_topic *rules, char *errstr, size_t errstr_size)
+{
+    const struct {
+        const char *name;
+        unsigned value, high;
+    } bounds[] = {
+        {"order", (unsigned)rules->order, KLANE_ORDER_NONE},
+        {"null_keys", (unsigned)rules->null_keys, KLANE_NULL_KEYS_ORDERED},
+        {"begin", (unsigned)rules->begin, KLANE_BEGIN_ERROR},
+        {"out_of_range", (unsigned)rules->out_of_range, KLANE_BEGIN_ERROR},
+        {"crashed", (unsigned)rules->crashed, KLANE_CRASHED_STOP},
+        {"key_version", rules->key_version, rules->key == NULL ? 0 : KEY_VERSION_MAX},
+    };
+    klane_err_t err = check_name(rules->name, errstr, errstr_size);
+
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]) && err == KLANE_OK; i++)
+        if (bounds[i].value > bounds[i].high)
+            err = errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                             "topic \"%s\": %s is %d, must be from 0 to %u%s", rules->name,
+                             bounds[i].name, (int)bounds[i].value, bounds[i].high,
+                             bounds[i].high == 0 ? " without a key function" : "");
+    if (err == KLANE_OK && rules->key != NULL && rules->order != KLANE_ORDER_KEY)
+        err = errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                         "topic \"%s\": key would never be asked, as order is not by key",
+                         rules->name);
+    return err;
+}
+
 klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
-                         const struct klane_topic *rules)
+                         const struct klane_topic *rules, char *errstr, size_t errstr_size)
 {
     struct topic *topic;
+    klane_err_t err = check_topic(rules, errstr, errstr_size);
 
-    if (!name_is_valid(rules->name) || (unsigned)rules->order > KLANE_ORDER_NONE ||
-        (unsigned)rules->null_keys > KLANE_NULL_KEYS_ORDERED ||
-        (unsigned)rules->begin > KLANE_BEGIN_ERROR ||
-        (unsigned)rules->out_of_range > KLANE_BEGIN_ERROR ||
-        (unsigned)rules->crashed > KLANE_CRASHED_STOP)
-        return KLANE_ERR_INVALID;
-    /* A key function that is never asked is a mistake of the program's. */
-    if (rules->key != NULL && rules->order != KLANE_ORDER_KEY)
-        return KLANE_ERR_INVALID;
-    if (rules->key_version > (rules->key == NULL ? 0 : KEY_VERSION_MAX))
-        return KLANE_ERR_INVALID;
+    if (err != KLANE_OK)
+        return err;
     topic = topic_get(routes, runtime, rules->name);
     if (topic == NULL)
-        return KLANE_ERR_NOMEM;
+        return no_memory(rules->name, errstr, errstr_size);
     if (topic->stated)
-        return KLANE_ERR_EXISTS;
+        return errstr_set(KLANE_ERR_EXISTS, errstr, errstr_size,
+                          "topic \"%s\" has its rules already", rules->name);
     topic->stated = true;
     topic->rules = *rules;
     topic->rules.name = topic->core.name;
@@ -202,44 +239,79 @@ static bool route_is_twice(const struct routes *routes, const struct topic *topi
     return false;
 }
 
-static bool route_is_valid(const struct klane_route *rules)
+/* What is wrong with the keys of a route; NULL: nothing. */
+static const char *wrong_with_keys(const struct klane_route *rules)
 {
-    if (!name_is_valid(rules->topic) || rules->handler == NULL || rules->retry_delay_ms < 0)
-        return false;
-    if ((unsigned)rules->match > KLANE_MATCH_PREFIX || rules->key_size > UINT32_MAX)
-        return false;
     if (rules->match == KLANE_MATCH_ALL)
-        return rules->key == NULL && rules->key_size == 0;
+        return rules->key == NULL && rules->key_size == 0 ? NULL : "key is set, but match is all";
+    if (rules->key == NULL)
+        return "key is NULL, but match asks for one";
     /* An empty key is a key; an empty prefix would be another word for all keys. */
-    return rules->key != NULL && (rules->match == KLANE_MATCH_KEY || rules->key_size > 0);
+    return rules->match == KLANE_MATCH_PREFIX && rules->key_size == 0
+               ? "key_size of a prefix is 0"
+               : NULL;
+}
+
+static klane_err_t check_route(const struct klane_route *rules, char *errstr, size_t errstr_size)
+{
+    klane_err_t err = check_name(rules->topic, errstr, errstr_size);
+    const char *wrong = "";
+    int64_t value = 0;
+
+    if (err != KLANE_OK)
+        return err;
+    if (rules->retry_delay_ms < 0) {
+        wrong = "retry_delay_ms";
+        value = rules->retry_delay_ms;
+    } else if ((unsigned)rules->match > KLANE_MATCH_PREFIX) {
+        wrong = "match";
+        value = (int)rules->match;
+    } else if (rules->key_size > UINT32_MAX) {
+        wrong = "key_size";
+        value = (int64_t)rules->key_size;
+    }
+    if (wrong[0] != '\0')
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "a route of topic \"%s\": %s is %" PRId64, rules->topic, wrong, value);
+    wrong = rules->handler == NULL ? "handler is NULL" : wrong_with_keys(rules);
+    return wrong == NULL ? KLANE_OK
+                         : errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                                      "a route of topic \"%s\": %s", rules->topic, wrong);
 }
 
 klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
-                         const struct klane_route *rules)
+                         const struct klane_route *rules, char *errstr, size_t errstr_size)
 {
     struct topic *topic;
     struct route *grown, *route;
     void *key = NULL;
+    klane_err_t err = check_route(rules, errstr, errstr_size);
 
-    if (!route_is_valid(rules) || routes->route_count == ROUTES_MAX)
-        return KLANE_ERR_INVALID;
+    if (err != KLANE_OK)
+        return err;
+    if (routes->route_count == ROUTES_MAX)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "a route of topic \"%s\": there are %u already", rules->topic,
+                          routes->route_count);
     topic = topic_find(routes, rules->topic);
     if (topic != NULL && route_is_twice(routes, topic, rules))
-        return KLANE_ERR_EXISTS;
+        return errstr_set(KLANE_ERR_EXISTS, errstr, errstr_size,
+                          "a route of topic \"%s\": there is one for the same keys",
+                          rules->topic);
     grown = realloc(routes->routes, (routes->route_count + 1) * sizeof(*grown));
     if (grown == NULL)
-        return KLANE_ERR_NOMEM;
+        return no_memory(rules->topic, errstr, errstr_size);
     routes->routes = grown;
     if (rules->match != KLANE_MATCH_ALL) {
         key = malloc(rules->key_size + 1);
         if (key == NULL)
-            return KLANE_ERR_NOMEM;
+            return no_memory(rules->topic, errstr, errstr_size);
         memcpy(key, rules->key, rules->key_size);
     }
     topic = topic_get(routes, runtime, rules->topic);
     if (topic == NULL) {
         free(key);
-        return KLANE_ERR_NOMEM;
+        return no_memory(rules->topic, errstr, errstr_size);
     }
     route = &routes->routes[routes->route_count++];
     *route = (struct route){
@@ -352,10 +424,9 @@ static klane_err_t pattern_ready(struct topic *topic, char *errstr, size_t errst
     if (topic->pattern != NULL)
         return KLANE_OK; /* from a start that failed */
     topic->pattern = malloc(sizeof(*topic->pattern));
-    if (topic->pattern == NULL) {
-        snprintf(errstr, errstr_size, "no memory for the pattern \"%s\"", topic->core.name);
-        return KLANE_ERR_NOMEM;
-    }
+    if (topic->pattern == NULL)
+        return errstr_set(KLANE_ERR_NOMEM, errstr, errstr_size,
+                          "no memory for the pattern \"%s\"", topic->core.name);
     /* As librdkafka does it. */
     failed = regcomp(topic->pattern, topic->core.name, REG_EXTENDED | REG_NOSUB);
     /* What may come by it some day need not be waited for. */
@@ -363,10 +434,10 @@ static klane_err_t pattern_ready(struct topic *topic, char *errstr, size_t errst
     if (failed == 0)
         return KLANE_OK;
     regerror(failed, topic->pattern, why, sizeof(why));
-    snprintf(errstr, errstr_size, "the pattern \"%s\" is wrong: %s", topic->core.name, why);
     free(topic->pattern);
     topic->pattern = NULL;
-    return KLANE_ERR_INVALID;
+    return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "the pattern \"%s\" is wrong: %s",
+                      topic->core.name, why);
 }
 
 klane_err_t routes_ready(struct routes *routes, bool has_patterns, char *errstr,
@@ -374,25 +445,21 @@ klane_err_t routes_ready(struct routes *routes, bool has_patterns, char *errstr,
 {
     klane_err_t err = KLANE_OK;
 
-    if (routes->topic_count == 0) {
-        snprintf(errstr, errstr_size, "no handler was registered");
-        return KLANE_ERR_STATE;
-    }
+    if (routes->topic_count == 0)
+        return errstr_set(KLANE_ERR_STATE, errstr, errstr_size, "no handler was registered");
     routes->slow_ms_min = UINT32_MAX;
     for (uint32_t i = 0; i < routes->route_count; i++)
         if (routes->routes[i].slow_ms < routes->slow_ms_min)
             routes->slow_ms_min = routes->routes[i].slow_ms;
     for (uint32_t i = 0; i < routes->topic_count && err == KLANE_OK; i++) {
-        if (routes->topics[i]->fallback == -1) {
-            snprintf(errstr, errstr_size, "topic \"%s\" has no handler for all other keys",
-                     routes->topics[i]->core.name);
-            return KLANE_ERR_INVALID;
-        }
-        if (!topic_ready(routes, routes->topics[i])) {
-            snprintf(errstr, errstr_size, "no memory for the routes of topic \"%s\"",
-                     routes->topics[i]->core.name);
-            return KLANE_ERR_NOMEM;
-        }
+        if (routes->topics[i]->fallback == -1)
+            return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                              "topic \"%s\" has no handler for all other keys",
+                              routes->topics[i]->core.name);
+        if (!topic_ready(routes, routes->topics[i]))
+            return errstr_set(KLANE_ERR_NOMEM, errstr, errstr_size,
+                              "no memory for the routes of topic \"%s\"",
+                              routes->topics[i]->core.name);
         if (has_patterns && routes->topics[i]->core.name[0] == '^')
             err = pattern_ready(routes->topics[i], errstr, errstr_size);
     }

@@ -56,9 +56,9 @@ struct routes {
 void routes_deinit(struct routes *routes);
 
 klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
-                         const struct klane_topic *topic);
+                         const struct klane_topic *topic, char *errstr, size_t errstr_size);
 klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
-                         const struct klane_route *route);
+                         const struct klane_route *route, char *errstr, size_t errstr_size);
 
 /* Before start: sort what is looked up, and refuse what is incomplete. has_patterns: names that
  * begin with ^ are patterns. */

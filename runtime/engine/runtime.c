@@ -5,6 +5,7 @@
  * still out; stop returns at once and may be called by a signal handler. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/errstr.h"
 #include "base/given.h"
 #include "base/thread.h"
 #include "engine/budget.h"
@@ -13,7 +14,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +74,16 @@ static klane_err_t share_budget(const struct klane_options *options,
     return budget_share(options, &needs, has_weights, budget, errstr, errstr_size);
 }
 
+/* Without the system's randomness the addresses of this process have to do. */
+static uint64_t random_of(const struct klane_runtime *runtime)
+{
+    uint64_t random;
+
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+        random = (uintptr_t)runtime;
+    return random;
+}
+
 static bool core_set_up(struct klane_runtime *runtime)
 {
     const struct klane_options *options = &runtime->options;
@@ -88,11 +98,9 @@ static bool core_set_up(struct klane_runtime *runtime)
         .calm_ms = CALM_MS,
         .drain_ms = options->drain_ms,
         .settle_ms = SETTLE_PER_DRAIN * options->drain_ms,
+        .seed = random_of(runtime),
     };
 
-    /* Without the system's randomness the addresses of this process have to do. */
-    if (getrandom(&config.seed, sizeof(config.seed), GRND_NONBLOCK) != sizeof(config.seed))
-        config.seed = (uintptr_t)runtime;
     return core_init(&runtime->control.core, &config);
 }
 
@@ -162,7 +170,8 @@ static enum set_up set_up(struct klane_runtime *runtime)
         return SET_UP_SHARED;
     if (!idle_init(&runtime->idle))
         return SET_UP_CORE;
-    if (!tokens_init(&runtime->tokens, runtime->options.records_max))
+    if (!tokens_init(&runtime->tokens, runtime->options.records_max,
+                     (uint32_t)(random_of(runtime) >> 8)))
         return SET_UP_IDLE;
     if (!bell_init(&runtime->bell))
         return SET_UP_TOKENS;
@@ -173,9 +182,7 @@ static enum set_up set_up(struct klane_runtime *runtime)
 /* Says why, for those errors that no option explains. */
 static klane_err_t explain(klane_err_t err, char *errstr, size_t errstr_size)
 {
-    if (errstr != NULL && errstr_size > 0)
-        snprintf(errstr, errstr_size, "%s", klane_strerror(err));
-    return err;
+    return errstr_set(err, errstr, errstr_size, "%s", klane_strerror(err));
 }
 
 klane_err_t klane_create(const struct klane_options *given, struct klane_source *source,
@@ -187,13 +194,13 @@ klane_err_t klane_create(const struct klane_options *given, struct klane_source 
     klane_err_t err;
     enum set_up reached;
 
-    if (errstr != NULL && errstr_size > 0)
-        errstr[0] = '\0';
-    if (created == NULL || source == NULL) {
-        if (errstr != NULL)
-            snprintf(errstr, errstr_size, "%s is NULL", source == NULL ? "source" : "runtime");
-        return KLANE_ERR_INVALID;
-    }
+    errstr_clear(errstr, errstr_size);
+    if (created == NULL || source == NULL)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "%s is NULL",
+                          source == NULL ? "source" : "runtime");
+    if (source->is_owned)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "source belongs to another runtime already");
     err = options_take(&options, given, errstr, errstr_size);
     if (err == KLANE_OK)
         err = share_budget(&options, source, false, &budget, errstr, errstr_size);
@@ -220,13 +227,14 @@ klane_err_t klane_create(const struct klane_options *given, struct klane_source 
         return explain(reached == SET_UP_TOKENS ? KLANE_ERR_SYSTEM : KLANE_ERR_NOMEM, errstr,
                        errstr_size);
     }
+    source->is_owned = true;
     *created = runtime;
     return KLANE_OK;
 }
 
 void klane_source_destroy(struct klane_source *source)
 {
-    if (source != NULL)
+    if (source != NULL && !source->is_owned)
         source->ops->destroy(source);
 }
 
@@ -241,30 +249,45 @@ static klane_err_t may_register(const struct klane_runtime *runtime, const void 
     return runtime_state(runtime) == RUNTIME_NEW ? KLANE_OK : KLANE_ERR_STATE;
 }
 
+/* These calls have no room for a text: the log has it. */
+static klane_err_t not_registered(struct klane_runtime *runtime, klane_err_t err, const char *why)
+{
+    observe_log(&runtime->observe, KLANE_LOG_ERROR, "not registered: %s", why);
+    return err;
+}
+
 klane_err_t klane_topic(struct klane_runtime *runtime, const struct klane_topic *given)
 {
     struct klane_topic topic;
+    char errstr[ERRSTR_SIZE];
     klane_err_t err = may_register(runtime, given);
 
     if (err != KLANE_OK)
         return err;
     klane_topic_init(&topic, sizeof(topic));
     if (!given_copy(&topic, sizeof(topic), given))
-        return KLANE_ERR_INVALID;
-    return routes_topic(&runtime->routes, runtime, &topic);
+        return not_registered(runtime, KLANE_ERR_INVALID,
+                              "the topic: call klane_topic_init() first, and set no rule that "
+                              "this version does not know");
+    err = routes_topic(&runtime->routes, runtime, &topic, errstr, sizeof(errstr));
+    return err == KLANE_OK ? err : not_registered(runtime, err, errstr);
 }
 
 klane_err_t klane_route(struct klane_runtime *runtime, const struct klane_route *given)
 {
     struct klane_route route;
+    char errstr[ERRSTR_SIZE];
     klane_err_t err = may_register(runtime, given);
 
     if (err != KLANE_OK)
         return err;
     klane_route_init(&route, sizeof(route));
     if (!given_copy(&route, sizeof(route), given))
-        return KLANE_ERR_INVALID;
-    return routes_route(&runtime->routes, runtime, &route);
+        return not_registered(runtime, KLANE_ERR_INVALID,
+                              "the route: call klane_route_init() first, and set no rule that "
+                              "this version does not know");
+    err = routes_route(&runtime->routes, runtime, &route, errstr, sizeof(errstr));
+    return err == KLANE_OK ? err : not_registered(runtime, err, errstr);
 }
 
 klane_err_t klane_handle(struct klane_runtime *runtime, const char *topic,
@@ -356,7 +379,7 @@ static uint32_t monitor_period(const struct routes *routes)
 
 klane_err_t klane_start(struct klane_runtime *runtime)
 {
-    char errstr[256] = "";
+    char errstr[ERRSTR_SIZE] = "";
     struct budget budget;
     klane_err_t err = may_register(runtime, runtime);
 
@@ -383,7 +406,9 @@ klane_err_t klane_start(struct klane_runtime *runtime)
         return start_failed(runtime, err, errstr[0] == '\0' ? klane_strerror(err) : errstr);
     err = workers_start(runtime);
     if (err != KLANE_OK)
-        return start_failed(runtime, err, "a worker thread cannot be made");
+        return start_failed(runtime, err,
+                            "not so many worker threads can be made: fewer workers, "
+                            "or a smaller stack_bytes, may do");
     if (!control_start(runtime))
         return start_failed(runtime, KLANE_ERR_SYSTEM, "the control thread cannot be made");
     return KLANE_OK;
@@ -480,7 +505,7 @@ klane_err_t klane_destroy(struct klane_runtime *runtime)
                 pthread_join(runtime->workers[i].thread, NULL);
     }
     /* First, as its helper may still be reading the topics' names. */
-    klane_source_destroy(runtime->source);
+    runtime->source->ops->destroy(runtime->source);
     free(runtime->source_topics);
     tear_down(runtime, SET_UP_ALL);
     return KLANE_OK;

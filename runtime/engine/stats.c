@@ -144,7 +144,7 @@ klane_err_t klane_partition_stats(struct klane_runtime *runtime, const char *top
         return KLANE_ERR_INVALID;
     if (runtime_forked(runtime))
         return KLANE_ERR_FORKED;
-    if (runtime_started(runtime) && pthread_equal(pthread_self(), runtime->control_thread))
+    if (runtime_is_control(runtime))
         return KLANE_ERR_STATE;
     if (sem_init(&question.answered, 0, 0) != 0)
         return KLANE_ERR_SYSTEM;

@@ -8,6 +8,8 @@
 #include "base/assert.h"
 #include "base/headers.h"
 
+#include <inttypes.h>
+
 /* Records of one lane in a row while other lanes are ready. */
 #define QUANTUM_RECORDS 64U
 
@@ -71,7 +73,24 @@ void slot_show(struct klane_slot *slot, struct klane_record *record)
     };
 }
 
-static enum slot_outcome outcome_of(struct klane_runtime *runtime, enum klane_outcome outcome)
+/* A program that returns it once does so often: each is said once, as far as bits go. */
+static void log_undefined(struct klane_runtime *runtime, const struct klane_slot *slot,
+                          enum klane_outcome outcome)
+{
+    const struct partition *partition = slot->record.assignment->partition;
+    uint64_t bit = (uint64_t)1 << ((unsigned)outcome % 64);
+
+    /* Relaxed: a note that orders nothing. */
+    if ((atomic_fetch_or_explicit(&runtime->undefined, bit, memory_order_relaxed) & bit) != 0)
+        return;
+    observe_log(&runtime->observe, KLANE_LOG_ERROR,
+                "a handler returned %d, which is no outcome, for %s [%" PRId32 "] offset %" PRId64
+                "; taken as a retry, this time and each time",
+                (int)outcome, partition->topic->name, partition->number, slot->record.offset);
+}
+
+static enum slot_outcome outcome_of(struct klane_runtime *runtime, const struct klane_slot *slot,
+                                    enum klane_outcome outcome)
 {
     switch (outcome) {
     case KLANE_DONE:
@@ -83,9 +102,7 @@ static enum slot_outcome outcome_of(struct klane_runtime *runtime, enum klane_ou
     case KLANE_LATER:
         break;
     }
-    /* Relaxed: a note for control, which logs it. */
-    atomic_store_explicit(&runtime->outcome_bad, (uint64_t)(uint32_t)outcome + 1,
-                          memory_order_relaxed);
+    log_undefined(runtime, slot, outcome);
     return SLOT_RETRY;
 }
 
@@ -162,7 +179,7 @@ static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, ui
             slot_left_ring(runtime);
         return NULL;
     }
-    slot->back.outcome = (uint8_t)outcome_of(runtime, outcome);
+    slot->back.outcome = (uint8_t)outcome_of(runtime, slot, outcome);
     if (slot->back.outcome != SLOT_RETRY)
         return pass_on(worker, slot, in_row);
     slot_report(runtime, slot);

@@ -40,6 +40,14 @@ static bool line_allowed(struct observe *observe)
     return true;
 }
 
+/* One line, whatever a broker or a file had in its text. */
+static void make_plain(char *text)
+{
+    for (char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
+}
+
 static void write_line(struct observe *observe, enum klane_log_level level, const char *line)
 {
     if (observe->log != NULL)
@@ -65,12 +73,15 @@ void observe_log(struct observe *observe, enum klane_log_level level, const char
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
+    make_plain(line);
     write_line(observe, level, line);
 }
 
 void observe_event(struct observe *observe, struct observe_limit *limit, int64_t now_ms,
                    struct klane_event *event)
 {
+    char text[LINE_MAX_BYTES];
+
     if (observe->event == NULL)
         return;
     if (limit->second != now_ms / 1000) {
@@ -84,5 +95,10 @@ void observe_event(struct observe *observe, struct observe_limit *limit, int64_t
     limit->count++;
     event->suppressed = limit->suppressed;
     limit->suppressed = 0;
+    if (event->message != NULL) {
+        snprintf(text, sizeof(text), "%s", event->message);
+        make_plain(text);
+        event->message = text;
+    }
     observe->event(event, observe->event_context);
 }

@@ -198,6 +198,7 @@ struct klane_source_ops {
 /* Begins every source. */
 struct klane_source {
     const struct klane_source_ops *ops;
+    bool is_owned; /* klane_create(): by a runtime, which ends it */
 };
 
 #endif

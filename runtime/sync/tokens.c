@@ -45,7 +45,7 @@ static struct tokens_entry *entry_find(const struct tokens *tokens, klane_token_
     return index < tokens->capacity ? &tokens->entries[index] : NULL;
 }
 
-bool tokens_init(struct tokens *tokens, uint32_t capacity)
+bool tokens_init(struct tokens *tokens, uint32_t capacity, uint32_t random)
 {
     size_t entries_size = capacity * sizeof(struct tokens_entry);
     uint32_t ring_size = 2;
@@ -64,6 +64,7 @@ bool tokens_init(struct tokens *tokens, uint32_t capacity)
     tokens->entries = map; /* zero: generation 0, which no token has */
     tokens->free_buffer = (ck_ring_buffer_t *)(void *)((char *)map + entries_size);
     tokens->capacity = capacity;
+    tokens->generation = random == 0 ? 1 : random;
     atomic_init(&tokens->fresh, 0);
     ck_ring_init(&tokens->free_ring, ring_size);
     return true;
@@ -118,7 +119,7 @@ klane_token_t tokens_make(struct tokens *tokens, void *record, uint32_t tag)
     state = atomic_load_explicit(&entry->state, memory_order_relaxed);
     KLANE_ASSERT(flags_of(state) == 0);
     /* 0 is a place that is fresh, or whose generations begin anew. */
-    generation = generation_of(state) == 0 ? 1 : generation_of(state);
+    generation = generation_of(state) == 0 ? tokens->generation : generation_of(state);
     entry->record = record;
     /* T4 release: pairs with tokens_tag(). */
     atomic_store_explicit(&entry->tag, tag, memory_order_release);

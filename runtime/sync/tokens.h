@@ -6,7 +6,8 @@
  * one reports the record to control.
  *
  * A token is a place in a table (index + 1, low half) and the generation of that place (high
- * half, never 0), so 0 is never a token. Each place has one state word:
+ * half, never 0), so 0 is never a token. Each table begins its generations elsewhere: a token of
+ * another one is stale, but for one chance in 2^32. Each place has one state word:
  *
  *   generation g, no flag          free
  *   g LIVE                         make       holder of the record   store
@@ -55,6 +56,7 @@ struct tokens {
     ck_ring_buffer_t *free_buffer;
     size_t map_size; /* of both, in bytes */
     uint32_t capacity;
+    uint32_t generation;     /* that a fresh place begins with */
     _Atomic(uint32_t) fresh; /* makers: the places below it were used before */
     ck_ring_t free_ring;     /* tail: control; head: makers */
 };
@@ -64,8 +66,9 @@ enum tokens_claim {
     TOKENS_STALE    /* claimed before, or never made */
 };
 
-/* capacity: how many tokens can be out, 1 to 2^30. False: no memory. */
-bool tokens_init(struct tokens *tokens, uint32_t capacity);
+/* capacity: how many tokens can be out, 1 to 2^30; random: any number that other tables do not
+ * have. False: no memory. */
+bool tokens_init(struct tokens *tokens, uint32_t capacity, uint32_t random);
 
 /* When no other thread uses the table; tokens that are out are forgotten. */
 void tokens_deinit(struct tokens *tokens);

@@ -4,13 +4,19 @@
 
 #include <klane/kafka.h>
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define SECRET "canary-4711"
 
-static void say_nothing(const rd_kafka_t *rk, int level, const char *facility, const char *line)
+static _Atomic bool secret_was_logged; /* on a thread of librdkafka's, perhaps */
+
+static void look_for_secrets(const rd_kafka_t *rk, int level, const char *facility,
+                             const char *line)
 {
-    (void)rk, (void)level, (void)facility, (void)line;
+    (void)rk, (void)level, (void)facility;
+    if (strstr(line, SECRET) != NULL)
+        secret_was_logged = true;
 }
 
 static rd_kafka_conf_t *conf_with(const char *const *settings)
@@ -22,7 +28,7 @@ static rd_kafka_conf_t *conf_with(const char *const *settings)
                      0);
     assert_int_equal(rd_kafka_conf_set(conf, "group.id", "g", why, sizeof why), 0);
     assert_int_equal(rd_kafka_conf_set(conf, "log_level", "0", why, sizeof why), 0);
-    rd_kafka_conf_set_log_cb(conf, say_nothing);
+    rd_kafka_conf_set_log_cb(conf, look_for_secrets);
     for (; settings != NULL && settings[0] != NULL; settings += 2)
         if (rd_kafka_conf_set(conf, settings[0], settings[1], why, sizeof why) != 0)
             fail_msg("%s", why);
@@ -52,6 +58,8 @@ static void expect_refused(const char *name, const char *value, const char *inst
     assert_null(source);
     if (strncmp(why, name, strlen(name)) != 0)
         fail_msg("refused, but not by the name of %s: %s", name, why);
+    if (strstr(why, value) == NULL)
+        fail_msg("refused, but the value %s is not named: %s", value, why);
     /* It is still the program's. */
     assert_int_equal(rd_kafka_conf_set(conf, name, instead, why, sizeof why), 0);
     expect_accepted(conf, NULL);
@@ -75,7 +83,7 @@ static void a_plain_configuration_is_accepted(void **state)
 static void settings_of_klane_are_refused_by_name(void **state)
 {
     (void)state;
-    expect_refused("auto.offset.reset", "earliest", "error");
+    expect_refused("auto.offset.reset", "smallest", "error");
     expect_refused("queued.min.messages", "77", "100000");
     expect_refused("queued.max.messages.kbytes", "77", "65536");
     expect_refused("fetch.max.bytes", "1234567", "52428800");
@@ -110,6 +118,9 @@ static void what_is_unsafe_is_refused_unless_it_is_allowed(void **state)
         {"test.mock.num.brokers", "1"},
         {"debug", "cgrp,security"},
         {"debug", "all"},
+        {"sasl.kerberos.principal", "user; touch /tmp/file"},
+        {"sasl.kerberos.keytab", "/etc/key\"`id`\""},
+        {"sasl.kerberos.service.name", "$(id)"},
     };
     struct klane_kafka_options options;
 
@@ -201,6 +212,56 @@ static void a_configuration_that_librdkafka_refuses_stays_the_programs(void **st
     expect_accepted(conf, NULL);
 }
 
+/* What is secret, and one mistake more. */
+static void no_refusal_tells_a_secret(void **state)
+{
+    static const struct {
+        const char *name, *value, *named;
+    } mistakes[] = {
+        {"auto.offset.reset", "smallest", "auto.offset.reset"},
+        {"debug", "security", "debug"},
+        {"group.id", "", "group.id"},
+        {"fetch.max.bytes", "99999999999", "fetch.max.bytes"},
+        {"session.timeout.ms", "600000", "session.timeout.ms"},
+        {"ssl.keystore.location", "/nonexistent/keys.p12", "/nonexistent/keys.p12"},
+        {"ssl.ca.location", "/nonexistent/ca.pem", "ssl.ca.location"},
+        {"ssl.cipher.suites", "no-such-cipher", "ssl.cipher.suites"},
+        {"sasl.mechanisms", "NONE-OF-THEM", "NONE-OF-THEM"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        const char *settings[] = {"log_level",
+                                  "7",
+                                  "security.protocol",
+                                  "sasl_ssl",
+                                  "sasl.mechanisms",
+                                  "PLAIN",
+                                  "sasl.username",
+                                  "user",
+                                  "sasl.password",
+                                  SECRET,
+                                  "ssl.key.password",
+                                  SECRET,
+                                  "ssl.keystore.password",
+                                  SECRET,
+                                  mistakes[i].name,
+                                  mistakes[i].value,
+                                  NULL};
+        rd_kafka_conf_t *conf = conf_with(settings);
+        struct klane_source *source;
+        char why[512];
+
+        assert_int_equal(klane_kafka_create(conf, NULL, &source, why, sizeof why),
+                         KLANE_ERR_INVALID);
+        if (strstr(why, mistakes[i].named) == NULL)
+            fail_msg("\"%s\" does not name %s", why, mistakes[i].named);
+        assert_null(strstr(why, SECRET));
+        rd_kafka_conf_destroy(conf);
+    }
+    assert_false(secret_was_logged);
+}
+
 static void options_out_of_range_are_refused_by_name(void **state)
 {
     struct klane_kafka_options options;
@@ -213,12 +274,12 @@ static void options_out_of_range_are_refused_by_name(void **state)
     options.queue_records = 999;
     assert_int_equal(klane_kafka_create(conf, &options, &source, why, sizeof why),
                      KLANE_ERR_INVALID);
-    assert_non_null(strstr(why, "queue_records"));
+    assert_non_null(strstr(why, "queue_records is 999, must be from 1,000 to 1,000,000"));
     klane_kafka_options_init(&options, sizeof options);
     options.queue_bytes = 1;
     assert_int_equal(klane_kafka_create(conf, &options, &source, why, sizeof why),
                      KLANE_ERR_INVALID);
-    assert_non_null(strstr(why, "queue_bytes"));
+    assert_non_null(strstr(why, "queue_bytes is 1, must be from 1 MiB to 1 GiB"));
     options = (struct klane_kafka_options){0};
     assert_int_equal(klane_kafka_create(conf, &options, &source, why, sizeof why),
                      KLANE_ERR_INVALID);
@@ -320,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_rebalance_callback_is_refused),
         cmocka_unit_test(events_of_klane_are_refused),
         cmocka_unit_test(a_configuration_that_librdkafka_refuses_stays_the_programs),
+        cmocka_unit_test(no_refusal_tells_a_secret),
         cmocka_unit_test(options_out_of_range_are_refused_by_name),
         cmocka_unit_test(long_lists_and_large_messages_are_accepted),
         cmocka_unit_test(nothing_to_work_with_is_refused),

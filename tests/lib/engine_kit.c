@@ -30,9 +30,9 @@ static void on_log(enum klane_log_level level, const char *line, void *context)
     struct kit *kit = context;
 
     (void)level;
-    (void)line;
     pthread_mutex_lock(&kit->lock);
     kit->log_lines++;
+    snprintf(kit->line, sizeof(kit->line), "%s", line);
     pthread_cond_broadcast(&kit->changed);
     pthread_mutex_unlock(&kit->lock);
 }

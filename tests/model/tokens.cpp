@@ -32,6 +32,7 @@ struct tokens_model : rl::test_suite<tokens_model, 1 + COMPLETERS> {
         tokens.entries = &entry;
         tokens.free_buffer = buffer;
         tokens.capacity = 1;
+        tokens.generation = 1;
         tokens.fresh.store(0, rl::mo_relaxed, RL_INFO);
         ck_ring_init(&tokens.free_ring, RING_SIZE);
         for (int i = 0; i < RING_SIZE; i++)

@@ -580,7 +580,7 @@ void process_begin(struct world *world, struct process *process)
     process->reports = malloc(world->plan.core.records_max * sizeof(*process->reports));
     process->inbox = malloc(world->plan.core.records_max * sizeof(*process->inbox));
     if (process->reports == NULL || process->inbox == NULL ||
-        !tokens_init(&process->tokens, world->plan.tokens) ||
+        !tokens_init(&process->tokens, world->plan.tokens, 1) ||
         !core_init(&process->core, &config))
         abort();
     if (world->plan.slab_limit > 0)

@@ -566,7 +566,7 @@ static void tokens_report_each_record_once_when_completers_race(void **state)
     (void)state;
     world.records = calloc(world.count, sizeof(*world.records));
     assert_non_null(world.records);
-    assert_true(tokens_init(&world.tokens, TOKENS));
+    assert_true(tokens_init(&world.tokens, TOKENS, 1));
     mailbox_init(&world.mailbox);
 
     for (int i = 0; i < HANDLERS + COMPLETERS; i++) {

@@ -123,32 +123,6 @@ static void a_skipped_record_is_finished_and_reported_with_its_reason(void **sta
     kit_end(&kit);
 }
 
-static enum klane_outcome nonsense(struct kit *kit, const struct klane_record *record)
-{
-    (void)kit;
-    return record->attempt == 1 ? (enum klane_outcome)77 : KLANE_DONE;
-}
-
-static void an_undefined_outcome_is_a_retry_and_logged(void **state)
-{
-    struct kit kit;
-
-    (void)state;
-    kit_init(&kit, 1);
-    kit.act = nonsense;
-    kit_start_route(&kit, 1, 1000);
-    kit_append(&kit, 0, "a");
-    kit_append(&kit, 0, "b");
-
-    kit_wait_ended(&kit, 4);
-
-    klane_stop(kit.runtime);
-    assert_int_equal(klane_wait(kit.runtime, 20000), KLANE_OK);
-    assert_int_equal(kit_stats(&kit).done, 2);
-    assert_int_equal(kit.log_lines, 1);
-    kit_end(&kit);
-}
-
 /* ---- later ------------------------------------------------------------------------------- */
 
 #define TOKENS_MAX 64
@@ -564,7 +538,6 @@ int main(void)
         cmocka_unit_test(a_waiting_lane_holds_no_worker_and_no_other_key),
         cmocka_unit_test(a_bare_retry_waits_for_the_routes_delay),
         cmocka_unit_test(a_skipped_record_is_finished_and_reported_with_its_reason),
-        cmocka_unit_test(an_undefined_outcome_is_a_retry_and_logged),
         cmocka_unit_test(a_later_record_keeps_its_lane_until_it_is_finished),
         cmocka_unit_test(wrong_tokens_and_outcomes_are_refused),
         cmocka_unit_test(a_completion_may_come_before_the_handler_returns),

@@ -14,7 +14,7 @@ static int make_tokens(void **state)
     static struct tokens tokens;
 
     *state = &tokens;
-    return tokens_init(&tokens, CAPACITY) ? 0 : -1;
+    return tokens_init(&tokens, CAPACITY, 1) ? 0 : -1;
 }
 
 static int drop_tokens(void **state)

@@ -8,6 +8,7 @@
 #include "source/kafka/config.h"
 
 #include "base/assert.h"
+#include "base/errstr.h"
 #include "base/given.h"
 
 #include <inttypes.h>
@@ -16,7 +17,7 @@
 #include <string.h>
 
 #define VALUE_SIZE 512
-#define SETTINGS 9
+#define SETTINGS 10
 #define MESSAGE_BYTES 300 /* of a message in librdkafka's queue, beside its own bytes; measured */
 
 /* The number is text when the table is used. */
@@ -38,9 +39,7 @@ struct settings {
 
 static klane_err_t refuse(char *errstr, size_t errstr_size, const char *name, const char *why)
 {
-    if (errstr != NULL && errstr_size > 0)
-        snprintf(errstr, errstr_size, "%s: %s", name, why);
-    return KLANE_ERR_INVALID;
+    return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "%s: %s", name, why);
 }
 
 /* False: there is no such setting, or it is longer than any that is looked at. */
@@ -112,6 +111,7 @@ static void settings_init(struct settings *settings, const rd_kafka_conf_t *conf
     own(settings, "enable.auto.commit", "false", "klane commits what is finished");
     own(settings, "enable.auto.offset.store", "false", "klane commits what is finished");
     own(settings, "enable.partition.eof", "true", "klane needs to know where a log ends");
+    own(settings, "check.crcs", "true", "klane hands over nothing that is damaged");
     own(settings, "auto.offset.reset", "error",
         "begin and out_of_range of klane_topic say where to read");
     own(settings, "queued.min.messages", settings->queued_min_messages, by_options);
@@ -178,6 +178,29 @@ static klane_err_t check_unsafe(const rd_kafka_conf_t *conf, const rd_kafka_conf
     return KLANE_OK;
 }
 
+/* librdkafka puts these into a command line of the shell. */
+static const char *const shell_words[] = {"sasl.kerberos.principal", "sasl.kerberos.keytab",
+                                          "sasl.kerberos.service.name"};
+
+static klane_err_t check_shell_words(const rd_kafka_conf_t *conf, char *errstr,
+                                     size_t errstr_size)
+{
+    static const char harmless[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+        "._-+/@:";
+
+    for (size_t i = 0; i < sizeof shell_words / sizeof shell_words[0]; i++) {
+        char value[VALUE_SIZE];
+        bool is_whole = value_of(conf, shell_words[i], value);
+
+        if ((value[0] != '\0' && !is_whole) || value[strspn(value, harmless)] != '\0')
+            return refuse(errstr, errstr_size, shell_words[i],
+                          "has characters that a shell may take for its own: it needs "
+                          "allow_unsafe of klane_kafka_options");
+    }
+    return KLANE_OK;
+}
+
 static klane_err_t check_events(const rd_kafka_conf_t *conf, char *errstr, size_t errstr_size)
 {
     const int64_t ours =
@@ -224,6 +247,8 @@ klane_err_t kafka_config_check(const rd_kafka_conf_t *conf,
     err = check_owned(conf, defaults, &settings, errstr, errstr_size);
     if (err == KLANE_OK && !options->allow_unsafe)
         err = check_unsafe(conf, defaults, errstr, errstr_size);
+    if (err == KLANE_OK && !options->allow_unsafe)
+        err = check_shell_words(conf, errstr, errstr_size);
     if (err == KLANE_OK)
         err = check_events(conf, errstr, errstr_size);
     if (err == KLANE_OK)

@@ -5,8 +5,9 @@
 
 #include "base/thread.h"
 
-#include <stdatomic.h>
+#include <errno.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -48,8 +49,8 @@ static void wait_for(struct ending *ending)
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += PATIENCE_S;
-    /* A signal ends the wait early at worst: the handle then ends by itself. */
-    sem_clockwait(&ending->done, CLOCK_MONOTONIC, &until);
+    while (sem_clockwait(&ending->done, CLOCK_MONOTONIC, &until) == -1 && errno == EINTR)
+        continue;
 }
 
 void kafka_end(rd_kafka_t *rk, void (*free_after)(void *context), void *context)

@@ -5,6 +5,7 @@
  * served in time, whatever the handlers do, so the group never takes this process for dead. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/errstr.h"
 #include "base/given.h"
 #include "source/kafka/commit.h"
 #include "source/kafka/config.h"
@@ -22,7 +23,6 @@
 #include "source/kafka/turns.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -260,13 +260,6 @@ static void source_close(struct klane_source *base)
     doorbell_ring(&source->doorbell);
 }
 
-static klane_err_t complain(klane_err_t err, const char *why, char *errstr, size_t errstr_size)
-{
-    if (errstr != NULL && errstr_size > 0)
-        snprintf(errstr, errstr_size, "%s", why);
-    return err;
-}
-
 static klane_err_t source_start(struct klane_source *base, struct klane_intake *intake,
                                 const struct source_topic *topics, size_t count, char *errstr,
                                 size_t errstr_size)
@@ -276,25 +269,23 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
     rd_kafka_resp_err_t err;
     klane_err_t failed;
 
-    if (intake->give_up_ms >= source->max_poll_ms) {
-        if (errstr != NULL && errstr_size > 0)
-            snprintf(errstr, errstr_size,
-                     "four times drain_ms is %" PRIu32
-                     ", must be below max.poll.interval.ms, %" PRId64,
-                     intake->give_up_ms, source->max_poll_ms);
-        return KLANE_ERR_INVALID;
-    }
+    if (intake->give_up_ms >= source->max_poll_ms)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "four times drain_ms is %" PRIu32
+                          ", must be below max.poll.interval.ms, %" PRId64,
+                          intake->give_up_ms, source->max_poll_ms);
     source->intake = intake;
     failed = helper_create(&kafka_lookup_ops, source, UINT32_MAX, &source->helper);
     if (failed != KLANE_OK)
-        return complain(failed, "the helper thread could not be made", errstr, errstr_size);
+        return errstr_set(failed, errstr, errstr_size, "the helper thread could not be made");
     list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topics[i].name, RD_KAFKA_PARTITION_UA);
     err = rd_kafka_subscribe(source->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return complain(KLANE_ERR_INVALID, rd_kafka_err2str(err), errstr, errstr_size);
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "the topics: %s",
+                          rd_kafka_err2str(err));
     return KLANE_OK;
 }
 
@@ -387,16 +378,19 @@ static klane_err_t options_take(struct klane_kafka_options *options,
 {
     klane_kafka_options_init(options, sizeof *options);
     if (given != NULL && !given_copy(options, sizeof *options, given))
-        return complain(KLANE_ERR_INVALID,
-                        "call klane_kafka_options_init() first, and set no option that this "
-                        "version does not know",
-                        errstr, errstr_size);
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "options have a struct_size of %" PRIu32
+                          "; call klane_kafka_options_init() first, and set no option that this "
+                          "version does not know",
+                          given->struct_size);
     if (options->queue_records < KAFKA_QUEUE_RECORDS_MIN || options->queue_records > 1000000)
-        return complain(KLANE_ERR_INVALID, "queue_records must be from 1,000 to 1,000,000",
-                        errstr, errstr_size);
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "queue_records is %" PRIu32 ", must be from 1,000 to 1,000,000",
+                          options->queue_records);
     if (options->queue_bytes < KAFKA_QUEUE_BYTES_MIN || options->queue_bytes > 1U << 30)
-        return complain(KLANE_ERR_INVALID, "queue_bytes must be from 1 MiB to 1 GiB", errstr,
-                        errstr_size);
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "queue_bytes is %" PRIu32 ", must be from 1 MiB to 1 GiB",
+                          options->queue_bytes);
     return KLANE_OK;
 }
 
@@ -475,8 +469,11 @@ static klane_err_t try_handle(const rd_kafka_conf_t *conf,
         err == KLANE_OK ? rd_kafka_new(RD_KAFKA_CONSUMER, copy, errstr, errstr_size) : NULL;
 
     if (rk == NULL) {
+        bool lacks_threads =
+            err == KLANE_OK && rd_kafka_last_error() == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+
         rd_kafka_conf_destroy(copy);
-        return KLANE_ERR_INVALID;
+        return lacks_threads ? KLANE_ERR_SYSTEM : KLANE_ERR_INVALID;
     }
     rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     return KLANE_OK;
@@ -514,13 +511,16 @@ klane_err_t klane_kafka_create(rd_kafka_conf_t *conf, const struct klane_kafka_o
     int version = rd_kafka_version();
     klane_err_t err;
 
-    if (errstr != NULL && errstr_size > 0)
-        errstr[0] = '\0';
+    if (errstr == NULL)
+        errstr_size = 0; /* librdkafka does not look */
+    errstr_clear(errstr, errstr_size);
     if (conf == NULL || source == NULL)
-        return complain(KLANE_ERR_INVALID, "conf or source is NULL", errstr, errstr_size);
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "%s is NULL",
+                          source == NULL ? "source" : "conf");
     *source = NULL;
     if (version < KAFKA_VERSION_LEAST)
-        return complain(KLANE_ERR_VERSION, "librdkafka is older than 2.0.2", errstr, errstr_size);
+        return errstr_set(KLANE_ERR_VERSION, errstr, errstr_size,
+                          "librdkafka is %s, must be 2.0.2 or newer", rd_kafka_version_str());
     err = options_take(&options, given, errstr, errstr_size);
     if (err == KLANE_OK)
         err = kafka_config_check(conf, &options, version, errstr, errstr_size);
@@ -528,8 +528,8 @@ klane_err_t klane_kafka_create(rd_kafka_conf_t *conf, const struct klane_kafka_o
         return err;
     made = source_new(conf, version);
     if (made == NULL)
-        return complain(KLANE_ERR_NOMEM, "memory or descriptors are exhausted", errstr,
-                        errstr_size);
+        return errstr_set(KLANE_ERR_NOMEM, errstr, errstr_size,
+                          "memory or descriptors are exhausted");
     kafka_sweep_init(made, conf, &options);
     err = try_handle(conf, &options, version, errstr, errstr_size);
     if (err == KLANE_OK)

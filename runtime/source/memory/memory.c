@@ -201,7 +201,9 @@ klane_err_t klane_memory_append(struct klane_source *source, const char *topic, 
                                 const struct klane_memory_record *record, int64_t *offset)
 {
     if (source == NULL || source->ops != &memory_source_ops || topic == NULL || record == NULL ||
-        record->key_size > UINT32_MAX || record->value_size > UINT32_MAX)
+        record->key_size > UINT32_MAX || record->value_size > UINT32_MAX ||
+        (record->key == NULL && record->key_size > 0) ||
+        (record->value == NULL && record->value_size > 0))
         return KLANE_ERR_INVALID;
 
     struct memory_source *memory = memory_of(source);

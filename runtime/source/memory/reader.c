@@ -9,8 +9,8 @@
 #include "source/memory/reader.h"
 
 #include "base/assert.h"
+#include "base/errstr.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* Records of one partition in a row, so that none waits long for the others. */
@@ -220,10 +220,8 @@ static klane_err_t reader_start(struct klane_source *source, struct klane_intake
     for (size_t i = 0; i < count; i++) {
         if (memory_topic_find(memory, topics[i].name) != NULL)
             continue;
-        if (errstr != NULL)
-            snprintf(errstr, errstr_size, "the log in memory has no topic \"%s\"",
-                     topics[i].name);
-        return KLANE_ERR_NOT_FOUND;
+        return errstr_set(KLANE_ERR_NOT_FOUND, errstr, errstr_size,
+                          "the log in memory has no topic \"%s\"", topics[i].name);
     }
     memory->reader.intake = intake;
     for (size_t i = 0; i < count; i++)

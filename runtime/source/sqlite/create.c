@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the embedded log's source is made. */
+#include "base/errstr.h"
 #include "source/sqlite/sqlite.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 static klane_err_t init(struct sqlite_source *source)
@@ -34,14 +34,6 @@ static klane_err_t init(struct sqlite_source *source)
     return KLANE_OK;
 }
 
-static klane_err_t create_failed(klane_err_t err, const char *text, char *errstr,
-                                 size_t errstr_size)
-{
-    if (errstr != NULL && errstr_size > 0)
-        snprintf(errstr, errstr_size, "%s", text);
-    return err;
-}
-
 klane_err_t klane_sqlite_create(const char *path, const char *group,
                                 enum klane_sqlite_taken when_taken, struct klane_source **source,
                                 char *errstr, size_t errstr_size)
@@ -49,21 +41,20 @@ klane_err_t klane_sqlite_create(const char *path, const char *group,
     struct sqlite_source *made;
     klane_err_t err;
 
-    if (errstr != NULL && errstr_size > 0)
-        errstr[0] = '\0';
+    errstr_clear(errstr, errstr_size);
     if (source == NULL || path == NULL)
-        return create_failed(KLANE_ERR_INVALID, "path or source is NULL", errstr, errstr_size);
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "%s is NULL",
+                          source == NULL ? "source" : "path");
     *source = NULL;
     if (!database_name_is_valid(group))
-        return create_failed(KLANE_ERR_INVALID,
-                             "a group's name has 1 to 249 bytes, no spaces or control characters",
-                             errstr, errstr_size);
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "group has to be 1 to 249 bytes, without spaces or control characters");
     if (when_taken != KLANE_SQLITE_STANDBY && when_taken != KLANE_SQLITE_REFUSE)
-        return create_failed(KLANE_ERR_INVALID, "when_taken is not one of its values", errstr,
-                             errstr_size);
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "when_taken is %d, which is none of its values", (int)when_taken);
     made = calloc(1, sizeof *made);
     if (made == NULL)
-        return create_failed(KLANE_ERR_NOMEM, "memory is exhausted", errstr, errstr_size);
+        return errstr_set(KLANE_ERR_NOMEM, errstr, errstr_size, "memory is exhausted");
     err = sqlite_reader_init(&made->reader, path, group);
     if (err == KLANE_OK && when_taken == KLANE_SQLITE_REFUSE)
         err = sqlite_group_check_free(&made->reader.group);
@@ -73,7 +64,7 @@ klane_err_t klane_sqlite_create(const char *path, const char *group,
     if (err != KLANE_OK) {
         const char *text = made->reader.database.text;
 
-        create_failed(err, text[0] == '\0' ? klane_strerror(err) : text, errstr, errstr_size);
+        errstr_set(err, errstr, errstr_size, "%s", text[0] == '\0' ? klane_strerror(err) : text);
         sqlite_reader_deinit(&made->reader);
         free(made);
         return err;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 enum {
@@ -250,6 +252,31 @@ bool database_name_is_valid(const char *name)
     return length > 0 && length <= DATABASE_NAME_BYTES_MAX && name[length] == '\0';
 }
 
+/* A write-ahead log needs memory that all who use the file share, and locks that hold: neither is
+ * to be had of another machine (https://sqlite.org/wal.html). */
+static klane_err_t refuse_networks(struct database *database, const char *directory)
+{
+    static const struct {
+        unsigned type;
+        const char *name;
+    } networks[] = {
+        {NFS_SUPER_MAGIC, "NFS"},  {SMB_SUPER_MAGIC, "SMB"},   {CIFS_SUPER_MAGIC, "CIFS"},
+        {SMB2_SUPER_MAGIC, "SMB"}, {CEPH_SUPER_MAGIC, "Ceph"}, {CODA_SUPER_MAGIC, "Coda"},
+        {AFS_SUPER_MAGIC, "AFS"},  {AFS_FS_MAGIC, "AFS"},      {V9FS_MAGIC, "9P"},
+    };
+    struct statfs status;
+
+    if (statfs(directory, &status) != 0)
+        return database_fail(database, KLANE_ERR_IO, "its directory: %s", strerror(errno));
+    for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++)
+        if ((unsigned)status.f_type == networks[i].type)
+            return database_fail(database, KLANE_ERR_INVALID,
+                                 "it would be on a file system of a network (%s), where a "
+                                 "write-ahead log does not work",
+                                 networks[i].name);
+    return KLANE_OK;
+}
+
 /* SQLite refuses a symbolic link anywhere in a path that is opened with NOFOLLOW. Links to the
  * directory are the administrator's affair and resolved here; the file itself must not be one. */
 static klane_err_t resolve(struct database *database, const char *path)
@@ -282,7 +309,7 @@ static klane_err_t resolve(struct database *database, const char *path)
     snprintf(absolute, size, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, name);
     free(database->path);
     database->path = absolute;
-    return KLANE_OK;
+    return refuse_networks(database, resolved);
 }
 
 /* An empty main file with a filled write-ahead log was cut off by somebody: SQLite would delete

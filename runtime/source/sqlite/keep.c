@@ -28,9 +28,9 @@ static const char *const forget_sql[] = {
     " (SELECT id FROM main.klane_groups WHERE name = ?1)",
 };
 
-void klane_sqlite_keep_init(struct klane_sqlite_keep *keep, size_t size)
+void klane_sqlite_keep_init(struct klane_sqlite_keep *keep, size_t keep_size)
 {
-    given_init(keep, size, &defaults, sizeof defaults);
+    given_init(keep, keep_size, &defaults, sizeof defaults);
 }
 
 /* Runs a statement with the name as its first parameter, which the caller has prepared. */

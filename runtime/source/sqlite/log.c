@@ -6,13 +6,13 @@
 #include "source/sqlite/log.h"
 
 #include "base/clock.h"
+#include "base/errstr.h"
 #include "base/hash.h"
 #include "base/headers.h"
 #include "source/sqlite/check.h"
 #include "source/sqlite/notify.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -71,41 +71,34 @@ static klane_err_t complete(struct klane_sqlite *made, klane_err_t err, struct k
         *log = made;
         return KLANE_OK;
     }
-    if (errstr != NULL && errstr_size > 0)
-        snprintf(errstr, errstr_size, "%s", made->database.text);
+    errstr_set(err, errstr, errstr_size, "%s", made->database.text);
     klane_sqlite_close(made);
     return err;
 }
 
-/* Begins both. NULL: an error that errstr has. */
-static struct klane_sqlite *make(bool is_valid, const char *wrong, struct klane_sqlite **log,
-                                 klane_err_t *err, char *errstr, size_t errstr_size)
+/* Begins both; where: what the program named as the log's place. */
+static klane_err_t make(const void *where, const char *name, struct klane_sqlite **log,
+                        struct klane_sqlite **made, char *errstr, size_t errstr_size)
 {
-    struct klane_sqlite *made = NULL;
-
-    if (errstr != NULL && errstr_size > 0)
-        errstr[0] = '\0';
+    errstr_clear(errstr, errstr_size);
     if (log != NULL)
         *log = NULL;
-    *err = KLANE_ERR_INVALID;
-    if (is_valid && log != NULL) {
-        wrong = "memory is exhausted";
-        *err = KLANE_ERR_NOMEM;
-        made = calloc(1, sizeof *made);
-    }
-    if (made == NULL && errstr != NULL && errstr_size > 0)
-        snprintf(errstr, errstr_size, "%s", wrong);
-    return made;
+    if (log == NULL || where == NULL)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "%s is NULL",
+                          log == NULL ? "log" : name);
+    *made = calloc(1, sizeof **made);
+    if (*made == NULL)
+        return errstr_set(KLANE_ERR_NOMEM, errstr, errstr_size, "memory is exhausted");
+    return KLANE_OK;
 }
 
 klane_err_t klane_sqlite_open(const char *path, uint32_t busy_ms, struct klane_sqlite **log,
                               char *errstr, size_t errstr_size)
 {
-    klane_err_t err;
-    struct klane_sqlite *made =
-        make(path != NULL, "path or log is NULL", log, &err, errstr, errstr_size);
+    struct klane_sqlite *made;
+    klane_err_t err = make(path, "path", log, &made, errstr, errstr_size);
 
-    if (made == NULL)
+    if (err != KLANE_OK)
         return err;
     err = database_open(&made->database, path, busy_ms);
     if (err == KLANE_OK)
@@ -116,11 +109,10 @@ klane_err_t klane_sqlite_open(const char *path, uint32_t busy_ms, struct klane_s
 klane_err_t klane_sqlite_borrow(sqlite3 *connection, struct klane_sqlite **log, char *errstr,
                                 size_t errstr_size)
 {
-    klane_err_t err;
-    struct klane_sqlite *made =
-        make(connection != NULL, "connection or log is NULL", log, &err, errstr, errstr_size);
+    struct klane_sqlite *made;
+    klane_err_t err = make(connection, "connection", log, &made, errstr, errstr_size);
 
-    if (made == NULL)
+    if (err != KLANE_OK)
         return err;
     err = database_borrow(&made->database, connection);
     return complete(made, err, log, errstr, errstr_size);

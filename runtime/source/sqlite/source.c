@@ -8,6 +8,7 @@
  * Edge R1: see source/sqlite/reader.h. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/errstr.h"
 #include "source/sqlite/cleaner.h"
 #include "source/sqlite/sqlite.h"
 
@@ -649,9 +650,8 @@ static void source_close(struct klane_source *base)
 
 static klane_err_t start_failed(klane_err_t err, char *errstr, size_t errstr_size)
 {
-    if (errstr != NULL && errstr_size > 0)
-        snprintf(errstr, errstr_size, "the embedded log's source: %s", klane_strerror(err));
-    return err;
+    return errstr_set(err, errstr, errstr_size, "the embedded log's source: %s",
+                      klane_strerror(err));
 }
 
 static klane_err_t source_start(struct klane_source *base, struct klane_intake *intake,
