@@ -355,9 +355,8 @@ static void intake_error(struct klane_intake *intake, klane_err_t err, const cha
         .message = message,
     };
 
-    /* Not there yet is an answer too, and so is that there cannot be one: who waits for the end of
-     * everything need not wait for it. */
-    if ((err == KLANE_ERR_NOT_FOUND || err == KLANE_ERR_INVALID) && topic != NULL)
+    /* Not there yet is an answer too: who waits for the end of everything need not wait for it. */
+    if (err == KLANE_ERR_NOT_FOUND && topic != NULL)
         routes_met(&runtime->routes, topic);
     observe_log(&runtime->observe, KLANE_LOG_WARNING, "source: %s", message);
     event_by_name(runtime, &event);

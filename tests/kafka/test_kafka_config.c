@@ -5,6 +5,7 @@
 #include <klane/kafka.h>
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SECRET "canary-4711"
@@ -370,6 +371,21 @@ static void a_pattern_that_is_wrong_is_refused(void **state)
     assert_non_null(strstr(last_line, "^a(b"));
 }
 
+/* librdkafka would wait for them, and every topic beside them. */
+static void names_that_no_topic_can_have_are_refused(void **state)
+{
+    static const char *const names[] = {"no/topic", "t,u", "t\xc3\xa4", ".", "..", "a^b"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char named[64];
+
+        assert_int_equal(start_fails(NULL, names[i], 1000), KLANE_ERR_INVALID);
+        snprintf(named, sizeof named, "topic \"%s\": Kafka's names", names[i]);
+        assert_non_null(strstr(last_line, named));
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -387,6 +403,7 @@ int main(void)
         cmocka_unit_test(nothing_to_work_with_is_refused),
         cmocka_unit_test(a_drain_that_the_group_would_not_wait_for_is_refused),
         cmocka_unit_test(a_pattern_that_is_wrong_is_refused),
+        cmocka_unit_test(names_that_no_topic_can_have_are_refused),
     };
 
     return check_run(tests);

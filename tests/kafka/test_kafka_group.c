@@ -3,10 +3,13 @@
  * take each other's partitions, callbacks of the program. */
 #include "kafka/kafka_runtime.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static size_t notes_of(struct kit *kit, const char *key)
@@ -151,12 +154,12 @@ static void a_topic_that_is_made_anew_is_read_anew(void **state)
 
 /* ---- unreachable ------------------------------------------------------------------------- */
 
-static void a_cluster_that_is_not_there_is_told_and_the_end_comes_in_time(void **state)
+static void is_told_and_ends_in_time(struct kafka_test *test, const char *servers)
 {
-    struct kafka_test *test = *state;
     rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
 
-    kafka_kit_set(conf, "bootstrap.servers", "127.0.0.1:1");
+    kafka_kit_set(conf, "bootstrap.servers", servers);
+    kafka_kit_set(conf, "api.version.request.timeout.ms", "500");
     kafka_test_kit(test, conf);
     test->kit.options.stop_ms = 3000;
     kafka_test_start(test, NULL);
@@ -164,6 +167,33 @@ static void a_cluster_that_is_not_there_is_told_and_the_end_comes_in_time(void *
     klane_stop(test->kit.runtime);
 
     assert_int_equal(klane_wait(test->kit.runtime, 4000), KLANE_OK);
+}
+
+static void a_cluster_that_is_not_there_is_told_and_the_end_comes_in_time(void **state)
+{
+    is_told_and_ends_in_time(*state, "127.0.0.1:1");
+}
+
+static void a_name_that_nobody_knows_is_told_and_the_end_comes_in_time(void **state)
+{
+    is_told_and_ends_in_time(*state, "no-such-broker.invalid:9092");
+}
+
+/* It takes connections, as far as the system does by itself, and says nothing. */
+static void a_cluster_that_is_silent_is_told_and_the_end_comes_in_time(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char servers[32];
+
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 128), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    snprintf(servers, sizeof servers, "127.0.0.1:%d", ntohs(address.sin_port));
+    is_told_and_ends_in_time(*state, servers);
+    close(listener);
 }
 
 /* ---- isolation --------------------------------------------------------------------------- */
@@ -444,6 +474,8 @@ int main(void)
         kafka_test_case(a_deleted_topic_leaves_the_others_alone_and_the_end_in_time),
         kafka_test_case(a_topic_that_is_made_anew_is_read_anew),
         kafka_test_case(a_cluster_that_is_not_there_is_told_and_the_end_comes_in_time),
+        kafka_test_case(a_name_that_nobody_knows_is_told_and_the_end_comes_in_time),
+        kafka_test_case(a_cluster_that_is_silent_is_told_and_the_end_comes_in_time),
         kafka_test_case(a_stuck_key_holds_nobody_up),
         kafka_test_case(a_handler_that_outlasts_its_assignment_overlaps_with_none_eagerly),
         kafka_test_case(a_handler_that_outlasts_its_assignment_overlaps_with_none_cooperatively),

@@ -4,14 +4,17 @@
 #include "kafka/kafka_runtime.h"
 
 #include <librdkafka/rdkafka_mock.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* Of Kafka's protocol. */
+#define API_FETCH 1
 #define API_OFFSET_COMMIT 8
 #define API_OFFSET_FETCH 9
 #define API_FIND_COORDINATOR 10
+#define API_JOIN_GROUP 11
 
 #define BROKER 1
 #define OTHER_BROKER 2
@@ -143,6 +146,45 @@ static void nothing_starts_before_committed_offsets_could_be_read(void **state)
         assert_true(kit->notes[i].offset >= 15);
 }
 
+static void a_member_that_may_not_yet_is_told_and_goes_on(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_JOIN_GROUP, 1,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_error(kit, KLANE_ERR_DENIED);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_ASSIGNED), 0);
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_FETCH, 1,
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    kit_wait_event(kit, KLANE_EVENT_SOURCE_ERROR, 2);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+
+    assert_int_equal(kit->errors[KLANE_ERR_DENIED], kit->events[KLANE_EVENT_SOURCE_ERROR]);
+    assert_int_equal(kit->note_count, 20);
+}
+
+/* librdkafka goes on behind what it cannot read. */
+static void what_cannot_be_read_stops_the_runtime_before_it_is_passed(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+    char named[KAFKA_NAME_SIZE + 32];
+
+    kafka_test_start(&mocked->test, NULL);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_FETCH, 1,
+                                      RD_KAFKA_RESP_ERR_INVALID_MSG);
+    assert_int_equal(klane_wait(kit->runtime, 20000), KLANE_ERR_FATAL);
+
+    snprintf(named, sizeof named, "%s [0]: record 20 or some behind it cannot be read",
+             mocked->test.topic);
+    assert_non_null(strstr(kit->message, named));
+    assert_int_equal(kit_event(kit, KLANE_EVENT_FATAL).err, KLANE_ERR_CORRUPT);
+    assert_int_equal(kafka_kit_committed(mocked->test.group, mocked->test.topic, 0), 20);
+}
+
 /* A member has its coordinator. librdkafka's administrative calls look for it anew, and end the
  * process when the answer comes after the call's limit. */
 static void a_member_needs_no_coordinator_but_its_own(void **state)
@@ -214,6 +256,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_commit_waits_while_the_coordinator_moves, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(nothing_starts_before_committed_offsets_could_be_read,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_member_that_may_not_yet_is_told_and_goes_on, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_stops_the_runtime_before_it_is_passed,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_member_needs_no_coordinator_but_its_own, setup,
                                         teardown),

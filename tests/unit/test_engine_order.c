@@ -514,10 +514,77 @@ static void many_stuck_keys_stop_no_other(void **state)
     kit_end(&kit);
 }
 
+/* ---- edges ------------------------------------------------------------------------------- */
+
+#define MANY_HEADERS 10000
+#define LARGE_KEY ((size_t)1 << 20)
+
+static int64_t seen_timestamps[4];
+static bool large_is_right;
+
+static enum klane_outcome look_at_edges(struct kit *kit, const struct klane_record *record)
+{
+    const char *name;
+    const void *value;
+    size_t size;
+
+    (void)kit;
+    if (record->key_size < LARGE_KEY) {
+        seen_timestamps[record->key_size] = record->timestamp_ms;
+        return KLANE_DONE;
+    }
+    large_is_right =
+        record->key_size == LARGE_KEY && ((const char *)record->key)[LARGE_KEY - 1] == 'k' &&
+        record->header_count == MANY_HEADERS &&
+        klane_header_at(record, MANY_HEADERS - 1, &name, &value, &size) == KLANE_OK &&
+        strcmp(name, "\xff\xfe") == 0 && value == NULL && size == 0;
+    return KLANE_DONE;
+}
+
+/* Three times, then a key of a mebibyte with headers by the thousand, at the last offset. */
+static void records_at_the_edges_are_handled_and_committed(void **state)
+{
+    static const int64_t timestamps[] = {-1, 0, INT64_MAX};
+    struct klane_header_in *headers = test_calloc(MANY_HEADERS, sizeof(*headers));
+    char *key = test_malloc(LARGE_KEY);
+    struct klane_memory_record record = {.key = key, .offset = -1};
+    struct kit kit;
+
+    (void)state;
+    memset(key, 'k', LARGE_KEY);
+    for (size_t i = 0; i < MANY_HEADERS; i++)
+        headers[i] = (struct klane_header_in){.name = "\xff\xfe"};
+    kit_init(&kit, 1);
+    kit.act = look_at_edges;
+    kit.by_offset = true;
+    kit_start(&kit);
+    for (size_t i = 0; i < 3; i++) {
+        record.key_size = i + 1;
+        record.timestamp_ms = timestamps[i];
+        assert_int_equal(klane_memory_append(kit.source, "t", 0, &record, NULL), KLANE_OK);
+    }
+    record.key_size = LARGE_KEY;
+    record.headers = headers;
+    record.header_count = MANY_HEADERS;
+    record.offset = INT64_MAX - 1;
+    assert_int_equal(klane_memory_append(kit.source, "t", 0, &record, NULL), KLANE_OK);
+
+    kit_wait_ended(&kit, 4);
+    kit_wait_committed(&kit, 0, INT64_MAX);
+
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(seen_timestamps[i + 1], timestamps[i]);
+    assert_true(large_is_right);
+    kit_end(&kit);
+    test_free(headers);
+    test_free(key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_records_of_a_key_keep_their_order),
+        cmocka_unit_test(records_at_the_edges_are_handled_and_committed),
         cmocka_unit_test(by_partition_all_records_of_a_partition_keep_their_order),
         cmocka_unit_test(without_order_the_records_of_one_key_run_beside_each_other),
         cmocka_unit_test(records_without_a_key_have_no_order_unless_asked),

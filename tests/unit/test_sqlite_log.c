@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Appending to the embedded log: what is kept, what is refused, and what becomes of bad files. */
-#include "lib/check.h"
+#include "lib/log_fixture.h"
 #include "lib/raw_sql.h"
-#include "lib/scratch.h"
 
 #include "base/hash.h"
 #include "base/headers.h"
 #include "source/sqlite/log.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,60 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 10000, SHORT_MS = 50, ERRSTR_SIZE = 512, STATEMENT_SIZE = 512 };
-
-/* ---- fixture ---- */
-
-struct fixture {
-    struct scratch scratch;
-    char path[SCRATCH_PATH_SIZE];
-    struct klane_sqlite *log; /* NULL: closed */
-    char errstr[ERRSTR_SIZE];
-};
-
-static int setup(void **state)
-{
-    struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-    assert_non_null(fixture);
-    scratch_init(&fixture->scratch);
-    scratch_path(&fixture->scratch, "log", fixture->path);
-    *state = fixture;
-    return 0;
-}
-
-static klane_err_t open_log(struct fixture *fixture)
-{
-    return klane_sqlite_open(fixture->path, BUSY_MS, &fixture->log, fixture->errstr,
-                             sizeof(fixture->errstr));
-}
-
-static int setup_log(void **state)
-{
-    struct fixture *fixture;
-
-    setup(state);
-    fixture = *state;
-    assert_int_equal(open_log(fixture), KLANE_OK);
-    assert_int_equal(klane_sqlite_topic(fixture->log, "orders", 4), KLANE_OK);
-    return 0;
-}
-
-static void close_log(struct fixture *fixture)
-{
-    klane_sqlite_close(fixture->log);
-    fixture->log = NULL;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-
-    close_log(fixture);
-    scratch_deinit(&fixture->scratch);
-    free(fixture);
-    return 0;
-}
+enum { SHORT_MS = 50, STATEMENT_SIZE = 512 };
 
 /* ---- helpers ---- */
 
@@ -85,39 +30,13 @@ static struct klane_sqlite_record record_of(const char *key, const char *value)
                                         .partition = -1};
 }
 
-static int64_t records_in(struct fixture *fixture)
+static int64_t records_in(struct log_fixture *fixture)
 {
     return raw_query(fixture->path, "SELECT count(*) FROM klane_records");
 }
 
-static void write_file(const char *path, const void *bytes, size_t size)
-{
-    FILE *file = fopen(path, "w");
-
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
-}
-
-static int64_t file_size(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 ? (int64_t)status.st_size : -1;
-}
-
-/* The file is refused with err, and the message names it and says text. */
-static void assert_refused(struct fixture *fixture, klane_err_t err, const char *text)
-{
-    assert_int_equal(open_log(fixture), err);
-    assert_null(fixture->log);
-    assert_non_null(strstr(fixture->errstr, fixture->path));
-    if (strstr(fixture->errstr, text) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", fixture->errstr, text);
-}
-
 /* The record is refused, with a text, and nothing is kept of the batch that it is in. */
-static void assert_record_refused(struct fixture *fixture,
+static void assert_record_refused(struct log_fixture *fixture,
                                   const struct klane_sqlite_record *record, klane_err_t err)
 {
     struct klane_sqlite_record batch[] = {record_of("key", "value"), *record};
@@ -131,27 +50,9 @@ static void assert_record_refused(struct fixture *fixture,
 
 /* ---- what is kept ---- */
 
-static void a_new_log_is_readable_by_its_owner_only(void **state)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    struct fixture *fixture = *state;
-    char path[2 * SCRATCH_PATH_SIZE];
-    struct stat status;
-
-    umask(0);
-    assert_int_equal(open_log(fixture), KLANE_OK);
-    assert_int_equal(klane_sqlite_topic(fixture->log, "orders", 1), KLANE_OK);
-
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof(path), "%s%s", fixture->path, suffixes[i]);
-        assert_int_equal(stat(path, &status), 0);
-        assert_int_equal(status.st_mode & 0777, 0600);
-    }
-}
-
 static void offsets_begin_at_0_and_rise_by_one_in_each_partition(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record batch[6];
     int64_t offsets[6];
 
@@ -170,12 +71,12 @@ static void offsets_begin_at_0_and_rise_by_one_in_each_partition(void **state)
 
 static void two_connections_go_on_where_the_other_ended(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
     struct klane_sqlite *other = NULL;
     int64_t offset = -1;
 
-    assert_int_equal(klane_sqlite_open(fixture->path, BUSY_MS, &other, NULL, 0), KLANE_OK);
+    assert_int_equal(klane_sqlite_open(fixture->path, LOG_BUSY_MS, &other, NULL, 0), KLANE_OK);
     for (int64_t i = 0; i < 20; i++) {
         assert_int_equal(klane_sqlite_append(i % 2 == 0 ? fixture->log : other, &record, &offset),
                          KLANE_OK);
@@ -187,15 +88,15 @@ static void two_connections_go_on_where_the_other_ended(void **state)
 /* The hash and its seed are part of the format. */
 static void a_key_always_has_the_same_partition(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     char key[16];
 
     for (int i = 0; i < 50; i++) {
         snprintf(key, sizeof(key), "key %d", i);
         struct klane_sqlite_record record = record_of(key, "value");
         assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
-        close_log(fixture);
-        assert_int_equal(open_log(fixture), KLANE_OK);
+        log_close(fixture);
+        assert_int_equal(log_open(fixture), KLANE_OK);
     }
     for (int i = 0; i < 50; i++) {
         char sql[STATEMENT_SIZE];
@@ -212,7 +113,7 @@ static void a_key_always_has_the_same_partition(void **state)
 
 static void records_without_a_key_take_the_partitions_in_turn(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of(NULL, "value");
 
     for (int i = 0; i < 12; i++)
@@ -224,7 +125,7 @@ static void records_without_a_key_take_the_partitions_in_turn(void **state)
 
 static void null_and_empty_keys_and_values_are_kept_apart(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record nothing = record_of(NULL, NULL);
     struct klane_sqlite_record empty = record_of("", "");
 
@@ -242,7 +143,7 @@ static void null_and_empty_keys_and_values_are_kept_apart(void **state)
 
 static void timestamps_are_kept_and_minus_one_means_now(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
     int64_t before = (int64_t)time(NULL) * 1000;
 
@@ -257,7 +158,7 @@ static void timestamps_are_kept_and_minus_one_means_now(void **state)
 
 static void a_topic_is_made_once_and_keeps_its_partitions(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
 
     assert_int_equal(klane_sqlite_topic(fixture->log, "orders", 4), KLANE_OK);
     assert_int_equal(klane_sqlite_topic(fixture->log, "orders", 5), KLANE_ERR_EXISTS);
@@ -269,7 +170,7 @@ static void a_topic_is_made_once_and_keeps_its_partitions(void **state)
 
 static void every_connection_syncs_each_transaction(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     sqlite3_stmt *statement = NULL;
 
     assert_int_equal(sqlite3_prepare_v2(fixture->log->database.handle, "PRAGMA synchronous", -1,
@@ -286,7 +187,7 @@ static void every_connection_syncs_each_transaction(void **state)
 static void bad_records_are_refused_with_their_whole_batch(void **state)
 {
     static const struct klane_header_in nameless = {.name = NULL, .value = "x", .size = 1};
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record bad[9];
 
     for (size_t i = 0; i < 9; i++)
@@ -308,7 +209,7 @@ static void bad_records_are_refused_with_their_whole_batch(void **state)
 
 static void records_that_are_together_too_large_are_refused_before_they_are_touched(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
 
     /* Nothing may look at so many bytes: they are not there. */
@@ -320,7 +221,7 @@ static void records_that_are_together_too_large_are_refused_before_they_are_touc
 
 static void unknown_topics_and_partitions_are_named(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
 
     record.topic = "nowhere";
@@ -334,7 +235,7 @@ static void unknown_topics_and_partitions_are_named(void **state)
 static void bad_topics_are_refused(void **state)
 {
     static const char *const names[] = {NULL, "", "two words", "bell\a"};
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     char name[251];
 
     for (size_t i = 0; i < 4; i++)
@@ -351,12 +252,12 @@ static void bad_topics_are_refused(void **state)
 
 static void missing_arguments_are_refused(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
     struct klane_sqlite *log = fixture->log;
     int64_t offset = 0;
 
-    assert_int_equal(klane_sqlite_open(NULL, 0, &log, fixture->errstr, ERRSTR_SIZE),
+    assert_int_equal(klane_sqlite_open(NULL, 0, &log, fixture->errstr, LOG_ERRSTR_SIZE),
                      KLANE_ERR_INVALID);
     assert_null(log);
     assert_int_equal(klane_sqlite_open(fixture->path, 0, NULL, NULL, 0), KLANE_ERR_INVALID);
@@ -378,7 +279,7 @@ static void missing_arguments_are_refused(void **state)
 
 static void a_child_of_fork_is_refused(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
     struct klane_sqlite *other = NULL;
     int status = 0;
@@ -399,75 +300,17 @@ static void a_child_of_fork_is_refused(void **state)
 
 /* ---- files ---- */
 
-static void a_missing_directory_is_named(void **state)
-{
-    struct fixture *fixture = *state;
-
-    scratch_path(&fixture->scratch, "none/log", fixture->path);
-    assert_refused(fixture, KLANE_ERR_IO, "directory");
-    strcpy(fixture->path, "/proc/klane-log");
-    assert_int_not_equal(open_log(fixture), KLANE_OK);
-    strcpy(fixture->path, "");
-    assert_refused(fixture, KLANE_ERR_INVALID, "does not name a file");
-}
-
-static void what_is_not_a_regular_file_is_refused(void **state)
-{
-    struct fixture *fixture = *state;
-    char target[SCRATCH_PATH_SIZE];
-
-    assert_int_equal(mkdir(fixture->path, 0700), 0);
-    assert_refused(fixture, KLANE_ERR_IO, "not a regular file");
-    assert_int_equal(rmdir(fixture->path), 0);
-    assert_int_equal(mkfifo(fixture->path, 0600), 0);
-    assert_refused(fixture, KLANE_ERR_IO, "not a regular file");
-    assert_int_equal(unlink(fixture->path), 0);
-    scratch_path(&fixture->scratch, "target", target);
-    assert_int_equal(symlink(target, fixture->path), 0);
-    assert_refused(fixture, KLANE_ERR_IO, "symbolic link");
-    assert_int_equal(file_size(target), -1);
-}
-
-static void a_directory_may_be_a_symbolic_link(void **state)
-{
-    struct fixture *fixture = *state;
-    char link[SCRATCH_PATH_SIZE];
-
-    scratch_path(&fixture->scratch, "link", link);
-    assert_int_equal(symlink(".", link), 0);
-    scratch_path(&fixture->scratch, "link/log", fixture->path);
-
-    assert_int_equal(open_log(fixture), KLANE_OK);
-}
-
-static void names_that_mean_something_to_sqlite_are_only_names(void **state)
-{
-    static const char *const names[] = {":memory:", "file:log?mode=memory"};
-    struct fixture *fixture = *state;
-    char directory[SCRATCH_PATH_SIZE];
-
-    assert_non_null(getcwd(directory, sizeof(directory)));
-    assert_int_equal(chdir(fixture->scratch.directory), 0);
-    for (size_t i = 0; i < 2; i++) {
-        strcpy(fixture->path, names[i]);
-        assert_int_equal(open_log(fixture), KLANE_OK);
-        assert_true(file_size(names[i]) > 0);
-        close_log(fixture);
-    }
-    assert_int_equal(chdir(directory), 0);
-}
-
 static void a_file_of_something_else_is_refused_and_left_as_it_is(void **state)
 {
     static const char text[] = "This is a letter, and whoever wrote it would like to keep it. "
                                "It is longer than the header of an SQLite database.\n"
                                "..................................................";
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     char kept[sizeof(text)];
     FILE *file;
 
-    write_file(fixture->path, text, sizeof(text));
-    assert_refused(fixture, KLANE_ERR_CORRUPT, "not a database");
+    log_write_file(fixture->path, text, sizeof(text));
+    log_assert_refused(fixture, KLANE_ERR_CORRUPT, "not a database");
 
     file = fopen(fixture->path, "r");
     assert_non_null(file);
@@ -478,10 +321,10 @@ static void a_file_of_something_else_is_refused_and_left_as_it_is(void **state)
 
 static void a_database_of_something_else_is_refused_and_left_as_it_is(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
 
     raw_execute(fixture->path, "CREATE TABLE letters (text); INSERT INTO letters VALUES ('dear')");
-    assert_refused(fixture, KLANE_ERR_CORRUPT, "it is an SQLite database but not a klane log");
+    log_assert_refused(fixture, KLANE_ERR_CORRUPT, "it is an SQLite database but not a klane log");
 
     assert_int_equal(raw_query(fixture->path, "SELECT count(*) FROM letters"), 1);
     assert_int_equal(raw_query(fixture->path, "SELECT count(*) FROM sqlite_schema"), 1);
@@ -489,82 +332,82 @@ static void a_database_of_something_else_is_refused_and_left_as_it_is(void **sta
 
 static void a_database_that_only_bears_a_version_is_refused(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
 
     raw_execute(fixture->path, "PRAGMA user_version = 7");
-    assert_refused(fixture, KLANE_ERR_CORRUPT, "not a klane log");
+    log_assert_refused(fixture, KLANE_ERR_CORRUPT, "not a klane log");
 }
 
 static void a_log_of_a_newer_version_is_refused(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
 
-    close_log(fixture);
+    log_close(fixture);
     raw_execute(fixture->path, "PRAGMA user_version = 99");
-    assert_refused(fixture, KLANE_ERR_VERSION, "version 99");
+    log_assert_refused(fixture, KLANE_ERR_VERSION, "version 99");
     raw_execute(fixture->path, "PRAGMA user_version = 0");
-    assert_refused(fixture, KLANE_ERR_CORRUPT, "no version");
+    log_assert_refused(fixture, KLANE_ERR_CORRUPT, "no version");
 }
 
 static void an_empty_file_becomes_a_log(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
 
-    write_file(fixture->path, "", 0);
+    log_write_file(fixture->path, "", 0);
 
-    assert_int_equal(open_log(fixture), KLANE_OK);
+    assert_int_equal(log_open(fixture), KLANE_OK);
     assert_int_equal(klane_sqlite_topic(fixture->log, "orders", 1), KLANE_OK);
 }
 
 static void an_empty_file_beside_a_filled_write_ahead_log_is_refused(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     char journal[SCRATCH_PATH_SIZE];
 
     scratch_path(&fixture->scratch, "log-wal", journal);
-    write_file(fixture->path, "", 0);
-    write_file(journal, "records", 7);
+    log_write_file(fixture->path, "", 0);
+    log_write_file(journal, "records", 7);
 
-    assert_refused(fixture, KLANE_ERR_CORRUPT, "write-ahead log");
-    assert_int_equal(file_size(journal), 7);
+    log_assert_refused(fixture, KLANE_ERR_CORRUPT, "write-ahead log");
+    assert_int_equal(log_file_size(journal), 7);
 }
 
 static void a_log_without_its_tables_is_refused(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
 
-    close_log(fixture);
+    log_close(fixture);
     raw_execute(fixture->path, "DROP TABLE klane_offsets");
-    assert_refused(fixture, KLANE_ERR_CORRUPT, "klane_offsets");
+    log_assert_refused(fixture, KLANE_ERR_CORRUPT, "klane_offsets");
 }
 
 static void a_truncated_log_is_refused_or_reported_and_never_made_anew(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
     klane_err_t err;
     int64_t size;
 
     for (int i = 0; i < 500; i++)
         assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
-    close_log(fixture);
-    size = file_size(fixture->path) / 4096 / 2 * 4096;
+    log_close(fixture);
+    size = log_file_size(fixture->path) / 4096 / 2 * 4096;
     assert_int_equal(truncate(fixture->path, (off_t)size), 0);
 
-    err = open_log(fixture);
+    err = log_open(fixture);
     if (err == KLANE_OK)
         err = klane_sqlite_append(fixture->log, &record, NULL);
-    close_log(fixture);
+    log_close(fixture);
 
     assert_int_equal(err, KLANE_ERR_CORRUPT);
-    assert_int_equal(file_size(fixture->path), size);
+    assert_int_equal(log_file_size(fixture->path), size);
 }
 
 /* Overwrites every page but the first with the same byte. */
 static void damage_pages(const char *path)
 {
     FILE *file = fopen(path, "r+");
-    int64_t size = file_size(path);
+    int64_t size = log_file_size(path);
 
     assert_non_null(file);
     assert_int_equal(fseek(file, 4096, SEEK_SET), 0);
@@ -575,38 +418,38 @@ static void damage_pages(const char *path)
 
 static void damaged_pages_are_reported(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
 
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
-    close_log(fixture);
+    log_close(fixture);
     damage_pages(fixture->path);
 
-    assert_int_equal(open_log(fixture), KLANE_OK);
+    assert_int_equal(log_open(fixture), KLANE_OK);
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_ERR_CORRUPT);
     assert_non_null(strstr(klane_sqlite_errmsg(fixture->log), fixture->path));
 }
 
 static void a_write_ahead_log_that_is_noise_counts_as_empty(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
     char journal[SCRATCH_PATH_SIZE];
     int64_t offset = -1;
 
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
-    close_log(fixture);
+    log_close(fixture);
     scratch_path(&fixture->scratch, "log-wal", journal);
-    write_file(journal, "noise that is no write-ahead log at all", 39);
+    log_write_file(journal, "noise that is no write-ahead log at all", 39);
 
-    assert_int_equal(open_log(fixture), KLANE_OK);
+    assert_int_equal(log_open(fixture), KLANE_OK);
     assert_int_equal(klane_sqlite_append(fixture->log, &record, &offset), KLANE_OK);
     assert_int_equal(offset, 1);
 }
 
 static void a_log_that_stays_locked_is_busy_and_nothing_is_appended(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
     struct klane_sqlite *hasty = NULL;
     sqlite3 *raw = NULL;
@@ -627,7 +470,7 @@ static void a_log_that_stays_locked_is_busy_and_nothing_is_appended(void **state
 
 static void a_full_disk_refuses_the_batch_and_keeps_what_was_acknowledged(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record batch[200];
     klane_err_t err = KLANE_OK;
     int64_t acknowledged = 0;
@@ -659,7 +502,7 @@ static void a_full_disk_refuses_the_batch_and_keeps_what_was_acknowledged(void *
 
 static void a_partition_without_offsets_left_is_full(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
     int64_t offset = -1;
 
@@ -673,7 +516,7 @@ static void a_partition_without_offsets_left_is_full(void **state)
 
 static void a_place_that_is_taken_is_damage_and_nothing_is_overwritten(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
 
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
@@ -685,13 +528,13 @@ static void a_place_that_is_taken_is_damage_and_nothing_is_overwritten(void **st
 
 static void a_schema_that_brings_its_own_code_does_not_run_it(void **state)
 {
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     struct klane_sqlite_record record = record_of("key", "value");
 
-    close_log(fixture);
+    log_close(fixture);
     raw_execute(fixture->path, "CREATE TRIGGER evil AFTER INSERT ON klane_records"
                            " BEGIN DELETE FROM klane_topics; END");
-    assert_int_equal(open_log(fixture), KLANE_OK);
+    assert_int_equal(log_open(fixture), KLANE_OK);
 
     assert_int_equal(klane_sqlite_append(fixture->log, &record, NULL), KLANE_OK);
     assert_int_equal(raw_query(fixture->path, "SELECT count(*) FROM klane_topics"), 1);
@@ -700,13 +543,13 @@ static void a_schema_that_brings_its_own_code_does_not_run_it(void **state)
 static void several_processes_can_make_one_log_at_once(void **state)
 {
     enum { PROCESSES = 8 };
-    struct fixture *fixture = *state;
+    struct log_fixture *fixture = *state;
     int status;
 
     for (int i = 0; i < PROCESSES; i++)
         if (fork() == 0) {
             struct klane_sqlite_record record = record_of("key", "value");
-            klane_err_t err = open_log(fixture);
+            klane_err_t err = log_open(fixture);
 
             if (err == KLANE_OK)
                 err = klane_sqlite_topic(fixture->log, "orders", 4);
@@ -725,47 +568,39 @@ static void several_processes_can_make_one_log_at_once(void **state)
     assert_int_equal(records_in(fixture), PROCESSES);
 }
 
-#define NEW(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-#define LOG(function) cmocka_unit_test_setup_teardown(function, setup_log, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        NEW(a_new_log_is_readable_by_its_owner_only),
-        LOG(offsets_begin_at_0_and_rise_by_one_in_each_partition),
-        LOG(two_connections_go_on_where_the_other_ended),
-        LOG(a_key_always_has_the_same_partition),
-        LOG(records_without_a_key_take_the_partitions_in_turn),
-        LOG(null_and_empty_keys_and_values_are_kept_apart),
-        LOG(timestamps_are_kept_and_minus_one_means_now),
-        LOG(a_topic_is_made_once_and_keeps_its_partitions),
-        LOG(every_connection_syncs_each_transaction),
-        LOG(bad_records_are_refused_with_their_whole_batch),
-        LOG(records_that_are_together_too_large_are_refused_before_they_are_touched),
-        LOG(unknown_topics_and_partitions_are_named),
-        LOG(bad_topics_are_refused),
-        LOG(missing_arguments_are_refused),
-        LOG(a_child_of_fork_is_refused),
-        NEW(a_missing_directory_is_named),
-        NEW(what_is_not_a_regular_file_is_refused),
-        NEW(a_directory_may_be_a_symbolic_link),
-        NEW(names_that_mean_something_to_sqlite_are_only_names),
-        NEW(a_file_of_something_else_is_refused_and_left_as_it_is),
-        NEW(a_database_of_something_else_is_refused_and_left_as_it_is),
-        NEW(a_database_that_only_bears_a_version_is_refused),
-        LOG(a_log_of_a_newer_version_is_refused),
-        NEW(an_empty_file_becomes_a_log),
-        NEW(an_empty_file_beside_a_filled_write_ahead_log_is_refused),
-        LOG(a_log_without_its_tables_is_refused),
-        LOG(a_truncated_log_is_refused_or_reported_and_never_made_anew),
-        LOG(damaged_pages_are_reported),
-        LOG(a_write_ahead_log_that_is_noise_counts_as_empty),
-        LOG(a_log_that_stays_locked_is_busy_and_nothing_is_appended),
-        LOG(a_full_disk_refuses_the_batch_and_keeps_what_was_acknowledged),
-        LOG(a_partition_without_offsets_left_is_full),
-        LOG(a_place_that_is_taken_is_damage_and_nothing_is_overwritten),
-        LOG(a_schema_that_brings_its_own_code_does_not_run_it),
-        NEW(several_processes_can_make_one_log_at_once),
+        LOG_MADE(offsets_begin_at_0_and_rise_by_one_in_each_partition),
+        LOG_MADE(two_connections_go_on_where_the_other_ended),
+        LOG_MADE(a_key_always_has_the_same_partition),
+        LOG_MADE(records_without_a_key_take_the_partitions_in_turn),
+        LOG_MADE(null_and_empty_keys_and_values_are_kept_apart),
+        LOG_MADE(timestamps_are_kept_and_minus_one_means_now),
+        LOG_MADE(a_topic_is_made_once_and_keeps_its_partitions),
+        LOG_MADE(every_connection_syncs_each_transaction),
+        LOG_MADE(bad_records_are_refused_with_their_whole_batch),
+        LOG_MADE(records_that_are_together_too_large_are_refused_before_they_are_touched),
+        LOG_MADE(unknown_topics_and_partitions_are_named),
+        LOG_MADE(bad_topics_are_refused),
+        LOG_MADE(missing_arguments_are_refused),
+        LOG_MADE(a_child_of_fork_is_refused),
+        LOG_NEW(a_file_of_something_else_is_refused_and_left_as_it_is),
+        LOG_NEW(a_database_of_something_else_is_refused_and_left_as_it_is),
+        LOG_NEW(a_database_that_only_bears_a_version_is_refused),
+        LOG_MADE(a_log_of_a_newer_version_is_refused),
+        LOG_NEW(an_empty_file_becomes_a_log),
+        LOG_NEW(an_empty_file_beside_a_filled_write_ahead_log_is_refused),
+        LOG_MADE(a_log_without_its_tables_is_refused),
+        LOG_MADE(a_truncated_log_is_refused_or_reported_and_never_made_anew),
+        LOG_MADE(damaged_pages_are_reported),
+        LOG_MADE(a_write_ahead_log_that_is_noise_counts_as_empty),
+        LOG_MADE(a_log_that_stays_locked_is_busy_and_nothing_is_appended),
+        LOG_MADE(a_full_disk_refuses_the_batch_and_keeps_what_was_acknowledged),
+        LOG_MADE(a_partition_without_offsets_left_is_full),
+        LOG_MADE(a_place_that_is_taken_is_damage_and_nothing_is_overwritten),
+        LOG_MADE(a_schema_that_brings_its_own_code_does_not_run_it),
+        LOG_NEW(several_processes_can_make_one_log_at_once),
     };
 
     return check_run(tests);

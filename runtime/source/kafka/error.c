@@ -52,8 +52,6 @@ klane_err_t kafka_err(rd_kafka_resp_err_t err)
     case RD_KAFKA_RESP_ERR__NO_OFFSET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
         return KLANE_ERR_OUT_OF_RANGE;
-    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-        return KLANE_ERR_INVALID; /* the topic's name */
     case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
     case RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE:
         return KLANE_ERR_TOO_LARGE;
