@@ -80,6 +80,7 @@ void observe_log(struct observe *observe, enum klane_log_level level, const char
 void observe_event(struct observe *observe, struct observe_limit *limit, int64_t now_ms,
                    struct klane_event *event)
 {
+    const char *message = event->message;
     char text[LINE_MAX_BYTES];
 
     if (observe->event == NULL)
@@ -95,10 +96,11 @@ void observe_event(struct observe *observe, struct observe_limit *limit, int64_t
     limit->count++;
     event->suppressed = limit->suppressed;
     limit->suppressed = 0;
-    if (event->message != NULL) {
-        snprintf(text, sizeof(text), "%s", event->message);
+    if (message != NULL) {
+        snprintf(text, sizeof(text), "%s", message);
         make_plain(text);
         event->message = text;
     }
     observe->event(event, observe->event_context);
+    event->message = message;
 }

@@ -118,7 +118,6 @@ klane_token_t tokens_make(struct tokens *tokens, void *record, uint32_t tag)
     /* Relaxed: T5 came before, and nobody writes the word of a free place. */
     state = atomic_load_explicit(&entry->state, memory_order_relaxed);
     KLANE_ASSERT(flags_of(state) == 0);
-    /* 0 is a place that is fresh, or whose generations begin anew. */
     generation = generation_of(state) == 0 ? tokens->generation : generation_of(state);
     entry->record = record;
     /* T4 release: pairs with tokens_tag(). */
@@ -195,6 +194,7 @@ void tokens_free(struct tokens *tokens, uint32_t index)
 {
     struct tokens_entry *entry = &tokens->entries[index];
     uint64_t state;
+    uint32_t next;
     bool pushed;
 
     KLANE_ASSERT(index < tokens->capacity);
@@ -202,9 +202,10 @@ void tokens_free(struct tokens *tokens, uint32_t index)
     state = atomic_load_explicit(&entry->state, memory_order_relaxed);
     KLANE_ASSERT(flags_of(state) ==
                  (STATE_LIVE | STATE_CLAIMED | STATE_COMPLETED | STATE_RETURNED));
+    /* 0 is that of a place that was never used. */
+    next = generation_of(state) == UINT32_MAX ? 1 : generation_of(state) + 1;
     /* Relaxed: T5 publishes it to the next maker, and a completer only compares it. */
-    atomic_store_explicit(&entry->state, state_of(generation_of(state) + 1, 0),
-                          memory_order_relaxed);
+    atomic_store_explicit(&entry->state, state_of(next, 0), memory_order_relaxed);
     RACE_DETECTOR_RELEASE(entry);
     pushed = ck_ring_enqueue_spmc(&tokens->free_ring, tokens->free_buffer, entry); /* T5 */
     KLANE_ASSERT(pushed);

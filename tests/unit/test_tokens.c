@@ -23,6 +23,14 @@ static int drop_tokens(void **state)
     return 0;
 }
 
+/* Whatever generation it begins with. */
+static int make_tokens_late(void **state)
+{
+    make_tokens(state);
+    drop_tokens(state);
+    return tokens_init(*state, CAPACITY, UINT32_MAX) ? 0 : -1;
+}
+
 /* A record's whole way through its token. */
 static void finish(struct tokens *tokens, klane_token_t token)
 {
@@ -193,6 +201,19 @@ static void generation_skips_0_when_it_wraps(void **state)
     assert_int_equal(token >> 32, 1);
 }
 
+static void a_table_that_begins_late_wraps_soon_and_repeats_nothing(void **state)
+{
+    klane_token_t first = tokens_make(*state, &record, 7), second;
+
+    assert_int_equal(first >> 32, UINT32_MAX);
+    finish(*state, first);
+    second = tokens_make(*state, &record, 7);
+
+    assert_int_equal(tokens_index(second), tokens_index(first));
+    assert_int_equal(second >> 32, 1);
+    finish(*state, second);
+}
+
 static void misuse_by_the_engine_is_caught(void **state)
 {
     klane_token_t token = tokens_make(*state, &record, 7);
@@ -219,6 +240,9 @@ int main(void)
         TEST(make_returns_0_when_all_are_out_and_again_tokens_when_one_came_back),
         TEST(all_places_can_be_free_at_once),
         TEST(generation_skips_0_when_it_wraps),
+        cmocka_unit_test_setup_teardown(
+            a_table_that_begins_late_wraps_soon_and_repeats_nothing, make_tokens_late,
+            drop_tokens),
         TEST(misuse_by_the_engine_is_caught),
     };
 

@@ -253,8 +253,9 @@ bool database_name_is_valid(const char *name)
 }
 
 /* A write-ahead log needs memory that all who use the file share, and locks that hold: neither is
- * to be had of another machine (https://sqlite.org/wal.html). */
-static klane_err_t refuse_networks(struct database *database, const char *directory)
+ * to be had of another machine (https://sqlite.org/wal.html). Those that say what they are; 9P and
+ * FUSE may be of this machine, too. */
+static klane_err_t refuse_networks(struct database *database, const char *place)
 {
     static const struct {
         unsigned type;
@@ -262,11 +263,11 @@ static klane_err_t refuse_networks(struct database *database, const char *direct
     } networks[] = {
         {NFS_SUPER_MAGIC, "NFS"},  {SMB_SUPER_MAGIC, "SMB"},   {CIFS_SUPER_MAGIC, "CIFS"},
         {SMB2_SUPER_MAGIC, "SMB"}, {CEPH_SUPER_MAGIC, "Ceph"}, {CODA_SUPER_MAGIC, "Coda"},
-        {AFS_SUPER_MAGIC, "AFS"},  {AFS_FS_MAGIC, "AFS"},      {V9FS_MAGIC, "9P"},
+        {AFS_SUPER_MAGIC, "AFS"},  {AFS_FS_MAGIC, "AFS"},
     };
     struct statfs status;
 
-    if (statfs(directory, &status) != 0)
+    if (statfs(place, &status) != 0)
         return database_fail(database, KLANE_ERR_IO, "its directory: %s", strerror(errno));
     for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++)
         if ((unsigned)status.f_type == networks[i].type)
@@ -659,6 +660,7 @@ static bool is_in_use(sqlite3 *handle)
 static klane_err_t check_borrowed(struct database *database)
 {
     struct stat status;
+    klane_err_t err;
 
     if (is_in_use(database->handle))
         return database_fail(database, KLANE_ERR_INVALID,
@@ -669,7 +671,8 @@ static klane_err_t check_borrowed(struct database *database)
         return database_fail(database, KLANE_ERR_IO, "%s", strerror(errno));
     database->device = status.st_dev;
     database->inode = status.st_ino;
-    return refuse_attached_logs(database);
+    err = refuse_networks(database, database->path);
+    return err == KLANE_OK ? refuse_attached_logs(database) : err;
 }
 
 static klane_err_t prepare_borrowed(struct database *database)
