@@ -106,7 +106,8 @@ static void *taker_main(void *argument)
         klane_token_t token;
         bool is_other;
 
-        bench_check(klane_take(blockade->runtime, &record, &token, -1), "klane_take");
+        bench_check(klane_take(blockade->runtime, &record, sizeof(record), &token, -1),
+                    "klane_take");
         is_other = drive_key_number(record.key) >= BLOCKED;
         if (!is_other)
             blockade->tokens[taken++] = token;

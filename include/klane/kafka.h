@@ -75,17 +75,30 @@ KLANE_API void klane_kafka_options_init(struct klane_kafka_options *options, siz
 
 /**
  * Make a source from a configuration, as rd_kafka_new() would make a consumer: on success conf is
- * klane's, on an error still the program's and as it was. group.id and bootstrap.servers have to
- * be set. options NULL: the defaults. Nothing is joined before klane_start(), but librdkafka's
- * threads start here, and those of the second handle later: fork() before. Thread: any. Blocks:
- * for some milliseconds, as a handle is tried on a copy of conf first.
- * errstr (may be NULL) says which setting is wrong; no value that may be secret appears in it.
- * Errors: INVALID, NOMEM, VERSION (of librdkafka), SYSTEM (there are no threads; conf is lost).
+ * klane's, on an error but SYSTEM still the program's and as it was. group.id and
+ * bootstrap.servers have to be set. options NULL: the defaults. Nothing is joined before
+ * klane_start(), but librdkafka's threads start here, and those of the second handle later: fork()
+ * before. Thread: any. Blocks: for some milliseconds, as a handle is tried on a copy of conf
+ * first. errstr (may be NULL) says which setting is wrong; no value that may be secret appears in
+ * it. Errors: INVALID, NOMEM, VERSION (of librdkafka), SYSTEM (there are no threads; conf is
+ * lost).
  */
 KLANE_API klane_err_t klane_kafka_create(rd_kafka_conf_t *conf,
                                          const struct klane_kafka_options *options,
                                          struct klane_source **source, char *errstr,
                                          size_t errstr_size);
+
+/**
+ * A place for dead letters in a topic, by a producer of this configuration: on success conf is
+ * klane's, on an error still the program's. Events and delivery reports are klane's; the other
+ * callbacks run on librdkafka's background thread. A dead letter is kept when the broker has
+ * acknowledged it as acks says; with enable.idempotence=true a new attempt of librdkafka's makes
+ * none of them twice. message.timeout.ms is how long one attempt may take. errstr: as above.
+ * Errors: INVALID, NOMEM.
+ */
+KLANE_API klane_err_t klane_kafka_letters(struct klane_runtime *runtime, rd_kafka_conf_t *conf,
+                                          const char *topic, struct klane_letters **letters,
+                                          char *errstr, size_t errstr_size);
 
 #ifdef __cplusplus
 }

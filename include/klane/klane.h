@@ -25,8 +25,10 @@
  *   callback                                     runs on
  *   -------------------------------------------  ------------------------------------------------
  *   handlers, worker_start, worker_stop          a worker
- *   key and weight functions, event callback     the control thread: short, never blocking
- *   log callback                                 any of klane's threads: short, never blocking
+ *   key, weight and backoff functions, and the   the control thread: short, never blocking
+ *     event callback
+ *   log callback                                 any of klane's threads, and those that call
+ *                                                klane: short, never blocking
  *
  * No callback may throw, longjmp or end its thread. In a child after fork() a runtime cannot be
  * used: calls that take one and return a klane_err_t return KLANE_ERR_FORKED, klane_stop() does
@@ -125,7 +127,8 @@ enum klane_outcome {
     KLANE_DONE = 0,  /**< Finished. */
     KLANE_RETRY = 1, /**< Run it again after the route's delay, or the one of klane_retry(). */
     KLANE_SKIP = 2,  /**< Finished without being handled; counted and reported. */
-    KLANE_LATER = 3  /**< klane_finish() will say; only after klane_later(). */
+    KLANE_LATER = 3, /**< klane_finish() will say; only after klane_later(). */
+    KLANE_DEAD_LETTER = 4 /**< It becomes a dead letter of its route, which must have them. */
 };
 
 /**
@@ -138,10 +141,10 @@ typedef enum klane_outcome (*klane_handler_fn)(const struct klane_record *record
 typedef uint64_t klane_token_t;
 
 /**
- * Ask for the record to run again after delay_ms (negative: the route's delay); its lane waits,
- * other lanes do not. Thread: the handler's. Blocks: never. Returns KLANE_RETRY, for the handler
- * to return. reason: text for events, copied, may be NULL. Without memory, and after
- * klane_later(), the route's delay counts and the reason is lost.
+ * Ask for the record to run again after delay_ms (negative: as the route says), unless its
+ * attempts are over by then; its lane waits, other lanes do not. Thread: the handler's. Blocks:
+ * never. Returns KLANE_RETRY, for the handler to return. reason: text for events, copied, may be
+ * NULL. Without memory, and after klane_later(), the route's delay counts and the reason is lost.
  */
 KLANE_API enum klane_outcome klane_retry(const struct klane_record *record, int64_t delay_ms,
                                          const char *reason);
@@ -151,6 +154,21 @@ KLANE_API enum klane_outcome klane_retry(const struct klane_record *record, int6
  * Returns KLANE_SKIP. reason: text for events, copied, may be NULL.
  */
 KLANE_API enum klane_outcome klane_skip(const struct klane_record *record, const char *reason);
+
+/**
+ * Give the record up: it becomes a dead letter at once, see dead_letter of struct klane_route.
+ * Thread: the handler's. Blocks: never. Returns KLANE_DEAD_LETTER. reason: text for the dead
+ * letter, copied as far as 255 bytes, may be NULL.
+ */
+KLANE_API enum klane_outcome klane_dead_letter(const struct klane_record *record,
+                                               const char *reason);
+
+/**
+ * Why a record is a dead letter: the last reason that its handler gave, "" if it gave none; NULL
+ * if it is none. attempts (may be NULL): how often its handler ran. Thread: any, while the record
+ * is unfinished. Blocks: never. The text lives as long.
+ */
+KLANE_API const char *klane_failure(const struct klane_record *record, uint32_t *attempts);
 
 /**
  * Answer later, from any thread, by klane_finish(). The lane waits until then. klane_finish() may
@@ -222,13 +240,16 @@ enum klane_event_type {
                                        in memory, or its weight is more than the budget has for
                                        weights; it runs all the same, that weight while no other
                                        does. value: bytes; message: which of the three. */
-    KLANE_EVENT_CRASHED = 18 /**< The record at offset has ended the process, value times; what
+    KLANE_EVENT_CRASHED = 18, /**< The record at offset has ended the process, value times; what
                                   becomes of it now is as its topic says. After three stays of a
                                   partition in a row that ended with their process within a minute,
                                   records run in small batches, each committed before it starts;
                                   what was running when the process ended runs alone the next
                                   time. So a process has to end some six times before this is
                                   said, and other keys go on meanwhile. Needs progress maps. */
+    KLANE_EVENT_DEAD_LETTER =
+        19 /**< The record at offset is finished as a dead letter; value: how
+                                      often its handler ran; message: the reason. */
 };
 
 /** One event, read-only; its pointers live as long as the callback. Grows only at its end. */
@@ -355,7 +376,7 @@ KLANE_API void klane_stop(struct klane_runtime *runtime);
 KLANE_API klane_err_t klane_destroy(struct klane_runtime *runtime);
 
 /**
- * Free a source that was never given to a runtime; of one that was, nothing happens. NULL is
+ * Free a source that was never given to a runtime; as long as one has it, nothing happens. NULL is
  * allowed. Blocks: as it closes.
  */
 KLANE_API void klane_source_destroy(struct klane_source *source);
@@ -442,13 +463,27 @@ struct klane_topic {
 
 KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);
 
-/** State how a topic is to be read. Copied. Errors: INVALID, EXISTS, STATE, NOMEM, FORKED. */
+/** State how a topic is to be read. Copied. The log says what is wrong with what is refused.
+ *  Errors: INVALID, EXISTS, STATE, NOMEM, FORKED. */
 KLANE_API klane_err_t klane_topic(struct klane_runtime *runtime, const struct klane_topic *topic);
 
 enum klane_match {
     KLANE_MATCH_ALL = 0,   /**< Every key of the topic that no other route takes. */
     KLANE_MATCH_KEY = 1,   /**< Exactly this key. */
     KLANE_MATCH_PREFIX = 2 /**< Keys that begin so; the longest match wins, an exact key first. */
+};
+
+/**
+ * How long a record waits after an attempt that failed, in milliseconds; negative: it is given up.
+ * record->attempt: how many there were. Runs on the control thread.
+ */
+typedef int64_t (*klane_backoff_fn)(const struct klane_record *record, void *context);
+
+/** What becomes of a record whose attempts are over. */
+enum klane_exhausted {
+    KLANE_EXHAUSTED_STOP = 0,       /**< The runtime stops as fatal, and names it. */
+    KLANE_EXHAUSTED_SKIP = 1,       /**< It is skipped, with an event. */
+    KLANE_EXHAUSTED_DEAD_LETTER = 2 /**< It becomes a dead letter. */
 };
 
 /** Fill it with klane_route_init() first. Grows only at its end. */
@@ -463,11 +498,51 @@ struct klane_route {
     int64_t retry_delay_ms; /**< For a bare KLANE_RETRY. Default 1,000. */
     uint32_t slow_ms;       /**< A handler that runs longer no longer counts as a worker.
                            Default 1,000. */
+    uint32_t attempts_max;  /**< A record that has failed so often is given up. They are kept with
+                                 what is committed, and so count on in another process. Default 0:
+                                 any number. */
+    int64_t retry_delay_max_ms; /**< Not 0: each wait is twice the one before, from retry_delay_ms
+                                     on and up to this, less up to half of it by chance. Default
+                                     0: all are retry_delay_ms. */
+    int64_t age_max_ms;         /**< A record that fails is given up when its timestamp is so long
+                                     ago. Default 0: any age. */
+    klane_backoff_fn backoff;   /**< Says it instead of the delays above. Default NULL. */
+    void *backoff_context;
+    enum klane_exhausted exhausted; /**< Default KLANE_EXHAUSTED_STOP. */
+    klane_handler_fn dead_letter;   /**< Called instead of the handler with a record that is given
+                                       up, to keep it somewhere else, by the same rules: its lane
+                                       and its offset wait until this has returned KLANE_DONE or
+                                       was finished as that, and while it fails it is called again,
+                                       without end, after the waits above. klane_failure() says
+                                       why. After a crash in between the handler runs once more.
+                                       With klane_take() it is the program's to call. Default
+                                       NULL. */
+    void *dead_letter_context;
 };
 
 KLANE_API void klane_route_init(struct klane_route *route, size_t route_size);
 
-/** Register a handler. Copied. Errors: INVALID, EXISTS, STATE, NOMEM, FORKED. */
+/**
+ * A place for dead letters, in a log: klane_kafka_letters(), klane_sqlite_letters() and
+ * klane_memory_letters() make one. With klane_letters_send as a route's dead_letter and letters as
+ * its context, a record that is given up is appended there with its key, value and headers, and
+ * with these, as Kafka Connect has them: __connect.errors.topic, .partition, .offset,
+ * .exception.message (the reason), and .attempts and .timestamp. Its timestamp is the time of
+ * that. One place may serve any number of routes of one runtime.
+ */
+struct klane_letters;
+
+/** For dead_letter of struct klane_route. Thread: a handler's. */
+KLANE_API enum klane_outcome klane_letters_send(const struct klane_record *record, void *letters);
+
+/**
+ * Free it when its runtime has stopped, before klane_destroy(): what is still on its way counts as
+ * not kept. NULL is allowed. Blocks: a second at most.
+ */
+KLANE_API void klane_letters_destroy(struct klane_letters *letters);
+
+/** Register a handler. Copied. The log says what is wrong with one that is refused. Errors:
+ *  INVALID, EXISTS, STATE, NOMEM, FORKED. */
 KLANE_API klane_err_t klane_route(struct klane_runtime *runtime, const struct klane_route *route);
 
 /** Register a handler for all keys of a topic with the defaults. Errors: as klane_route(). */
@@ -493,13 +568,13 @@ KLANE_API bool klane_token_cancelled(struct klane_runtime *runtime, klane_token_
 
 /**
  * Take the next record whose turn it is onto the calling thread, instead of or beside klane's
- * workers; klane_finish() ends it. timeout_ms -1: without limit; 0: only look. The record's
- * handler is not called. Beside workers that are idle, which are woken first, a call may wait
- * long. Thread: any but the control thread, which callbacks for events and keys run on.
- * Errors: TIMEOUT, STOPPED, STATE, FORKED.
+ * workers; klane_finish() ends it. record_size: sizeof(*record). timeout_ms -1: without limit; 0:
+ * only look. The record's handler is not called. Beside workers that are idle, which are woken
+ * first, a call may wait long. Thread: any but the control thread, which callbacks for events and
+ * keys run on. Errors: INVALID, TIMEOUT, STOPPED, STATE, FORKED.
  */
 KLANE_API klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *record,
-                                 klane_token_t *token, int64_t timeout_ms);
+                                 size_t record_size, klane_token_t *token, int64_t timeout_ms);
 
 /* ---- statistics -------------------------------------------------------------------------- */
 
@@ -535,6 +610,7 @@ struct klane_stats {
     uint64_t passes;         /**< Times a range of a partition was read again for parked lanes. */
     uint64_t swept_records;  /**< Records so read, of whatever lane. */
     uint64_t swept_bytes;    /**< Their keys, values and headers. */
+    uint64_t dead_letters;   /**< Finished as dead letters. */
 };
 
 /**

@@ -45,6 +45,13 @@ KLANE_API klane_err_t klane_memory_append(struct klane_source *source, const cha
                                           const struct klane_memory_record *record,
                                           int64_t *offset);
 
+/**
+ * A place for dead letters in a topic of this log: in the record's own partition if the topic has
+ * it, else in partition 0. Errors: INVALID, NOT_FOUND, NOMEM.
+ */
+KLANE_API klane_err_t klane_memory_letters(struct klane_source *source, const char *topic,
+                                           struct klane_letters **letters);
+
 /** The committed offset, -1: none. Thread: any. Errors: NOT_FOUND. */
 KLANE_API klane_err_t klane_memory_committed(struct klane_source *source, const char *topic,
                                              int32_t partition, int64_t *offset);

@@ -116,6 +116,15 @@ KLANE_API klane_err_t klane_sqlite_append_batch(struct klane_sqlite *log,
                                                 const struct klane_sqlite_record *records,
                                                 size_t count, int64_t *offsets);
 
+/**
+ * A place for dead letters in a topic of a log, which is made with one partition unless it exists;
+ * the log is opened by a connection of its own, as by klane_sqlite_open(). It may be any log, also
+ * the one that is read. Errors: as klane_sqlite_open() and klane_sqlite_topic().
+ */
+KLANE_API klane_err_t klane_sqlite_letters(const char *path, uint32_t busy_ms, const char *topic,
+                                           struct klane_letters **letters, char *errstr,
+                                           size_t errstr_size);
+
 /** What it means for keeping a record that every group of the log has committed past it. */
 enum klane_sqlite_passed {
     KLANE_SQLITE_PASSED_ANY = 0, /**< Nothing. */

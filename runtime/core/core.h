@@ -46,6 +46,7 @@ struct core_counts {
     uint64_t records;
     uint64_t done;
     uint64_t skipped;
+    uint64_t dead_letters;
     uint64_t retried;
     uint64_t not_started;
     uint64_t fenced;
@@ -136,7 +137,7 @@ bool core_take_in(struct core *core, struct klane_assignment *assignment,
                   const struct source_record *record, const struct core_place *place);
 
 /* A slot came back with what its holder wrote into slot->back. retry_ms: the delay if it is to be
- * retried (the notice's, or its route's). The slot may be gone on return. */
+ * retried. Its notice is NULL, or that of a dead letter. The slot may be gone on return. */
 void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms, int64_t now_ms);
 
 /* The log's end as the source last saw it: everything below was offered. */

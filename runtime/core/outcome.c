@@ -55,7 +55,6 @@ static void wait_for_retry(struct core *core, struct klane_slot *slot, int64_t d
 {
     KLANE_ASSERT(!slot->back.passed);
     slot->back.token = 0;
-    slot->back.notice = NULL;
     wait_until(core, slot, due_ms);
     core->counts.retried++;
 }
@@ -86,10 +85,12 @@ static void run_elsewhere(struct core *core, struct klane_slot *slot, int64_t re
 
 static void count_finished(struct core *core, const struct klane_slot *slot)
 {
-    if (slot->back.outcome == SLOT_DONE)
-        core->counts.done++;
-    else
+    if (slot->back.outcome == SLOT_SKIPPED)
         core->counts.skipped++;
+    else if (slot->record.has & SLOT_HAS_LETTER)
+        core->counts.dead_letters++;
+    else
+        core->counts.done++;
     core->commit.finished++;
 }
 

@@ -16,6 +16,8 @@
 
 #include <klane/klane.h>
 
+#include <stdlib.h>
+
 struct klane_assignment;
 struct lane;
 
@@ -26,20 +28,24 @@ enum slot_outcome {
     SLOT_SKIPPED,
     SLOT_RETRY,
     SLOT_NOT_STARTED, /* its assignment no longer starts anything */
-    SLOT_UNPAID       /* it came by the chain, and its weight has to be paid first */
+    SLOT_UNPAID,      /* it came by the chain, and its weight has to be paid first */
+    SLOT_DEAD_LETTER  /* it is to be one; never told to the core, for which that is a retry */
 };
 
-/* What only some outcomes carry; made by whoever reports, freed by control. */
+/* What only some outcomes carry; made by whoever reports, freed by control. That of a dead letter
+ * stays with it. */
 struct slot_notice {
-    int64_t delay_ms; /* -1: the route's */
-    char reason[];    /* empty: none was given */
+    int64_t delay_ms;  /* -1: the route's */
+    uint32_t attempts; /* of a dead letter: of its handler, all of which failed */
+    char reason[];     /* empty: none was given */
 };
 
 enum slot_has {
     SLOT_HAS_KEY = 1,
     SLOT_HAS_VALUE = 2,
     SLOT_HAS_LANE_KEY = 4,
-    SLOT_HAS_WEIGHT = 8
+    SLOT_HAS_WEIGHT = 8,
+    SLOT_HAS_LETTER = 16 /* its handler's attempts are over: back.notice goes with it */
 };
 
 /* Where control has a slot. */
@@ -112,6 +118,8 @@ static inline size_t slot_size_of(const struct source_record *record, uint32_t l
 
 static inline void slot_destroy(struct slab *slab, struct klane_slot *slot)
 {
+    if (slot->record.has & SLOT_HAS_LETTER)
+        free(slot->back.notice);
     slab_free(slab, slot, slot->control.size_class);
 }
 

@@ -24,26 +24,34 @@
 
 /* ---- what came back ---------------------------------------------------------------------- */
 
-static void tell_skipped(struct klane_runtime *runtime, const struct klane_slot *slot)
+/* It is finished otherwise than by its handler. */
+static void tell_finished(struct klane_runtime *runtime, const struct klane_slot *slot)
 {
     const struct slot_notice *notice = slot->back.notice;
+    bool is_letter = slot->back.outcome == SLOT_DONE;
 
-    control_event(runtime, KLANE_EVENT_SKIPPED, KLANE_OK, slot->record.assignment,
-                  slot->record.offset, slot->record.attempt,
+    if (!assignment_counts(slot->record.assignment) || runtime_state(runtime) != RUNTIME_RUNNING)
+        return;
+    control_event(runtime, is_letter ? KLANE_EVENT_DEAD_LETTER : KLANE_EVENT_SKIPPED, KLANE_OK,
+                  slot->record.assignment, slot->record.offset,
+                  is_letter ? notice->attempts : slot->record.attempt,
                   notice != NULL && notice->reason[0] != '\0' ? notice->reason : NULL);
 }
 
 static void came_back(struct klane_runtime *runtime, struct klane_slot *slot)
 {
     struct control *control = &runtime->control;
-    int64_t retry_ms = runtime->routes.routes[slot->record.route].retry_delay_ms;
+    bool was_letter = (slot->record.has & SLOT_HAS_LETTER) != 0;
+    int64_t retry_ms = 0;
 
-    if (slot->back.outcome == SLOT_SKIPPED && assignment_counts(slot->record.assignment) &&
-        runtime_state(runtime) == RUNTIME_RUNNING)
-        tell_skipped(runtime, slot);
-    if (slot->back.notice != NULL && slot->back.notice->delay_ms >= 0)
-        retry_ms = slot->back.notice->delay_ms;
-    free(slot->back.notice);
+    if (slot->back.outcome == SLOT_RETRY || slot->back.outcome == SLOT_DEAD_LETTER)
+        retry_ms = slot_failed(runtime, slot);
+    if (slot->back.outcome == SLOT_SKIPPED || (slot->back.outcome == SLOT_DONE && was_letter))
+        tell_finished(runtime, slot);
+    if (slot->back.outcome < SLOT_RETRY || !(slot->record.has & SLOT_HAS_LETTER)) {
+        free(slot->back.notice);
+        slot->back.notice = NULL;
+    }
     if (slot->back.token != 0)
         tokens_free(&runtime->tokens, slot->back.token - 1);
     core_came_back(&control->core, slot, retry_ms, control->now_ms);
@@ -460,6 +468,8 @@ static bool round_of(struct klane_runtime *runtime)
     control->now_ms = clock_now_ms();
     core_wall(&control->core, clock_wall_ms() - control->now_ms);
     control_collect(runtime);
+    if (control->given_up[0] != '\0' && !control->stopping)
+        control_stop(runtime, KLANE_ERR_FATAL, control->given_up);
     core_tick(&control->core, control->now_ms);
     hand_over(runtime);
     relieve(runtime);

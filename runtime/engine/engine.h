@@ -93,7 +93,8 @@ struct control {
     uint64_t loops;
     uint64_t sleeps;
     uint64_t spares_started;
-    struct observe_limit limits[KLANE_EVENT_CRASHED + 1];
+    struct observe_limit limits[KLANE_EVENT_DEAD_LETTER + 1];
+    char given_up[256]; /* the record whose attempts are over and that stops the runtime */
 };
 
 struct klane_runtime {
@@ -173,6 +174,14 @@ static inline bool runtime_is_closing(const struct klane_runtime *runtime)
     /* Relaxed: the idle seats' fences order it where it counts. */
     return atomic_load_explicit(&runtime->closing, memory_order_relaxed);
 }
+
+/* worker.c: what a handler, or whoever finishes the record, said. */
+enum slot_outcome slot_outcome(struct klane_runtime *runtime, const struct klane_slot *slot,
+                               enum klane_outcome outcome);
+
+/* failed.c: what becomes of a record that is to be retried or a dead letter, which back.outcome
+ * then says; the time until it runs again. */
+int64_t slot_failed(struct klane_runtime *runtime, struct klane_slot *slot);
 
 /* control.c */
 void *control_main(void *runtime);

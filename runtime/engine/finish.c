@@ -6,6 +6,7 @@
 #include "engine/notice.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 klane_err_t klane_finish(struct klane_runtime *runtime, klane_token_t token,
@@ -15,8 +16,8 @@ klane_err_t klane_finish(struct klane_runtime *runtime, klane_token_t token,
     void *record;
     bool fenced;
 
-    if (runtime == NULL ||
-        (outcome != KLANE_DONE && outcome != KLANE_RETRY && outcome != KLANE_SKIP))
+    if (runtime == NULL || (outcome != KLANE_DONE && outcome != KLANE_RETRY &&
+                            outcome != KLANE_SKIP && outcome != KLANE_DEAD_LETTER))
         return KLANE_ERR_INVALID;
     if (runtime_forked(runtime))
         return KLANE_ERR_FORKED;
@@ -24,13 +25,9 @@ klane_err_t klane_finish(struct klane_runtime *runtime, klane_token_t token,
         return KLANE_ERR_STALE;
     slot = record;
     fenced = assignment_is_fenced(slot->record.assignment);
-    slot->back.outcome = outcome == KLANE_DONE   ? SLOT_DONE
-                         : outcome == KLANE_SKIP ? SLOT_SKIPPED
-                                                 : SLOT_RETRY;
-    if (reason != NULL || outcome == KLANE_RETRY) {
-        free(slot->back.notice);
-        slot->back.notice = notice_make(delay_ms < 0 ? -1 : delay_ms, reason);
-    }
+    slot->back.outcome = (uint8_t)slot_outcome(runtime, slot, outcome);
+    if (reason != NULL || outcome == KLANE_RETRY)
+        notice_set(slot, delay_ms, reason);
     if (tokens_complete(&runtime->tokens, token))
         slot_report(runtime, slot);
     return fenced ? KLANE_ERR_FENCED : KLANE_OK;
@@ -99,13 +96,14 @@ static struct klane_slot *startable(struct klane_runtime *runtime, struct klane_
 }
 
 klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *record,
-                       klane_token_t *token, int64_t timeout_ms)
+                       size_t record_size, klane_token_t *token, int64_t timeout_ms)
 {
+    struct klane_record taken;
     int64_t end_ms;
     struct klane_slot *slot;
     bool completed;
 
-    if (runtime == NULL || record == NULL || token == NULL)
+    if (runtime == NULL || record == NULL || record_size == 0 || token == NULL)
         return KLANE_ERR_INVALID;
     if (runtime_forked(runtime))
         return KLANE_ERR_FORKED;
@@ -122,10 +120,12 @@ klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *recor
         slot = startable(runtime, slot);
     } while (slot == NULL);
     slot_left_ring(runtime);
-    slot_show(slot, record);
+    slot_show(slot, &taken);
+    memset(record, 0, record_size);
+    memcpy(record, &taken, record_size < sizeof(taken) ? record_size : sizeof(taken));
     /* Relaxed: a count for statistics. */
     atomic_fetch_add_explicit(&runtime->taken, 1, memory_order_relaxed);
-    klane_later(record, token);
+    klane_later(&taken, token);
     /* There is no handler to return: the completion alone reports it, and nobody knows the token
      * yet, so it cannot have come. */
     completed = tokens_returned(&runtime->tokens, tokens_index(*token));

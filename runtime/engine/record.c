@@ -9,18 +9,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct slot_notice *notice_make(int64_t delay_ms, const char *reason)
+static struct klane_runtime *runtime_of(const struct klane_slot *slot)
+{
+    const struct core_topic *core = slot->record.assignment->partition->topic;
+
+    return ((const struct topic *)(const void *)core)->runtime;
+}
+
+bool notice_make(struct klane_slot *slot, int64_t delay_ms, const char *reason)
 {
     size_t size = reason == NULL ? 0 : strnlen(reason, NOTICE_REASON_MAX);
     struct slot_notice *notice = malloc(sizeof(*notice) + size + 1);
 
-    /* Without memory the outcome stands; its delay becomes the route's and its reason is lost. */
+    slot->back.notice = notice;
     if (notice == NULL)
-        return NULL;
-    notice->delay_ms = delay_ms;
+        return false;
+    notice->delay_ms = delay_ms < 0 ? -1 : delay_ms;
+    notice->attempts = 0;
     memcpy(notice->reason, reason == NULL ? "" : reason, size);
     notice->reason[size] = '\0';
-    return notice;
+    return true;
+}
+
+void notice_set(struct klane_slot *slot, int64_t delay_ms, const char *reason)
+{
+    if (slot->record.has & SLOT_HAS_LETTER) {
+        if (reason != NULL)
+            observe_log(&runtime_of(slot)->observe, KLANE_LOG_WARNING,
+                        "a dead letter was not kept, it is tried again: %s", reason);
+        slot->back.notice->delay_ms = delay_ms < 0 ? -1 : delay_ms;
+        return;
+    }
+    free(slot->back.notice);
+    notice_make(slot, delay_ms, reason);
 }
 
 /* NULL: a record that no handler has, as a key function does, or none at all. */
@@ -29,35 +50,43 @@ static struct klane_slot *slot_of(const struct klane_record *record)
     return record == NULL ? NULL : record->slot;
 }
 
-static void notice_set(const struct klane_record *record, int64_t delay_ms, const char *reason)
+static void note(const struct klane_record *record, int64_t delay_ms, const char *reason)
 {
     struct klane_slot *slot = slot_of(record);
 
     /* After klane_later() the completion may be writing there. */
-    if (slot == NULL || slot->back.token != 0)
-        return;
-    free(slot->back.notice);
-    slot->back.notice = notice_make(delay_ms, reason);
+    if (slot != NULL && slot->back.token == 0)
+        notice_set(slot, delay_ms, reason);
 }
 
 enum klane_outcome klane_retry(const struct klane_record *record, int64_t delay_ms,
                                const char *reason)
 {
-    notice_set(record, delay_ms < 0 ? -1 : delay_ms, reason);
+    note(record, delay_ms, reason);
     return KLANE_RETRY;
 }
 
 enum klane_outcome klane_skip(const struct klane_record *record, const char *reason)
 {
-    notice_set(record, -1, reason);
+    note(record, -1, reason);
     return KLANE_SKIP;
 }
 
-static struct klane_runtime *runtime_of(const struct klane_slot *slot)
+enum klane_outcome klane_dead_letter(const struct klane_record *record, const char *reason)
 {
-    const struct core_topic *core = slot->record.assignment->partition->topic;
+    note(record, -1, reason);
+    return KLANE_DEAD_LETTER;
+}
 
-    return ((const struct topic *)(const void *)core)->runtime;
+const char *klane_failure(const struct klane_record *record, uint32_t *attempts)
+{
+    const struct klane_slot *slot = slot_of(record);
+
+    if (slot == NULL || !(slot->record.has & SLOT_HAS_LETTER))
+        return NULL;
+    if (attempts != NULL)
+        *attempts = slot->back.notice->attempts;
+    return slot->back.notice->reason;
 }
 
 enum klane_outcome klane_later(const struct klane_record *record, klane_token_t *token)

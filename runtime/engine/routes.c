@@ -179,22 +179,22 @@ static klane_err_t check_topic(const struct klane_topic *rules, char *errstr, si
 {
     const struct {
         const char *name;
-        unsigned value, high;
+        int64_t value, high;
     } bounds[] = {
-        {"order", (unsigned)rules->order, KLANE_ORDER_NONE},
-        {"null_keys", (unsigned)rules->null_keys, KLANE_NULL_KEYS_ORDERED},
-        {"begin", (unsigned)rules->begin, KLANE_BEGIN_ERROR},
-        {"out_of_range", (unsigned)rules->out_of_range, KLANE_BEGIN_ERROR},
-        {"crashed", (unsigned)rules->crashed, KLANE_CRASHED_STOP},
+        {"order", (int)rules->order, KLANE_ORDER_NONE},
+        {"null_keys", (int)rules->null_keys, KLANE_NULL_KEYS_ORDERED},
+        {"begin", (int)rules->begin, KLANE_BEGIN_ERROR},
+        {"out_of_range", (int)rules->out_of_range, KLANE_BEGIN_ERROR},
+        {"crashed", (int)rules->crashed, KLANE_CRASHED_STOP},
         {"key_version", rules->key_version, rules->key == NULL ? 0 : KEY_VERSION_MAX},
     };
     klane_err_t err = check_name(rules->name, errstr, errstr_size);
 
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]) && err == KLANE_OK; i++)
-        if (bounds[i].value > bounds[i].high)
+        if (bounds[i].value < 0 || bounds[i].value > bounds[i].high)
             err = errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                             "topic \"%s\": %s is %d, must be from 0 to %u%s", rules->name,
-                             bounds[i].name, (int)bounds[i].value, bounds[i].high,
+                             "topic \"%s\": %s is %" PRId64 ", must be from 0 to %" PRId64 "%s",
+                             rules->name, bounds[i].name, bounds[i].value, bounds[i].high,
                              bounds[i].high == 0 ? " without a key function" : "");
     if (err == KLANE_OK && rules->key != NULL && rules->order != KLANE_ORDER_KEY)
         err = errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
@@ -263,6 +263,17 @@ static klane_err_t check_route(const struct klane_route *rules, char *errstr, si
     if (rules->retry_delay_ms < 0) {
         wrong = "retry_delay_ms";
         value = rules->retry_delay_ms;
+    } else if (rules->retry_delay_max_ms < 0 ||
+               (rules->retry_delay_max_ms > 0 &&
+                rules->retry_delay_max_ms < rules->retry_delay_ms)) {
+        wrong = "retry_delay_max_ms";
+        value = rules->retry_delay_max_ms;
+    } else if (rules->age_max_ms < 0) {
+        wrong = "age_max_ms";
+        value = rules->age_max_ms;
+    } else if ((unsigned)rules->exhausted > KLANE_EXHAUSTED_DEAD_LETTER) {
+        wrong = "exhausted";
+        value = (int)rules->exhausted;
     } else if ((unsigned)rules->match > KLANE_MATCH_PREFIX) {
         wrong = "match";
         value = (int)rules->match;
@@ -274,6 +285,9 @@ static klane_err_t check_route(const struct klane_route *rules, char *errstr, si
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
                           "a route of topic \"%s\": %s is %" PRId64, rules->topic, wrong, value);
     wrong = rules->handler == NULL ? "handler is NULL" : wrong_with_keys(rules);
+    if (wrong == NULL && rules->exhausted == KLANE_EXHAUSTED_DEAD_LETTER &&
+        rules->dead_letter == NULL)
+        wrong = "exhausted asks for dead letters, but dead_letter is NULL";
     return wrong == NULL ? KLANE_OK
                          : errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
                                       "a route of topic \"%s\": %s", rules->topic, wrong);
@@ -320,7 +334,15 @@ klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
         .key = key,
         .key_size = (uint32_t)rules->key_size,
         .match = rules->match,
-        .retry_delay_ms = rules->retry_delay_ms,
+        .retry = {.delay_ms = rules->retry_delay_ms,
+                  .delay_max_ms = rules->retry_delay_max_ms,
+                  .age_max_ms = rules->age_max_ms,
+                  .attempts_max = rules->attempts_max},
+        .backoff = rules->backoff,
+        .backoff_context = rules->backoff_context,
+        .exhausted = rules->exhausted,
+        .dead_letter = rules->dead_letter,
+        .dead_letter_context = rules->dead_letter_context,
         .slow_ms = rules->slow_ms,
         .topic = topic->index,
     };

@@ -8,6 +8,7 @@
 #define KLANE_ENGINE_ROUTES_H
 
 #include "core/assignment.h"
+#include "core/retry.h"
 
 #include <klane/klane.h>
 
@@ -21,7 +22,12 @@ struct route {
     void *key; /* a copy; NULL: all keys */
     uint32_t key_size;
     enum klane_match match;
-    int64_t retry_delay_ms;
+    struct retry_policy retry;
+    klane_backoff_fn backoff; /* NULL: as retry says */
+    void *backoff_context;
+    enum klane_exhausted exhausted;
+    klane_handler_fn dead_letter; /* NULL: it has none */
+    void *dead_letter_context;
     uint32_t slow_ms;
     uint32_t topic; /* index */
 };

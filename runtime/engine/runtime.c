@@ -252,7 +252,7 @@ static klane_err_t may_register(const struct klane_runtime *runtime, const void 
 /* These calls have no room for a text: the log has it. */
 static klane_err_t not_registered(struct klane_runtime *runtime, klane_err_t err, const char *why)
 {
-    observe_log(&runtime->observe, KLANE_LOG_ERROR, "not registered: %s", why);
+    observe_log(&runtime->observe, KLANE_LOG_ERROR, "not registered: %.300s", why);
     return err;
 }
 

@@ -71,6 +71,7 @@ void stats_publish(struct klane_runtime *runtime)
         .passes = core->counts.passes,
         .swept_records = core->counts.swept_records,
         .swept_bytes = core->counts.swept_bytes,
+        .dead_letters = core->counts.dead_letters,
     };
     uint64_t fields[STATS_FIELDS];
 

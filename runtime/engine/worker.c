@@ -84,14 +84,16 @@ static void log_undefined(struct klane_runtime *runtime, const struct klane_slot
     if ((atomic_fetch_or_explicit(&runtime->undefined, bit, memory_order_relaxed) & bit) != 0)
         return;
     observe_log(&runtime->observe, KLANE_LOG_ERROR,
-                "a handler returned %d, which is no outcome, for %s [%" PRId32 "] offset %" PRId64
-                "; taken as a retry, this time and each time",
+                "a handler returned %d, which is no outcome here, for %s [%" PRId32
+                "] offset %" PRId64 "; taken as a retry, this time and each time",
                 (int)outcome, partition->topic->name, partition->number, slot->record.offset);
 }
 
-static enum slot_outcome outcome_of(struct klane_runtime *runtime, const struct klane_slot *slot,
-                                    enum klane_outcome outcome)
+enum slot_outcome slot_outcome(struct klane_runtime *runtime, const struct klane_slot *slot,
+                               enum klane_outcome outcome)
 {
+    const struct route *route = &runtime->routes.routes[slot->record.route];
+
     switch (outcome) {
     case KLANE_DONE:
         return SLOT_DONE;
@@ -99,6 +101,10 @@ static enum slot_outcome outcome_of(struct klane_runtime *runtime, const struct 
         return SLOT_SKIPPED;
     case KLANE_RETRY:
         return SLOT_RETRY;
+    case KLANE_DEAD_LETTER:
+        if (route->dead_letter != NULL)
+            return SLOT_DEAD_LETTER;
+        break;
     case KLANE_LATER:
         break;
     }
@@ -170,7 +176,9 @@ static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, ui
         return slot_ask(runtime, slot);
     slot_show(slot, &record);
     turn_begin(worker, slot);
-    outcome = route->handler(&record, route->context);
+    outcome = slot->record.has & SLOT_HAS_LETTER
+                  ? route->dead_letter(&record, route->dead_letter_context)
+                  : route->handler(&record, route->context);
     turn_end(worker);
     if (slot->back.token != 0 && !takes_back(runtime, slot, outcome)) {
         if (tokens_returned(&runtime->tokens, slot->back.token - 1))
@@ -179,8 +187,8 @@ static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, ui
             slot_left_ring(runtime);
         return NULL;
     }
-    slot->back.outcome = (uint8_t)outcome_of(runtime, slot, outcome);
-    if (slot->back.outcome != SLOT_RETRY)
+    slot->back.outcome = (uint8_t)slot_outcome(runtime, slot, outcome);
+    if (slot->back.outcome < SLOT_RETRY)
         return pass_on(worker, slot, in_row);
     slot_report(runtime, slot);
     return NULL;

@@ -2,6 +2,8 @@
 /* What of a configuration is accepted, and what is refused by name. Nothing is connected. */
 #include "lib/check.h"
 
+#include "source/kafka/config.h"
+
 #include <klane/kafka.h>
 
 #include <stdatomic.h>
@@ -105,6 +107,20 @@ static void the_value_that_klane_would_set_is_accepted(void **state)
 
     (void)state;
     expect_accepted(conf_with(settings), NULL);
+}
+
+/* Both handles, of the main flow and of passes, are made so. */
+static void batches_are_checked_on_the_way(void **state)
+{
+    rd_kafka_conf_t *conf = conf_with(NULL);
+    struct klane_kafka_options options;
+
+    (void)state;
+    klane_kafka_options_init(&options, sizeof options);
+    assert_setting(conf, "check.crcs", "false");
+    assert_int_equal(kafka_config_set(conf, &options, rd_kafka_version(), NULL, 0), KLANE_OK);
+    assert_setting(conf, "check.crcs", "true");
+    rd_kafka_conf_destroy(conf);
 }
 
 static void what_is_unsafe_is_refused_unless_it_is_allowed(void **state)
@@ -222,7 +238,7 @@ static void no_refusal_tells_a_secret(void **state)
         {"auto.offset.reset", "smallest", "auto.offset.reset"},
         {"debug", "security", "debug"},
         {"group.id", "", "group.id"},
-        {"fetch.max.bytes", "99999999999", "fetch.max.bytes"},
+        {"fetch.max.bytes", "1234567", "fetch.max.bytes"},
         {"session.timeout.ms", "600000", "session.timeout.ms"},
         {"ssl.keystore.location", "/nonexistent/keys.p12", "/nonexistent/keys.p12"},
         {"ssl.ca.location", "/nonexistent/ca.pem", "ssl.ca.location"},
@@ -392,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_plain_configuration_is_accepted),
         cmocka_unit_test(settings_of_klane_are_refused_by_name),
         cmocka_unit_test(the_value_that_klane_would_set_is_accepted),
+        cmocka_unit_test(batches_are_checked_on_the_way),
         cmocka_unit_test(what_is_unsafe_is_refused_unless_it_is_allowed),
         cmocka_unit_test(group_and_servers_have_to_be_set),
         cmocka_unit_test(a_rebalance_callback_is_refused),

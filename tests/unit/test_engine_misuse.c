@@ -4,6 +4,7 @@
 #include "lib/engine_kit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static uint32_t threads_left = UINT32_MAX; /* that the system has room for */
+static _Atomic uint32_t threads_left = UINT32_MAX; /* that the system has room for */
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*entry)(void *), void *argument);
@@ -179,7 +180,8 @@ static void wrong_rules_of_topics_are_named(void **state)
     EXPECT(begin, (enum klane_begin)9, "begin is 9");
     EXPECT(out_of_range, (enum klane_begin)9, "out_of_range is 9");
     EXPECT(crashed, (enum klane_crashed)9, "crashed is 9");
-    EXPECT(key_version, 1, "key_version is 1, must be from 0 to 0 without a key function");
+    EXPECT(key_version, UINT32_MAX,
+           "key_version is 4294967295, must be from 0 to 0 without a key function");
     EXPECT(struct_size, 0, "klane_topic_init()");
 #undef EXPECT
     topic = good;
@@ -267,8 +269,7 @@ static void a_key_of_4_gigabytes_is_none(void **state)
     assert_int_equal(klane_start(kit.runtime), KLANE_OK);
 
     kit_wait_ended(&kit, 1);
-
-    assert_int_equal(kit_committed(&kit, 0), 0);
+    kit_wait_committed(&kit, 0, 0);
     kit_end(&kit);
 }
 
@@ -357,7 +358,7 @@ static void calls_of_a_handler_without_a_record_do_nothing(void **state)
     assert_int_equal(klane_memory_append(kit.source, "t", 0, &record, NULL), KLANE_OK);
     kit_start(&kit);
     kit_wait_ended(&kit, 1);
-    assert_int_equal(kit_committed(&kit, 0), 0);
+    kit_wait_committed(&kit, 0, 0);
     assert_int_equal(klane_finish(kit.runtime, first_token, KLANE_DONE, -1, NULL), KLANE_OK);
     kit_wait_committed(&kit, 0, 1);
     assert_int_equal(kit_event_count(&kit, KLANE_EVENT_SKIPPED), 0);
@@ -421,11 +422,11 @@ static void an_undefined_outcome_is_a_retry_and_said_once(void **state)
     kit_start_route(&kit, 1, 1000);
     kit_append(&kit, 0, "a");
     kit_wait_committed(&kit, 0, 1);
-    assert_non_null(strstr(kit.line, "returned 77, which is no outcome, for t [0] offset 0"));
+    assert_non_null(strstr(kit.line, "returned 77, which is no outcome here, for t [0] offset 0"));
     kit_append(&kit, 0, "b");
     kit_append(&kit, 0, "b");
     kit_wait_committed(&kit, 0, 3);
-    assert_non_null(strstr(kit.line, "returned -5, which is no outcome, for t [0] offset 1"));
+    assert_non_null(strstr(kit.line, "returned -5, which is no outcome here, for t [0] offset 1"));
     assert_int_equal(kit.log_lines, 2);
     assert_int_equal(kit.note_count, 12);
     kit_end(&kit);
@@ -448,7 +449,7 @@ static void call_what_waits(const struct klane_event *event, void *context)
 
     if (event->type != KLANE_EVENT_SKIPPED)
         return;
-    from->take = klane_take(from->kit.runtime, &record, &token, -1);
+    from->take = klane_take(from->kit.runtime, &record, sizeof(record), &token, -1);
     from->wait = klane_wait(from->kit.runtime, -1);
     from->destroy = klane_destroy(from->kit.runtime);
     from->stats = klane_partition_stats(from->kit.runtime, "t", 0, &stats, sizeof(stats));
@@ -516,7 +517,7 @@ static bool all_are_refused(struct klane_runtime *runtime)
            klane_destroy(runtime) == KLANE_ERR_FORKED &&
            klane_topic(runtime, &topic) == KLANE_ERR_FORKED &&
            klane_handle(runtime, "u", kit_handle, NULL) == KLANE_ERR_FORKED &&
-           klane_take(runtime, &record, &token, -1) == KLANE_ERR_FORKED &&
+           klane_take(runtime, &record, sizeof(record), &token, -1) == KLANE_ERR_FORKED &&
            klane_finish(runtime, 1, KLANE_DONE, -1, NULL) == KLANE_ERR_FORKED &&
            klane_partition_stats(runtime, "t", 0, &partition, sizeof(partition)) ==
                KLANE_ERR_FORKED &&
@@ -571,10 +572,12 @@ static void without_descriptors_nothing_can_be_made(void **state)
     struct klane_source *source, *other;
     struct klane_runtime *runtime;
     char errstr[64];
-    int next = dup(0);
+    int next;
 
     (void)state;
     assert_int_equal(klane_memory_create(&source), KLANE_OK);
+    next = open("/dev/null", O_RDONLY);
+    assert_true(next >= 0);
     close(next);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = before;

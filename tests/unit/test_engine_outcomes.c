@@ -356,15 +356,18 @@ static void a_program_may_bring_its_own_threads(void **state)
     kit_init(&kit, 1);
     kit.options.workers = 0;
     kit_start(&kit);
-    assert_int_equal(klane_take(kit.runtime, &record, &token, 0), KLANE_ERR_TIMEOUT);
-    assert_int_equal(klane_take(kit.runtime, &record, &token, 5), KLANE_ERR_TIMEOUT);
+    assert_int_equal(klane_take(kit.runtime, &record, sizeof(record), &token, 0),
+                     KLANE_ERR_TIMEOUT);
+    assert_int_equal(klane_take(kit.runtime, &record, sizeof(record), &token, 5),
+                     KLANE_ERR_TIMEOUT);
     for (int i = 0; i < 300; i++)
         kit_append(&kit, 0, i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c");
 
     for (int i = 0; i < 300; i++) {
         int lane;
 
-        assert_int_equal(klane_take(kit.runtime, &record, &token, 20000), KLANE_OK);
+        assert_int_equal(klane_take(kit.runtime, &record, sizeof(record), &token, 20000),
+                         KLANE_OK);
         lane = *(const char *)record.key - 'a';
         assert_int_equal(record.offset, next[lane]);
         next[lane] += 3;
@@ -373,7 +376,8 @@ static void a_program_may_bring_its_own_threads(void **state)
 
     klane_stop(kit.runtime);
     assert_int_equal(klane_wait(kit.runtime, 20000), KLANE_OK);
-    assert_int_equal(klane_take(kit.runtime, &record, &token, -1), KLANE_ERR_STOPPED);
+    assert_int_equal(klane_take(kit.runtime, &record, sizeof(record), &token, -1),
+                     KLANE_ERR_STOPPED);
     assert_int_equal(kit_committed(&kit, 0), 300);
     assert_int_equal(kit.note_count, 0);
     kit_end(&kit);
@@ -393,7 +397,7 @@ static void *take_until_stopped(void *argument)
     klane_token_t token;
 
     for (;;) {
-        taker->err = klane_take(taker->kit->runtime, &record, &token, -1);
+        taker->err = klane_take(taker->kit->runtime, &record, sizeof(record), &token, -1);
         if (taker->err != KLANE_OK)
             return NULL;
         taker->taken++;

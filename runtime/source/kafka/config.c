@@ -284,3 +284,12 @@ void klane_kafka_options_init(struct klane_kafka_options *options, size_t option
 
     given_init(options, options_size, &defaults, sizeof defaults);
 }
+
+bool kafka_can_be_topic(const char *name)
+{
+    static const char legal[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    return name[0] != '\0' && name[strspn(name, legal)] == '\0' && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0;
+}

@@ -260,17 +260,6 @@ static void source_close(struct klane_source *base)
     doorbell_ring(&source->doorbell);
 }
 
-/* By the rules of Kafka's org.apache.kafka.common.internals.Topic. librdkafka would wait for a
- * topic with another name for ever, and with it the whole group for its join. */
-static bool can_be_topic(const char *name)
-{
-    static const char legal[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-
-    return name[0] == '^' || (name[strspn(name, legal)] == '\0' && strcmp(name, ".") != 0 &&
-                              strcmp(name, "..") != 0);
-}
-
 static klane_err_t source_start(struct klane_source *base, struct klane_intake *intake,
                                 const struct source_topic *topics, size_t count, char *errstr,
                                 size_t errstr_size)
@@ -286,11 +275,9 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
                           ", must be below max.poll.interval.ms, %" PRId64,
                           intake->give_up_ms, source->max_poll_ms);
     for (size_t i = 0; i < count; i++)
-        if (!can_be_topic(topics[i].name))
-            return errstr_set(
-                KLANE_ERR_INVALID, errstr, errstr_size,
-                "topic \"%s\": Kafka's names have letters, digits, '.', '_' and '-'",
-                topics[i].name);
+        if (topics[i].name[0] != '^' && !kafka_can_be_topic(topics[i].name))
+            return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, KAFKA_TOPIC_WRONG,
+                              topics[i].name);
     source->intake = intake;
     failed = helper_create(&kafka_lookup_ops, source, UINT32_MAX, &source->helper);
     if (failed != KLANE_OK)
@@ -551,6 +538,8 @@ klane_err_t klane_kafka_create(rd_kafka_conf_t *conf, const struct klane_kafka_o
     err = try_handle(conf, &options, version, errstr, errstr_size);
     if (err == KLANE_OK)
         err = handle_new(made, conf, &options, errstr, errstr_size);
+    else if (err == KLANE_ERR_SYSTEM)
+        rd_kafka_conf_destroy(conf); /* as after handle_new() */
     if (err != KLANE_OK) {
         source_free(made);
         return err;

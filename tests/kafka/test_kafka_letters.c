@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dead letters in a topic of Kafka: what arrives, once each, and what happens while the broker
+ * does not take them. */
+#include "kafka/kafka_runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RECORDS = 500, KEYS = 50 };
+
+static char dead[KAFKA_NAME_SIZE];
+
+/* Every tenth key is bad. */
+static enum klane_outcome fail_some(struct kit *kit, const struct klane_record *record)
+{
+    const char *key = record->key;
+
+    (void)kit;
+    return key[record->key_size - 1] == '7' ? klane_retry(record, 1, "shop is away") : KLANE_DONE;
+}
+
+static rd_kafka_conf_t *producer_conf(void)
+{
+    rd_kafka_conf_t *conf = kafka_kit_conf();
+
+    kafka_kit_set(conf, "enable.idempotence", "true");
+    kafka_kit_set(conf, "linger.ms", "1");
+    return conf;
+}
+
+static struct klane_letters *start(struct kafka_test *test, rd_kafka_conf_t *conf)
+{
+    struct klane_letters *letters;
+    struct klane_route route;
+    char why[256];
+
+    test->kit.act = fail_some;
+    kit_create(&test->kit);
+    if (klane_kafka_letters(test->kit.runtime, conf, dead, &letters, why, sizeof why) != KLANE_OK)
+        fail_msg("%s", why);
+    klane_route_init(&route, sizeof route);
+    route.topic = test->topic;
+    route.handler = kit_handle;
+    route.context = &test->kit;
+    route.retry_delay_ms = 100;
+    route.attempts_max = 2;
+    route.exhausted = KLANE_EXHAUSTED_DEAD_LETTER;
+    route.dead_letter = klane_letters_send;
+    route.dead_letter_context = letters;
+    assert_int_equal(klane_route(test->kit.runtime, &route), KLANE_OK);
+    assert_int_equal(klane_start(test->kit.runtime), KLANE_OK);
+    test->is_running = true;
+    return letters;
+}
+
+static void end(struct kafka_test *test, struct klane_letters *letters)
+{
+    klane_stop(test->kit.runtime);
+    assert_int_not_equal(klane_wait(test->kit.runtime, 20000), KLANE_ERR_TIMEOUT);
+    klane_letters_destroy(letters);
+    kafka_test_end(test);
+}
+
+/* ---- reading them back --------------------------------------------------------------------- */
+
+static int seen[RECORDS]; /* by offset */
+
+static void assert_header(const rd_kafka_headers_t *headers, const char *name, const char *value)
+{
+    const void *is;
+    size_t size;
+
+    assert_int_equal(rd_kafka_header_get_last(headers, name, &is, &size), 0);
+    assert_int_equal(size, strlen(value));
+    assert_memory_equal(is, value, size);
+}
+
+static void look_at(const struct kafka_test *test, const rd_kafka_message_t *message)
+{
+    rd_kafka_headers_t *headers;
+    char value[32];
+    const void *offset;
+    size_t size;
+    int number;
+
+    assert_int_equal(rd_kafka_message_headers(message, &headers), 0);
+    assert_int_equal(rd_kafka_header_get_last(headers, "__connect.errors.offset", &offset, &size),
+                     0);
+    snprintf(value, sizeof value, "%.*s", (int)size, (const char *)offset);
+    number = atoi(value);
+    assert_true(number >= 0 && number < RECORDS);
+    seen[number]++;
+    /* Values are the numbers of the records, and so are offsets. */
+    assert_int_equal(size, message->len);
+    assert_memory_equal(message->payload, offset, size);
+    snprintf(value, sizeof value, "k%d", number % KEYS);
+    assert_int_equal(message->key_len, strlen(value));
+    assert_memory_equal(message->key, value, strlen(value));
+    assert_header(headers, "__connect.errors.topic", test->topic);
+    assert_header(headers, "__connect.errors.partition", "0");
+    assert_header(headers, "__connect.errors.exception.message", "shop is away");
+    assert_header(headers, "__connect.errors.attempts", "2");
+}
+
+static void read_back(const struct kafka_test *test, int count)
+{
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf("letters-reader");
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    char why[256];
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+
+    memset(seen, 0, sizeof seen);
+    rd_kafka_topic_partition_list_add(list, dead, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(rk, list), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    for (int i = 0; i < count; i++) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, KAFKA_KIT_MS);
+
+        assert_non_null(message);
+        assert_int_equal(message->err, 0);
+        look_at(test, message);
+        rd_kafka_message_destroy(message);
+    }
+    rd_kafka_destroy(rk);
+}
+
+/* ---- tests ------------------------------------------------------------------------------- */
+
+static void the_bad_records_and_no_others_arrive_once_each(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_letters *letters;
+    int bad = 0;
+
+    kafka_kit_name(dead, "dead");
+    kafka_kit_topic(dead, 1, NULL);
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
+    kafka_test_kit(test, NULL);
+    letters = start(test, producer_conf());
+
+    kafka_test_wait_committed(test, 0, RECORDS);
+
+    end(test, letters);
+    for (int i = 0; i < RECORDS; i++)
+        bad += i % KEYS % 10 == 7;
+    assert_int_equal(kafka_kit_count(dead, 0), (size_t)bad);
+    read_back(test, bad);
+    for (int i = 0; i < RECORDS; i++)
+        assert_int_equal(seen[i], i % KEYS % 10 == 7);
+    kafka_kit_topic_delete(dead);
+}
+
+/* The topic is not there: the lanes of bad records wait, others do not, and nothing is lost. */
+static void while_the_broker_takes_none_their_lanes_wait(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_letters *letters;
+    rd_kafka_conf_t *conf = producer_conf();
+
+    kafka_kit_name(dead, "later");
+    kafka_kit_set(conf, "message.timeout.ms", "1000");
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
+    kafka_test_kit(test, NULL);
+    letters = start(test, conf);
+    while (kit_stats(&test->kit).done < RECORDS / 10 * 9)
+        kit_wait_done(&test->kit, RECORDS / 10 * 9);
+    kafka_test_wait_committed(test, 0, 7);
+    kafka_kit_topic(dead, 1, NULL);
+
+    kafka_test_wait_committed(test, 0, RECORDS);
+
+    end(test, letters);
+    assert_true(kafka_kit_count(dead, 0) >= RECORDS / 10);
+    kafka_kit_topic_delete(dead);
+}
+
+/* The end does not wait for a broker that is away, and what was not kept runs again. */
+static void an_end_while_they_are_on_their_way_loses_none(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_letters *letters;
+    rd_kafka_conf_t *conf = producer_conf();
+
+    kafka_kit_name(dead, "away");
+    kafka_kit_set(conf, "bootstrap.servers", "127.0.0.1:1");
+    kafka_kit_set(conf, "log_level", "0");
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
+    kafka_test_kit(test, NULL);
+    test->kit.options.stop_ms = 1000;
+    letters = start(test, conf);
+    kit_wait_done(&test->kit, RECORDS / 10 * 9);
+
+    end(test, letters);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 7);
+}
+
+static void wrong_arguments_are_named(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_letters *letters;
+    rd_kafka_conf_t *conf = producer_conf();
+    char why[256];
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_test_kit(test, NULL);
+    kit_create(&test->kit);
+    test->is_running = true;
+#define REFUSED(runtime, conf, topic, named)                                                     \
+    assert_int_equal(klane_kafka_letters(runtime, conf, topic, &letters, why, sizeof why),       \
+                     KLANE_ERR_INVALID);                                                         \
+    assert_null(letters);                                                                        \
+    assert_non_null(strstr(why, named))
+    REFUSED(NULL, conf, "d", "runtime is NULL");
+    REFUSED(test->kit.runtime, NULL, "d", "conf is NULL");
+    REFUSED(test->kit.runtime, conf, NULL, "topic is NULL");
+    REFUSED(test->kit.runtime, conf, "no/topic", "topic \"no/topic\"");
+    kafka_kit_set(conf, "compression.level", "9");
+    kafka_kit_set(conf, "security.protocol", "ssl");
+    kafka_kit_set(conf, "ssl.ca.location", "/nonexistent");
+    REFUSED(test->kit.runtime, conf, "d", "ssl.ca.location");
+#undef REFUSED
+    rd_kafka_conf_destroy(conf);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        kafka_test_case(the_bad_records_and_no_others_arrive_once_each),
+        kafka_test_case(while_the_broker_takes_none_their_lanes_wait),
+        kafka_test_case(an_end_while_they_are_on_their_way_loses_none),
+        kafka_test_case(wrong_arguments_are_named),
+    };
+    int failed = check_run(tests);
+
+    kafka_kit_deinit();
+    return failed;
+}
