@@ -87,6 +87,8 @@ static enum klane_outcome send_back(const struct klane_record *record, void *con
     enum klane_outcome outcome = KLANE_DONE;
 
     text_of(record, PREFIX "topic", topic, sizeof topic);
+    if (strcmp(topic, "?") == 0)
+        return klane_skip(record, "it does not say which topic it came from");
     for (size_t i = 0; i < record->header_count; i++) {
         struct klane_header_in *header = &headers[back.header_count];
 

@@ -21,7 +21,7 @@ static enum klane_outcome on_order(const struct klane_record *record, void *cont
     const char *order = record->value != NULL ? record->value : "";
 
     (void)context;
-    if (strncmp(order, "bad", record->value_size < 3 ? record->value_size : 3) == 0)
+    if (record->value_size >= 3 && memcmp(order, "bad", 3) == 0)
         return klane_retry(record, -1, "the shop does not have it");
     printf("%.*s: %.*s\n", (int)record->key_size,
            record->key != NULL ? (const char *)record->key : "", (int)record->value_size, order);
@@ -82,10 +82,10 @@ int main(int argc, char **argv)
         if (err != KLANE_OK)
             fprintf(stderr, "%s\n", klane_strerror(err));
     }
-    klane_letters_destroy(letters);
     if (runtime != NULL)
         klane_destroy(runtime);
     else
         klane_source_destroy(source);
+    klane_letters_destroy(letters);
     return err == KLANE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

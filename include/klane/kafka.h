@@ -90,13 +90,16 @@ KLANE_API klane_err_t klane_kafka_create(rd_kafka_conf_t *conf,
 
 /**
  * A place for dead letters in a topic, by a producer of this configuration: on success conf is
- * klane's, on an error still the program's. Events and delivery reports are klane's; the other
- * callbacks run on librdkafka's background thread. A dead letter is kept when the broker has
- * acknowledged it as acks says; with enable.idempotence=true a new attempt of librdkafka's makes
- * none of them twice. message.timeout.ms is how long one attempt may take. errstr: as above.
- * Errors: INVALID, NOMEM.
+ * klane's, on an error still the program's. dr_msg_cb, background_event_cb and events are klane's
+ * and refused by name, as are delivery.report.only.error and transactional.id; the other callbacks
+ * run on librdkafka's background thread. options (may be NULL): of them only allow_unsafe counts.
+ * A dead letter is kept when the broker has acknowledged it as acks says; with
+ * enable.idempotence=true librdkafka's own new attempts make none of them twice.
+ * message.timeout.ms is how long one attempt may take; copies of what is on its way are bounded by
+ * queue.buffering.max.kbytes. errstr: as above. Errors: INVALID, NOMEM, VERSION, SYSTEM.
  */
 KLANE_API klane_err_t klane_kafka_letters(struct klane_runtime *runtime, rd_kafka_conf_t *conf,
+                                          const struct klane_kafka_options *options,
                                           const char *topic, struct klane_letters **letters,
                                           char *errstr, size_t errstr_size);
 

@@ -116,7 +116,8 @@ struct klane_record {
     int64_t offset;       /**< Rises within a partition, with holes. */
     int64_t timestamp_ms; /**< Milliseconds since 1970 as the log gives them; -1: none. */
     int32_t partition;
-    uint32_t attempt;      /**< 1 for the first start of this record in this assignment. */
+    uint32_t attempt;      /**< 1 for the first start; those before a restart count, as far as
+                              they were committed. */
     uint32_t epoch;        /**< One stay of the partition here; never used again in a process. */
     uint32_t header_count; /**< Read them with klane_header_at(). */
     struct klane_slot *slot; /**< klane's own; leave it alone. */
@@ -164,9 +165,9 @@ KLANE_API enum klane_outcome klane_dead_letter(const struct klane_record *record
                                                const char *reason);
 
 /**
- * Why a record is a dead letter: the last reason that its handler gave, "" if it gave none; NULL
- * if it is none. attempts (may be NULL): how often its handler ran. Thread: any, while the record
- * is unfinished. Blocks: never. The text lives as long.
+ * Why a record is a dead letter: the reason that its handler gave at last, "" if it gave none;
+ * NULL if it is none. attempts (may be NULL): how often its handler ran. Thread: any, during an
+ * attempt. Blocks: never. The text lives as long.
  */
 KLANE_API const char *klane_failure(const struct klane_record *record, uint32_t *attempts);
 
@@ -474,8 +475,9 @@ enum klane_match {
 };
 
 /**
- * How long a record waits after an attempt that failed, in milliseconds; negative: it is given up.
- * record->attempt: how many there were. Runs on the control thread.
+ * How long a record waits after an attempt that failed and named no delay, in milliseconds;
+ * negative: it is given up. record->attempt: how many there were. Headers cannot be read here.
+ * Runs on the control thread.
  */
 typedef int64_t (*klane_backoff_fn)(const struct klane_record *record, void *context);
 
@@ -499,8 +501,8 @@ struct klane_route {
     uint32_t slow_ms;       /**< A handler that runs longer no longer counts as a worker.
                            Default 1,000. */
     uint32_t attempts_max;  /**< A record that has failed so often is given up. They are kept with
-                                 what is committed, and so count on in another process. Default 0:
-                                 any number. */
+                                 what is committed, where that has progress maps, and so count on
+                                 in another process as of then. Default 0: any number. */
     int64_t retry_delay_max_ms; /**< Not 0: each wait is twice the one before, from retry_delay_ms
                                      on and up to this, less up to half of it by chance. Default
                                      0: all are retry_delay_ms. */
@@ -513,7 +515,7 @@ struct klane_route {
                                        up, to keep it somewhere else, by the same rules: its lane
                                        and its offset wait until this has returned KLANE_DONE or
                                        was finished as that, and while it fails it is called again,
-                                       without end, after the waits above. klane_failure() says
+                                       without end, after the delays above. klane_failure() says
                                        why. After a crash in between the handler runs once more.
                                        With klane_take() it is the program's to call. Default
                                        NULL. */
@@ -525,20 +527,28 @@ KLANE_API void klane_route_init(struct klane_route *route, size_t route_size);
 /**
  * A place for dead letters, in a log: klane_kafka_letters(), klane_sqlite_letters() and
  * klane_memory_letters() make one. With klane_letters_send as a route's dead_letter and letters as
- * its context, a record that is given up is appended there with its key, value and headers, and
- * with these, as Kafka Connect has them: __connect.errors.topic, .partition, .offset,
- * .exception.message (the reason), and .attempts and .timestamp. Its timestamp is the time of
- * that. One place may serve any number of routes of one runtime.
+ * its context, a record that is given up is appended there with its key, value and headers (those
+ * that the topic's rules leave it), and with these, as Kafka Connect has them:
+ * __connect.errors.topic, .partition, .offset, .exception.message (the reason), and .attempts and
+ * .timestamp. Its timestamp is the time of that. One place may serve any number of routes of one
+ * runtime.
  */
 struct klane_letters;
 
-/** For dead_letter of struct klane_route. Thread: a handler's. */
+/**
+ * For dead_letter of struct klane_route, or within it, as its last call: what it returns is to be
+ * returned. Thread: the handler's; not with klane_take(), nor after klane_later().
+ */
 KLANE_API enum klane_outcome klane_letters_send(const struct klane_record *record, void *letters);
 
 /**
- * Free it when its runtime has stopped, before klane_destroy(): what is still on its way counts as
- * not kept. NULL is allowed. Blocks: a second at most.
+ * Give up what is still on its way, which then counts as not kept, and take nothing more: so that
+ * klane_destroy() need not wait for a log that is away. After klane_wait(). NULL is allowed.
+ * Thread: any. Blocks: a second at most.
  */
+KLANE_API void klane_letters_stop(struct klane_letters *letters);
+
+/** Free it, after its runtime was destroyed. NULL is allowed. Blocks: as its log closes. */
 KLANE_API void klane_letters_destroy(struct klane_letters *letters);
 
 /** Register a handler. Copied. The log says what is wrong with one that is refused. Errors:
@@ -556,6 +566,7 @@ KLANE_API klane_err_t klane_handle(struct klane_runtime *runtime, const char *to
  * KLANE_SKIP. The first call for a token counts. Thread: any. Blocks: never. reason: copied.
  * KLANE_OK says that it was handed on; a partition that is given up at this moment may still turn
  * it down.
+ * outcome: KLANE_DONE, KLANE_RETRY, KLANE_SKIP or KLANE_DEAD_LETTER.
  * Errors: STALE (finished before), FENCED (its partition was given up: the record counts as
  * unfinished), INVALID, FORKED.
  */

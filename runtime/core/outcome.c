@@ -74,7 +74,10 @@ static void run_elsewhere(struct core *core, struct klane_slot *slot, int64_t re
 {
     struct head_note note = {slot->record.attempt - 1, 0, slot->control.crashes};
 
-    if (slot->back.outcome == SLOT_RETRY) {
+    if (slot->record.has & SLOT_HAS_LETTER) {
+        KLANE_MARK("a dead letter comes back unfinished while its partition drains");
+        note = (struct head_note){slot_attempts(slot), 0, 0};
+    } else if (slot->back.outcome == SLOT_RETRY) {
         KLANE_MARK("a record is to be retried while its partition drains");
         note = (struct head_note){slot->record.attempt, retry_at_ms, 0};
     } else {

@@ -96,7 +96,8 @@ static void gather_slot(struct gathering *gathering, const struct klane_slot *sl
             wall(gathering->writer, gathering->writer->timers->entries[lane->timer.place].value);
     head.crashes = slot->control.crashes;
     if (slot->control.on_trial && !gathering->is_last) {
-        head.attempts = slot->record.attempt;
+        if (!(slot->record.has & SLOT_HAS_LETTER))
+            head.attempts = slot->record.attempt;
         head.crashes += head.crashes < PROGRESS_CRASHES_MAX;
     }
     if (!head.is_record)

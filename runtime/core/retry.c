@@ -14,7 +14,7 @@ int64_t retry_delay(const struct retry_policy *policy, uint32_t attempts, uint64
 
     if (policy->delay_max_ms == 0)
         return delay_ms;
-    for (uint32_t i = 1; i < attempts && delay_ms < policy->delay_max_ms; i++)
+    for (uint32_t i = 1; i < attempts && delay_ms > 0 && delay_ms < policy->delay_max_ms; i++)
         delay_ms = delay_ms > policy->delay_max_ms / 2 ? policy->delay_max_ms : 2 * delay_ms;
     /* From half of it to all of it: chance spreads what failed together, and no wait is too short
      * to be one. */

@@ -169,11 +169,14 @@ static inline size_t slot_large_bytes(const struct klane_slot *slot)
     return slot->control.size_class <= SLAB_CLASS_SMALL ? 0 : slot_size(slot);
 }
 
-/* Its attempts so far, while no worker has it. What waits and has crashes is not to run here. */
+/* The attempts of its handler so far, while no worker has it; of a dead letter only that counts.
+ * What waits and has crashes is not to run here. */
 static inline uint32_t slot_attempts(const struct klane_slot *slot)
 {
     bool was_tried = slot->control.state == SLOT_WAITING && slot->control.crashes == 0;
 
+    if (slot->record.has & SLOT_HAS_LETTER)
+        return slot->back.notice->attempts;
     return slot->record.attempt - (was_tried ? 0 : 1);
 }
 

@@ -23,18 +23,18 @@ static int64_t age_of(const struct klane_slot *slot)
     return now_ms > slot->record.timestamp_ms ? now_ms - slot->record.timestamp_ms : 0;
 }
 
-/* By the policy alone. The same for the same attempt, as chance is asked of its number. */
+/* By the policy alone. Its chance is a hash of which attempt it is: nothing is kept for it. */
 static int64_t policy_delay(const struct klane_runtime *runtime, const struct klane_slot *slot,
                             uint32_t attempts)
 {
-    const int64_t named[] = {slot->record.offset, attempts};
+    const int64_t named[] = {slot->record.assignment->epoch, slot->record.offset, attempts};
 
     return retry_delay(&runtime->routes.routes[slot->record.route].retry, attempts,
                        hash_bytes(named, sizeof(named), runtime->control.core.config.seed));
 }
 
 /* -1: it is over. */
-static int64_t route_delay(const struct klane_runtime *runtime, const struct klane_slot *slot)
+static int64_t route_delay(const struct klane_runtime *runtime, struct klane_slot *slot)
 {
     const struct route *route = &runtime->routes.routes[slot->record.route];
     struct klane_record view;
@@ -42,7 +42,8 @@ static int64_t route_delay(const struct klane_runtime *runtime, const struct kla
 
     if (route->backoff == NULL)
         return policy_delay(runtime, slot, slot->record.attempt);
-    slot_show((struct klane_slot *)(uintptr_t)slot, &view);
+    slot_show(slot, &view);
+    view.slot = NULL; /* no handler has it */
     delay_ms = route->backoff(&view, route->backoff_context);
     return delay_ms < 0 ? -1 : delay_ms;
 }
@@ -68,7 +69,7 @@ static void stop_for(struct klane_runtime *runtime, const struct klane_slot *slo
     if (control->given_up[0] != '\0')
         return;
     snprintf(control->given_up, sizeof(control->given_up),
-             "%s [%" PRId32 "] offset %" PRId64 " failed %" PRIu32 " times%s%s",
+             "%.100s [%" PRId32 "] offset %" PRId64 " failed %" PRIu32 " times%s%s",
              partition->topic->name, partition->number, slot->record.offset, slot->record.attempt,
              notice == NULL || notice->reason[0] == '\0' ? "" : ": ",
              notice == NULL ? "" : notice->reason);
@@ -102,7 +103,13 @@ int64_t slot_failed(struct klane_runtime *runtime, struct klane_slot *slot)
                    ? delay_ms
                    : policy_delay(runtime, slot, slot->record.attempt - notice->attempts);
     }
-    is_over |= retry_is_over(&route->retry, slot->record.attempt, age_of(slot));
+    /* Whoever has the partition now decides about the record. */
+    if (!assignment_counts(slot->record.assignment)) {
+        slot->back.outcome = SLOT_RETRY;
+        return 0;
+    }
+    is_over |= retry_is_over(&route->retry, slot->record.attempt,
+                             route->retry.age_max_ms > 0 ? age_of(slot) : -1);
     if (!is_over && delay_ms < 0)
         delay_ms = route_delay(runtime, slot);
     return is_over || delay_ms < 0 ? give_up(runtime, slot) : delay_ms;

@@ -27,7 +27,7 @@ klane_err_t klane_finish(struct klane_runtime *runtime, klane_token_t token,
     fenced = assignment_is_fenced(slot->record.assignment);
     slot->back.outcome = (uint8_t)slot_outcome(runtime, slot, outcome);
     if (reason != NULL || outcome == KLANE_RETRY)
-        notice_set(slot, delay_ms, reason);
+        notice_set(slot, outcome, delay_ms, reason);
     if (tokens_complete(&runtime->tokens, token))
         slot_report(runtime, slot);
     return fenced ? KLANE_ERR_FENCED : KLANE_OK;

@@ -8,9 +8,11 @@
 /* Longer reasons are cut. Bytes. */
 #define NOTICE_REASON_MAX 255
 
-/* By the holder; delay_ms negative: the route's; reason may be NULL. Without memory there is none,
- * and the outcome stands without it. A dead letter keeps its reason. */
-void notice_set(struct klane_slot *slot, int64_t delay_ms, const char *reason);
+/* By the holder, with its outcome; delay_ms negative: the route's; reason may be NULL. Without
+ * memory there is none, and the outcome stands without it. A dead letter keeps its own reason;
+ * that it was not kept is logged. */
+void notice_set(struct klane_slot *slot, enum klane_outcome outcome, int64_t delay_ms,
+                const char *reason);
 
 /* Of a slot that has none. False: no memory. */
 bool notice_make(struct klane_slot *slot, int64_t delay_ms, const char *reason);

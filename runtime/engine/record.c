@@ -31,10 +31,11 @@ bool notice_make(struct klane_slot *slot, int64_t delay_ms, const char *reason)
     return true;
 }
 
-void notice_set(struct klane_slot *slot, int64_t delay_ms, const char *reason)
+void notice_set(struct klane_slot *slot, enum klane_outcome outcome, int64_t delay_ms,
+                const char *reason)
 {
     if (slot->record.has & SLOT_HAS_LETTER) {
-        if (reason != NULL)
+        if (reason != NULL && outcome == KLANE_RETRY)
             observe_log(&runtime_of(slot)->observe, KLANE_LOG_WARNING,
                         "a dead letter was not kept, it is tried again: %s", reason);
         slot->back.notice->delay_ms = delay_ms < 0 ? -1 : delay_ms;
@@ -50,32 +51,31 @@ static struct klane_slot *slot_of(const struct klane_record *record)
     return record == NULL ? NULL : record->slot;
 }
 
-static void note(const struct klane_record *record, int64_t delay_ms, const char *reason)
+static enum klane_outcome note(const struct klane_record *record, enum klane_outcome outcome,
+                               int64_t delay_ms, const char *reason)
 {
     struct klane_slot *slot = slot_of(record);
 
     /* After klane_later() the completion may be writing there. */
     if (slot != NULL && slot->back.token == 0)
-        notice_set(slot, delay_ms, reason);
+        notice_set(slot, outcome, delay_ms, reason);
+    return outcome;
 }
 
 enum klane_outcome klane_retry(const struct klane_record *record, int64_t delay_ms,
                                const char *reason)
 {
-    note(record, delay_ms, reason);
-    return KLANE_RETRY;
+    return note(record, KLANE_RETRY, delay_ms, reason);
 }
 
 enum klane_outcome klane_skip(const struct klane_record *record, const char *reason)
 {
-    note(record, -1, reason);
-    return KLANE_SKIP;
+    return note(record, KLANE_SKIP, -1, reason);
 }
 
 enum klane_outcome klane_dead_letter(const struct klane_record *record, const char *reason)
 {
-    note(record, -1, reason);
-    return KLANE_DEAD_LETTER;
+    return note(record, KLANE_DEAD_LETTER, -1, reason);
 }
 
 const char *klane_failure(const struct klane_record *record, uint32_t *attempts)

@@ -62,6 +62,12 @@ enum klane_outcome klane_letters_send(const struct klane_record *record, void *c
     return outcome;
 }
 
+void klane_letters_stop(struct klane_letters *letters)
+{
+    if (letters != NULL && letters->ops->stop != NULL)
+        letters->ops->stop(letters);
+}
+
 void klane_letters_destroy(struct klane_letters *letters)
 {
     if (letters != NULL)

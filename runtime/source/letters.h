@@ -12,6 +12,8 @@ struct klane_letters_ops {
      * klane_later(); or RETRY. Headers and their texts are gone on return. */
     enum klane_outcome (*send)(struct klane_letters *letters, const struct klane_record *record,
                                const struct klane_header_in *headers, size_t count);
+    /* NULL: nothing is ever on its way. */
+    void (*stop)(struct klane_letters *letters);
     void (*destroy)(struct klane_letters *letters);
 };
 

@@ -3,21 +3,27 @@
  * does not take them. */
 #include "kafka/kafka_runtime.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { RECORDS = 500, KEYS = 50 };
 
 static char dead[KAFKA_NAME_SIZE];
 
+static _Atomic bool all_fail;
+static int has_come[2][2]; /* with a key, with a value */
+
 /* Every tenth key is bad. */
 static enum klane_outcome fail_some(struct kit *kit, const struct klane_record *record)
 {
     const char *key = record->key;
+    bool is_bad = all_fail || (record->key_size > 0 && key[record->key_size - 1] == '7');
 
     (void)kit;
-    return key[record->key_size - 1] == '7' ? klane_retry(record, 1, "shop is away") : KLANE_DONE;
+    return is_bad ? klane_retry(record, 1, "shop is away") : KLANE_DONE;
 }
 
 static rd_kafka_conf_t *producer_conf(void)
@@ -37,7 +43,8 @@ static struct klane_letters *start(struct kafka_test *test, rd_kafka_conf_t *con
 
     test->kit.act = fail_some;
     kit_create(&test->kit);
-    if (klane_kafka_letters(test->kit.runtime, conf, dead, &letters, why, sizeof why) != KLANE_OK)
+    if (klane_kafka_letters(test->kit.runtime, conf, NULL, dead, &letters, why, sizeof why) !=
+        KLANE_OK)
         fail_msg("%s", why);
     klane_route_init(&route, sizeof route);
     route.topic = test->topic;
@@ -58,8 +65,9 @@ static void end(struct kafka_test *test, struct klane_letters *letters)
 {
     klane_stop(test->kit.runtime);
     assert_int_not_equal(klane_wait(test->kit.runtime, 20000), KLANE_ERR_TIMEOUT);
-    klane_letters_destroy(letters);
+    klane_letters_stop(letters);
     kafka_test_end(test);
+    klane_letters_destroy(letters);
 }
 
 /* ---- reading them back --------------------------------------------------------------------- */
@@ -192,16 +200,103 @@ static void an_end_while_they_are_on_their_way_loses_none(void **state)
     kafka_test_kit(test, NULL);
     test->kit.options.stop_ms = 1000;
     letters = start(test, conf);
-    kit_wait_done(&test->kit, RECORDS / 10 * 9);
+    /* Each of the bad keys' first, twice by its handler, and once more as a dead letter. */
+    while (kit_stats(&test->kit).started < RECORDS / 10 * 9 + 3 * KEYS / 10)
+        usleep(1000);
+    klane_stop(test->kit.runtime);
+    assert_int_equal(klane_wait(test->kit.runtime, 20000), KLANE_ERR_BUSY);
 
     end(test, letters);
     assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 7);
+}
+
+/* What librdkafka itself refuses: it is said, its lane waits, and no other. */
+static void what_is_too_large_for_the_place_waits(void **state)
+{
+    static char value[5000];
+    struct kafka_test *test = *state;
+    struct klane_letters *letters;
+    rd_kafka_conf_t *conf = producer_conf();
+    struct kafka_kit_record record = {
+        .topic = test->topic, .key = "large 7", .key_size = 7, .value = value};
+
+    kafka_kit_name(dead, "small");
+    kafka_kit_topic(dead, 1, NULL);
+    kafka_kit_set(conf, "message.max.bytes", "2000");
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
+    record.value_size = sizeof value;
+    assert_int_equal(kafka_kit_append(&record), RECORDS);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
+    kafka_test_kit(test, NULL);
+    letters = start(test, conf);
+
+    kafka_test_wait_committed(test, 0, RECORDS);
+    kit_wait_event(&test->kit, KLANE_EVENT_DEAD_LETTER, 2 * RECORDS / 10);
+
+    assert_non_null(strstr(test->kit.line, "a dead letter was not kept"));
+    assert_non_null(strstr(test->kit.line, "too large"));
+    end(test, letters);
+    kafka_kit_topic_delete(dead);
+}
+
+/* No key and an empty one, no value and an empty one. */
+static void what_is_missing_and_what_is_empty_stay_apart(void **state)
+{
+    static const struct kafka_kit_record records[] = {
+        {.key = NULL, .value = ""}, {.key = "", .value = NULL}, {.key = "", .value = ""}};
+    struct kafka_test *test = *state;
+    struct klane_letters *letters;
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf("letters-reader");
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    char why[256];
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+
+    kafka_kit_name(dead, "empty");
+    kafka_kit_topic(dead, 1, NULL);
+    kafka_test_topic(test, 1, NULL);
+    for (size_t i = 0; i < 3; i++) {
+        struct kafka_kit_record record = records[i];
+
+        record.topic = test->topic;
+        assert_int_equal(kafka_kit_append(&record), i);
+    }
+    kafka_test_kit(test, NULL);
+    all_fail = true;
+    letters = start(test, producer_conf());
+    kafka_test_wait_committed(test, 0, 3);
+    all_fail = false;
+    end(test, letters);
+    rd_kafka_topic_partition_list_add(list, dead, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(rk, list), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    for (int i = 0; i < 3; i++) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, KAFKA_KIT_MS);
+
+        assert_non_null(message);
+        assert_int_equal(message->err, 0);
+        has_come[message->key != NULL][message->payload != NULL]++;
+        rd_kafka_message_destroy(message);
+    }
+    assert_int_equal(has_come[0][1], 1);
+    assert_int_equal(has_come[1][0], 1);
+    assert_int_equal(has_come[1][1], 1);
+    rd_kafka_destroy(rk);
+    kafka_kit_topic_delete(dead);
 }
 
 static void wrong_arguments_are_named(void **state)
 {
     struct kafka_test *test = *state;
     struct klane_letters *letters;
+    static const char *const refused[][2] = {
+        {"delivery.report.only.error", "true"},
+        {"transactional.id", "t"},
+        {"bootstrap.servers", ""},
+        {"debug", "security"},
+        {"enable.ssl.certificate.verification", "false"},
+        {"sasl.kerberos.principal", "`id`"},
+    };
     rd_kafka_conf_t *conf = producer_conf();
     char why[256];
 
@@ -210,7 +305,7 @@ static void wrong_arguments_are_named(void **state)
     kit_create(&test->kit);
     test->is_running = true;
 #define REFUSED(runtime, conf, topic, named)                                                     \
-    assert_int_equal(klane_kafka_letters(runtime, conf, topic, &letters, why, sizeof why),       \
+    assert_int_equal(klane_kafka_letters(runtime, conf, NULL, topic, &letters, why, sizeof why), \
                      KLANE_ERR_INVALID);                                                         \
     assert_null(letters);                                                                        \
     assert_non_null(strstr(why, named))
@@ -218,7 +313,13 @@ static void wrong_arguments_are_named(void **state)
     REFUSED(test->kit.runtime, NULL, "d", "conf is NULL");
     REFUSED(test->kit.runtime, conf, NULL, "topic is NULL");
     REFUSED(test->kit.runtime, conf, "no/topic", "topic \"no/topic\"");
-    kafka_kit_set(conf, "compression.level", "9");
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        rd_kafka_conf_t *other = producer_conf();
+
+        kafka_kit_set(other, refused[i][0], refused[i][1]);
+        REFUSED(test->kit.runtime, other, "d", refused[i][0]);
+        rd_kafka_conf_destroy(other);
+    }
     kafka_kit_set(conf, "security.protocol", "ssl");
     kafka_kit_set(conf, "ssl.ca.location", "/nonexistent");
     REFUSED(test->kit.runtime, conf, "d", "ssl.ca.location");
@@ -232,6 +333,8 @@ int main(void)
         kafka_test_case(the_bad_records_and_no_others_arrive_once_each),
         kafka_test_case(while_the_broker_takes_none_their_lanes_wait),
         kafka_test_case(an_end_while_they_are_on_their_way_loses_none),
+        kafka_test_case(what_is_too_large_for_the_place_waits),
+        kafka_test_case(what_is_missing_and_what_is_empty_stay_apart),
         kafka_test_case(wrong_arguments_are_named),
     };
     int failed = check_run(tests);

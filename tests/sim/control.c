@@ -149,6 +149,28 @@ static void hear(struct world *world, const struct process *process,
     }
 }
 
+/* Of the sanitizer: a process that crashes gives nothing back. */
+void __lsan_ignore_object(const void *object) __attribute__((weak));
+
+/* As the engine does: it runs once more, as a dead letter, until that is done; then its reason is
+ * of no use any more. */
+static void make_letter(const struct world *world, struct klane_slot *slot)
+{
+    if (assignment_counts(slot->record.assignment) &&
+        slot_is_given_up(world, slot, (enum slot_outcome)slot->back.outcome)) {
+        KLANE_MARK("sim: a record becomes a dead letter");
+        slot->back.notice = calloc(1, sizeof(*slot->back.notice) + 1);
+        KLANE_ASSERT(slot->back.notice != NULL);
+        if (__lsan_ignore_object != NULL)
+            __lsan_ignore_object(slot->back.notice);
+        slot->record.has |= SLOT_HAS_LETTER;
+    } else if (slot->back.outcome < SLOT_RETRY && slot->record.has & SLOT_HAS_LETTER) {
+        KLANE_MARK("sim: a dead letter is kept");
+        free(slot->back.notice);
+        slot->back.notice = NULL;
+    }
+}
+
 static bool settle_one(struct world *world, struct process *process)
 {
     struct report report;
@@ -161,6 +183,7 @@ static bool settle_one(struct world *world, struct process *process)
         report.slot->back.token = 0;
     }
     hear(world, process, report.slot);
+    make_letter(world, report.slot);
     core_came_back(&process->core, report.slot, report.delay_ms, world->now_ms);
     return true;
 }

@@ -159,4 +159,5 @@ void plan_make(struct plan *plan, uint64_t seed)
     choose_mishaps(plan, &random);
     choose_size(plan, &random);
     choose_losses(plan, &random);
+    plan->retry.attempts_max = ONE_OF(&random, 0, 0, 1, 2);
 }

@@ -4,6 +4,7 @@
 #define KLANE_TESTS_SIM_PLAN_H
 
 #include "core/core.h"
+#include "core/retry.h"
 
 #define PARTITIONS_MAX 4
 #define PROCESSES_MAX 2
@@ -61,6 +62,7 @@ struct plan {
     uint8_t reports; /* order of outcomes: 0 last in first out, 1 first in first out, 2 any */
     uint8_t retry_rate, skip_rate, later_rate, yield_rate, take_rate, stuck_rate;
     uint8_t commit_trouble_rate;
+    struct retry_policy retry; /* what is given up becomes a dead letter */
     bool weighs;         /* some records have a weight */
     uint64_t slab_limit; /* memory ends there, whatever the budget is; 0: nowhere */
     bool may[FAULTS];

@@ -101,6 +101,13 @@ static enum slot_outcome draw_outcome(struct world *world, const struct klane_sl
     return random_is(world, world->plan.skip_rate) ? SLOT_SKIPPED : SLOT_DONE;
 }
 
+bool slot_is_given_up(const struct world *world, const struct klane_slot *slot,
+                      enum slot_outcome outcome)
+{
+    return outcome == SLOT_RETRY && !(slot->record.has & SLOT_HAS_LETTER) &&
+           retry_is_over(&world->plan.retry, slot->record.attempt, -1);
+}
+
 static int64_t draw_duration(struct world *world)
 {
     int64_t run_ms = random_below(world, world->plan.run_ms + 1);
@@ -143,7 +150,9 @@ static void start(struct world *world, struct process *process, struct worker *w
     worker->started_ms = world->now_ms;
     worker->until_ms = world->now_ms + draw_duration(world);
     worker->outcome = (uint8_t)draw_outcome(world, slot);
-    worker->delay_ms = random_below(world, 100);
+    worker->delay_ms = slot_is_given_up(world, slot, (enum slot_outcome)worker->outcome)
+                           ? 0
+                           : random_below(world, 100);
     worker->token = 0;
     worker->taken = NULL;
     if (random_is(world, world->plan.later_rate) && go_asynchronous(world, process, worker))

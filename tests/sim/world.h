@@ -147,6 +147,10 @@ struct world {
     char failure[200]; /* of the world's own checks; empty: none */
 };
 
+/* worker.c: whether it is to become a dead letter. */
+bool slot_is_given_up(const struct world *world, const struct klane_slot *slot,
+                      enum slot_outcome outcome);
+
 /* worker.c: whether something was done. */
 bool worker_step(struct world *world, struct process *process, struct worker *worker);
 bool completion_step(struct world *world, struct process *process);

@@ -283,30 +283,80 @@ static void without_a_place_for_dead_letters_it_is_a_retry_and_said(void **state
     kit_end(&kit);
 }
 
-static void a_dead_letter_of_a_lost_partition_is_forgotten(void **state)
+static void set_failing(size_t failing)
+{
+    pthread_mutex_lock(&letters.lock);
+    letters.failing = failing;
+    pthread_mutex_unlock(&letters.lock);
+}
+
+/* However often the place has failed: of its handler's attempts there was one. */
+static void goes_and_comes_back(bool lost)
 {
     struct kit kit;
     struct klane_route route;
 
-    (void)state;
     kit_init(&kit, 1);
     kit.act = fail_bad;
     route_init(&route, &kit);
-    letters.failing = 1000000;
-    route.retry_delay_ms = 3600000; /* of the place, while it fails */
     route.attempts_max = 1;
+    letters.failing = 1000000;
     kit_append(&kit, 0, "bad");
     start(&kit, &route);
-    wait_letters(2);
+    wait_letters(5);
 
-    assert_int_equal(klane_memory_revoke(kit.source, "t", 0, true), KLANE_OK);
-    kit_wait_event(&kit, KLANE_EVENT_LOST, 1);
-    letters.failing = 0;
+    assert_int_equal(klane_memory_revoke(kit.source, "t", 0, lost), KLANE_OK);
+    kit_wait_event(&kit, lost ? KLANE_EVENT_LOST : KLANE_EVENT_REVOKED, 1);
+    set_failing(0);
     assert_int_equal(klane_memory_assign(kit.source, "t", 0), KLANE_OK);
     kit_wait_committed(&kit, 0, 1);
     /* In its new assignment it failed once more, and became one again. */
     assert_int_equal(kit.note_count, 2);
     assert_int_equal(kit_event_count(&kit, KLANE_EVENT_DEAD_LETTER), 1);
+    if (!lost)
+        assert_int_equal(kit_event(&kit, KLANE_EVENT_DEAD_LETTER).value, 2);
+    kit_end(&kit);
+}
+
+static void a_dead_letter_of_a_lost_partition_is_made_again(void **state)
+{
+    (void)state;
+    goes_and_comes_back(true);
+}
+
+static void a_dead_letter_of_a_partition_given_up_is_made_again(void **state)
+{
+    (void)state;
+    goes_and_comes_back(false);
+}
+
+static void own_threads_see_which_records_are_dead_letters(void **state)
+{
+    struct klane_record record;
+    klane_token_t token;
+    struct kit kit;
+    struct klane_route route;
+    uint32_t attempts = 0;
+
+    (void)state;
+    kit_init(&kit, 1);
+    kit.options.workers = 0;
+    route_init(&route, &kit);
+    route.attempts_max = 2;
+    kit_append(&kit, 0, "a");
+    start(&kit, &route);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(klane_take(kit.runtime, &record, sizeof(record), &token, 20000),
+                         KLANE_OK);
+        assert_null(klane_failure(&record, &attempts));
+        assert_int_equal(klane_finish(kit.runtime, token, KLANE_RETRY, -1, "busy"), KLANE_OK);
+    }
+    assert_int_equal(klane_take(kit.runtime, &record, sizeof(record), &token, 20000), KLANE_OK);
+    assert_string_equal(klane_failure(&record, &attempts), "busy");
+    assert_int_equal(attempts, 2);
+    kit_wait_committed(&kit, 0, 0);
+    assert_int_equal(klane_finish(kit.runtime, token, KLANE_DONE, -1, NULL), KLANE_OK);
+    kit_wait_event(&kit, KLANE_EVENT_DEAD_LETTER, 1);
     kit_end(&kit);
 }
 
@@ -423,7 +473,9 @@ int main(void)
         cmocka_unit_test(the_lane_and_the_offset_wait_until_the_dead_letter_is_kept),
         cmocka_unit_test(a_handler_may_give_a_record_up_at_once),
         cmocka_unit_test(without_a_place_for_dead_letters_it_is_a_retry_and_said),
-        cmocka_unit_test(a_dead_letter_of_a_lost_partition_is_forgotten),
+        cmocka_unit_test(a_dead_letter_of_a_lost_partition_is_made_again),
+        cmocka_unit_test(a_dead_letter_of_a_partition_given_up_is_made_again),
+        cmocka_unit_test(own_threads_see_which_records_are_dead_letters),
         cmocka_unit_test(waits_rise_to_the_largest),
         cmocka_unit_test(a_function_may_say_how_long_and_how_often),
         cmocka_unit_test(what_is_too_old_is_given_up_when_it_fails),

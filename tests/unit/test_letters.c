@@ -6,6 +6,7 @@
 #include <klane/sqlite.h>
 
 #include <sqlite3.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -88,8 +89,9 @@ static void end_with(struct kit *kit, struct klane_letters *letters)
 {
     klane_stop(kit->runtime);
     assert_int_equal(klane_wait(kit->runtime, 20000), KLANE_OK);
-    klane_letters_destroy(letters);
+    klane_letters_stop(letters);
     kit_end(kit);
+    klane_letters_destroy(letters);
 }
 
 static void a_dead_letter_in_memory_has_what_the_record_had(void **state)
@@ -161,7 +163,6 @@ static void dead_letters_wait_while_their_file_is_locked(void **state)
 {
     enum { LETTERS = 200 };
     struct klane_letters *letters;
-    struct klane_sqlite *other;
     struct scratch scratch;
     sqlite3 *raw;
     char path[SCRATCH_PATH_SIZE], key[16];
@@ -172,7 +173,6 @@ static void dead_letters_wait_while_their_file_is_locked(void **state)
     scratch_path(&scratch, "dead", path);
     kit_init(&kit, 2);
     assert_int_equal(klane_sqlite_letters(path, 1, "dead", &letters, NULL, 0), KLANE_OK);
-    assert_int_equal(klane_sqlite_open(path, 1000, &other, NULL, 0), KLANE_OK);
     assert_int_equal(sqlite3_open(path, &raw), SQLITE_OK);
     assert_int_equal(sqlite3_exec(raw, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     for (int i = 0; i < LETTERS; i++) {
@@ -192,10 +192,57 @@ static void dead_letters_wait_while_their_file_is_locked(void **state)
 
     end_with(&kit, letters);
     assert_int_equal(sqlite3_close(raw), SQLITE_OK);
-    klane_sqlite_close(other);
     read_all(path, LETTERS);
     scratch_deinit(&scratch);
 }
+
+/* ---- the examples ------------------------------------------------------------------------ */
+
+#if defined(KLANE_EXAMPLE_RETRY)
+/* What the command prints; it has to end well. */
+static void expect(const char *printed, const char *format, ...)
+{
+    char command[2048], is[4096];
+    va_list arguments;
+    size_t size;
+    FILE *pipe;
+
+    va_start(arguments, format);
+    vsnprintf(command, sizeof(command), format, arguments);
+    va_end(arguments);
+    pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size = fread(is, 1, sizeof(is) - 1, pipe);
+    is[size] = '\0';
+    assert_int_equal(pclose(pipe), 0);
+    assert_string_equal(is, printed);
+}
+
+/* A customer whose order is refused goes on, and the order comes back once. */
+static void orders_that_are_refused_are_listed_and_sent_back(void **state)
+{
+    struct scratch scratch;
+    char path[SCRATCH_PATH_SIZE];
+
+    (void)state;
+    scratch_init(&scratch);
+    scratch_path(&scratch, "orders", path);
+    expect("", "printf 'anna\\tbad book\\nanna\\tone book\\n' | '%s' '%s' orders",
+           KLANE_EXAMPLE_APPEND, path);
+    expect("anna: one book\n", "'%s' '%s'", KLANE_EXAMPLE_RETRY, path);
+    for (int i = 0; i < 2; i++)
+        expect("orders [1] offset 0, key anna: 3 attempts, the shop does not have it\n",
+               "'%s' '%s' orders.dead list", KLANE_EXAMPLE_LETTERS, path);
+    expect("sent back to orders: key anna\n", "'%s' '%s' orders.dead send",
+           KLANE_EXAMPLE_LETTERS, path);
+    expect("", "'%s' '%s' orders.dead send", KLANE_EXAMPLE_LETTERS, path);
+    expect("", "'%s' '%s'", KLANE_EXAMPLE_RETRY, path);
+    expect("orders [1] offset 0, key anna: 3 attempts, the shop does not have it\n"
+           "orders [1] offset 2, key anna: 3 attempts, the shop does not have it\n",
+           "'%s' '%s' orders.dead list", KLANE_EXAMPLE_LETTERS, path);
+    scratch_deinit(&scratch);
+}
+#endif
 
 static void bad_places_are_refused(void **state)
 {
@@ -215,6 +262,7 @@ static void bad_places_are_refused(void **state)
     assert_int_equal(klane_sqlite_letters("dead", 1, NULL, &letters, errstr, sizeof(errstr)),
                      KLANE_ERR_INVALID);
     assert_string_equal(errstr, "topic is NULL");
+    klane_letters_stop(NULL);
     klane_letters_destroy(NULL);
     klane_source_destroy(source);
 }
@@ -226,6 +274,9 @@ int main(void)
         cmocka_unit_test(a_dead_letter_in_a_file_has_what_the_record_had),
         cmocka_unit_test(dead_letters_wait_while_their_file_is_locked),
         cmocka_unit_test(bad_places_are_refused),
+#if defined(KLANE_EXAMPLE_RETRY)
+        cmocka_unit_test(orders_that_are_refused_are_listed_and_sent_back),
+#endif
     };
 
     return check_run(tests);

@@ -45,6 +45,7 @@ static void each_delay_is_up_to_twice_the_one_before_and_at_most_the_largest(voi
         assert_int_equal(retry_delay(&policy, i + 1, (uint64_t)(most[i] / 2)), most[i] / 2);
     }
     assert_int_equal(retry_delay(&policy, UINT32_MAX, 0), 1000);
+    assert_int_equal(retry_delay(&(struct retry_policy){.delay_max_ms = 1000}, UINT32_MAX, 1), 0);
 }
 
 /* Whatever the numbers are: within the bounds, all of which come. */

@@ -257,6 +257,37 @@ klane_err_t kafka_config_check(const rd_kafka_conf_t *conf,
     return err;
 }
 
+klane_err_t kafka_config_check_producer(const rd_kafka_conf_t *conf, bool allow_unsafe,
+                                        char *errstr, size_t errstr_size)
+{
+    static const char *const callbacks[] = {"dr_cb", "dr_msg_cb", "background_event_cb"};
+    rd_kafka_conf_t *defaults = rd_kafka_conf_new();
+    klane_err_t err = KLANE_OK;
+    char value[VALUE_SIZE];
+
+    for (size_t i = 0; i < sizeof callbacks / sizeof callbacks[0] && err == KLANE_OK; i++)
+        if (kafka_config_has_callback(conf, callbacks[i]))
+            err = refuse(errstr, errstr_size, callbacks[i],
+                         "is set, but klane hears itself what became of dead letters");
+    if (err == KLANE_OK && kafka_config_number(conf, "enabled_events", 0) != 0)
+        err = refuse(errstr, errstr_size, "enabled_events", "are klane's");
+    if (err == KLANE_OK && value_of(conf, "delivery.report.only.error", value) &&
+        strcmp(value, "true") == 0)
+        err = refuse(errstr, errstr_size, "delivery.report.only.error",
+                     "is set to true, but klane has to hear of what is kept");
+    if (err == KLANE_OK && is_present(conf, "transactional.id"))
+        err = refuse(errstr, errstr_size, "transactional.id",
+                     "is set, but dead letters are kept one by one");
+    if (err == KLANE_OK && !is_present(conf, "bootstrap.servers"))
+        err = refuse(errstr, errstr_size, "bootstrap.servers", "is not set");
+    if (err == KLANE_OK && !allow_unsafe)
+        err = check_unsafe(conf, defaults, errstr, errstr_size);
+    if (err == KLANE_OK && !allow_unsafe)
+        err = check_shell_words(conf, errstr, errstr_size);
+    rd_kafka_conf_destroy(defaults);
+    return err;
+}
+
 klane_err_t kafka_config_set(rd_kafka_conf_t *conf, const struct klane_kafka_options *options,
                              int version, char *errstr, size_t errstr_size)
 {

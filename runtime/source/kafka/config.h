@@ -25,10 +25,15 @@ uint64_t kafka_config_buffer(uint32_t queue_records, uint32_t queue_bytes, int64
 /* Whether the program has set a callback of this name. */
 bool kafka_config_has_callback(const rd_kafka_conf_t *conf, const char *name);
 
+/* The same for a producer of dead letters. */
+klane_err_t kafka_config_check_producer(const rd_kafka_conf_t *conf, bool allow_unsafe,
+                                        char *errstr, size_t errstr_size);
+
 /* By the rules of Kafka's org.apache.kafka.common.internals.Topic, but for the length. librdkafka
  * would wait for a topic with another name for ever, and with it the whole group for its join. */
 bool kafka_can_be_topic(const char *name);
 
+#define KAFKA_VERSION_WRONG "librdkafka is %s, must be 2.0.2 or newer"
 #define KAFKA_TOPIC_WRONG "topic \"%s\": Kafka's names have letters, digits, '.', '_' and '-'"
 
 #endif

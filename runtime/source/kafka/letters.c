@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dead letters in a topic of Kafka, by a producer of their own. Handlers' threads hand them over;
- * librdkafka's background thread hears what the broker said of each, and finishes its record. */
+ * librdkafka's background thread hears what the broker said of each, and finishes its record.
+ *
+ * Edge K1: is_stopped, sequentially consistent: who stops sets it and gives up what was produced;
+ * who produces looks afterwards, and gives up what came too late. */
 #include "source/letters.h"
 
 #include "base/errstr.h"
+#include "base/given.h"
 #include "source/kafka/config.h"
 
 #include <klane/kafka.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* How long what is on its way is waited for at the end, to hear that it was given up. */
-#define PURGE_MS 1000
+/* How long it is waited for to hear that what was on its way was given up. */
+#define STOP_MS 1000
 
 struct kafka_letters {
     struct klane_letters base;
     struct klane_runtime *runtime;
     rd_kafka_t *rk;
+    _Atomic bool is_stopped;
     char topic[];
 };
 
@@ -64,71 +70,86 @@ static rd_kafka_resp_err_t produce(struct kafka_letters *letters,
     return err;
 }
 
+static void give_up_all(struct kafka_letters *letters)
+{
+    rd_kafka_purge(letters->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                    RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
 static enum klane_outcome letters_send(struct klane_letters *base,
                                        const struct klane_record *record,
                                        const struct klane_header_in *headers, size_t count)
 {
     struct kafka_letters *letters = (struct kafka_letters *)(void *)base;
     struct pending *pending = malloc(sizeof *pending);
+    klane_token_t token = 0;
     rd_kafka_resp_err_t err;
 
     if (pending == NULL)
         return klane_retry(record, -1, "memory is exhausted");
-    pending->letters = letters;
-    klane_later(record, &pending->token);
+    klane_later(record, &token);
+    if (token == 0) { /* it has one already, which the program did not give */
+        free(pending);
+        return KLANE_RETRY;
+    }
+    *pending = (struct pending){.letters = letters, .token = token};
     err = produce(letters, record, headers_of(headers, count), pending);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return KLANE_LATER;
-    /* The producer's queue is full, as a rule. Another outcome takes the token back. */
-    free(pending);
-    return KLANE_RETRY;
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        free(pending);
+        klane_finish(letters->runtime, token, KLANE_RETRY, -1, rd_kafka_err2str(err));
+    } else if (atomic_load_explicit(&letters->is_stopped, memory_order_seq_cst)) { /* K1 */
+        give_up_all(letters);
+    }
+    return KLANE_LATER;
 }
 
 /* On librdkafka's background thread. */
-static void reported(rd_kafka_t *rk, rd_kafka_event_t *event, void *opaque)
+static void reported(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
-    const rd_kafka_message_t *message;
+    struct pending *pending = message->_private;
+    bool is_kept = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
 
     (void)rk, (void)opaque;
-    while (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR &&
-           (message = rd_kafka_event_message_next(event)) != NULL) {
-        struct pending *pending = message->_private;
-        bool is_kept = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    klane_finish(pending->letters->runtime, pending->token, is_kept ? KLANE_DONE : KLANE_RETRY,
+                 -1, is_kept ? NULL : rd_kafka_err2str(message->err));
+    free(pending);
+}
 
-        klane_finish(pending->letters->runtime, pending->token,
-                     is_kept ? KLANE_DONE : KLANE_RETRY, -1,
-                     is_kept ? NULL : rd_kafka_err2str(message->err));
-        free(pending);
-    }
-    rd_kafka_event_destroy(event);
+static void letters_stop(struct klane_letters *base)
+{
+    struct kafka_letters *letters = (struct kafka_letters *)(void *)base;
+
+    /* K1 */
+    atomic_store_explicit(&letters->is_stopped, true, memory_order_seq_cst);
+    give_up_all(letters);
+    rd_kafka_flush(letters->rk, STOP_MS);
 }
 
 static void letters_destroy(struct klane_letters *base)
 {
     struct kafka_letters *letters = (struct kafka_letters *)(void *)base;
 
-    rd_kafka_purge(letters->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    rd_kafka_flush(letters->rk, PURGE_MS);
     rd_kafka_destroy(letters->rk);
     free(letters);
 }
 
-static const struct klane_letters_ops kafka_letters_ops = {.send = letters_send,
-                                                           .destroy = letters_destroy};
+static const struct klane_letters_ops kafka_letters_ops = {
+    .send = letters_send, .stop = letters_stop, .destroy = letters_destroy};
 
-/* Delivery reports go to the background thread, whatever the program has. */
+/* All callbacks, delivery reports too, come on the background thread. */
 static klane_err_t producer_new(struct kafka_letters *letters, const rd_kafka_conf_t *conf,
                                 char *errstr, size_t errstr_size)
 {
     rd_kafka_conf_t *copy = rd_kafka_conf_dup(conf);
     rd_kafka_queue_t *from, *to;
 
-    rd_kafka_conf_set_events(copy, RD_KAFKA_EVENT_DR);
-    rd_kafka_conf_set_background_event_cb(copy, reported);
+    rd_kafka_conf_set_dr_msg_cb(copy, reported);
     letters->rk = rd_kafka_new(RD_KAFKA_PRODUCER, copy, errstr, errstr_size);
     if (letters->rk == NULL) {
+        bool lacks_threads = rd_kafka_last_error() == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+
         rd_kafka_conf_destroy(copy);
-        return KLANE_ERR_INVALID;
+        return lacks_threads ? KLANE_ERR_SYSTEM : KLANE_ERR_INVALID;
     }
     from = rd_kafka_queue_get_main(letters->rk);
     to = rd_kafka_queue_get_background(letters->rk);
@@ -139,24 +160,31 @@ static klane_err_t producer_new(struct kafka_letters *letters, const rd_kafka_co
 }
 
 static klane_err_t check(const struct klane_runtime *runtime, const rd_kafka_conf_t *conf,
-                         const char *topic, char *errstr, size_t errstr_size)
+                         const struct klane_kafka_options *given, const char *topic, char *errstr,
+                         size_t errstr_size)
 {
+    struct klane_kafka_options options;
+
     if (runtime == NULL || conf == NULL || topic == NULL)
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "%s is NULL",
                           runtime == NULL ? "runtime"
                           : conf == NULL  ? "conf"
                                           : "topic");
+    if (rd_kafka_version() < KAFKA_VERSION_LEAST)
+        return errstr_set(KLANE_ERR_VERSION, errstr, errstr_size, KAFKA_VERSION_WRONG,
+                          rd_kafka_version_str());
     if (!kafka_can_be_topic(topic))
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, KAFKA_TOPIC_WRONG, topic);
-    if (kafka_config_has_callback(conf, "dr_msg_cb") || kafka_config_has_callback(conf, "dr_cb"))
+    klane_kafka_options_init(&options, sizeof options);
+    if (given != NULL && !given_copy(&options, sizeof options, given))
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                          "dr_msg_cb, dr_cb: klane hears itself what became of dead letters");
-    return KLANE_OK;
+                          "options: call klane_kafka_options_init() first");
+    return kafka_config_check_producer(conf, options.allow_unsafe, errstr, errstr_size);
 }
 
 klane_err_t klane_kafka_letters(struct klane_runtime *runtime, rd_kafka_conf_t *conf,
-                                const char *topic, struct klane_letters **letters, char *errstr,
-                                size_t errstr_size)
+                                const struct klane_kafka_options *options, const char *topic,
+                                struct klane_letters **letters, char *errstr, size_t errstr_size)
 {
     struct kafka_letters *made;
     klane_err_t err;
@@ -167,21 +195,22 @@ klane_err_t klane_kafka_letters(struct klane_runtime *runtime, rd_kafka_conf_t *
     if (letters == NULL)
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "letters is NULL");
     *letters = NULL;
-    err = check(runtime, conf, topic, errstr, errstr_size);
+    err = check(runtime, conf, options, topic, errstr, errstr_size);
     if (err != KLANE_OK)
         return err;
     made = calloc(1, sizeof *made + strlen(topic) + 1);
     if (made == NULL)
         return errstr_set(KLANE_ERR_NOMEM, errstr, errstr_size, "memory is exhausted");
+    made->base.ops = &kafka_letters_ops;
+    made->runtime = runtime;
+    atomic_init(&made->is_stopped, false);
+    strcpy(made->topic, topic);
     err = producer_new(made, conf, errstr, errstr_size);
     if (err != KLANE_OK) {
         free(made);
         return err;
     }
     rd_kafka_conf_destroy(conf);
-    made->base.ops = &kafka_letters_ops;
-    made->runtime = runtime;
-    strcpy(made->topic, topic);
     *letters = &made->base;
     return KLANE_OK;
 }

@@ -523,8 +523,8 @@ klane_err_t klane_kafka_create(rd_kafka_conf_t *conf, const struct klane_kafka_o
                           source == NULL ? "source" : "conf");
     *source = NULL;
     if (version < KAFKA_VERSION_LEAST)
-        return errstr_set(KLANE_ERR_VERSION, errstr, errstr_size,
-                          "librdkafka is %s, must be 2.0.2 or newer", rd_kafka_version_str());
+        return errstr_set(KLANE_ERR_VERSION, errstr, errstr_size, KAFKA_VERSION_WRONG,
+                          rd_kafka_version_str());
     err = options_take(&options, given, errstr, errstr_size);
     if (err == KLANE_OK)
         err = kafka_config_check(conf, &options, version, errstr, errstr_size);

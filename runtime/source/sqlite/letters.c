@@ -10,11 +10,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct sqlite_letters {
     struct klane_letters base;
     pthread_mutex_t lock;
     struct klane_sqlite *log; /* under the lock */
+    uint32_t busy_ms;
     char topic[];
 };
 
@@ -35,8 +37,13 @@ static enum klane_outcome letters_send(struct klane_letters *base,
         .header_count = count,
     };
     enum klane_outcome outcome = KLANE_DONE;
+    struct timespec until;
 
-    pthread_mutex_lock(&letters->lock);
+    /* While the file is locked, many would wait one behind the other. */
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += letters->busy_ms / 1000 + 1;
+    if (pthread_mutex_clocklock(&letters->lock, CLOCK_MONOTONIC, &until) != 0)
+        return klane_retry(record, -1, "others wait for the log");
     if (klane_sqlite_append(letters->log, &letter, NULL) != KLANE_OK)
         outcome = klane_retry(record, -1, klane_sqlite_errmsg(letters->log));
     pthread_mutex_unlock(&letters->lock);
@@ -85,6 +92,7 @@ klane_err_t klane_sqlite_letters(const char *path, uint32_t busy_ms, const char 
     }
     pthread_mutex_init(&made->lock, NULL);
     made->base.ops = &sqlite_letters_ops;
+    made->busy_ms = busy_ms;
     strcpy(made->topic, topic);
     *letters = &made->base;
     return KLANE_OK;
