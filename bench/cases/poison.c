@@ -16,7 +16,7 @@ enum { KEYS = 10000, WORKERS = 16, ATTEMPTS = 5, BAD_EACH = 100, DELAY_MS = 125 
 
 #define DEAD_TOPIC "dead"
 #define RECORDS UINT64_C(1000000)
-#define RECORDS_QUICK UINT64_C(40000)
+#define RECORDS_QUICK UINT64_C(10000)
 
 struct poison {
     uint64_t good_enough;

@@ -657,6 +657,41 @@ KLANE_API klane_err_t klane_partition_stats(struct klane_runtime *runtime, const
                                             struct klane_partition_stats *stats,
                                             size_t stats_size);
 
+/** What a partition's first unfinished record waits for. */
+enum klane_blocker_state {
+    KLANE_BLOCKER_READY = 0,   /**< A worker. */
+    KLANE_BLOCKER_RUNNING = 1, /**< Its handler, which runs. */
+    KLANE_BLOCKER_LATER = 2,   /**< klane_finish(), as far as can be seen: no handler runs it. */
+    KLANE_BLOCKER_RETRY = 3,   /**< The time of its next attempt. */
+    KLANE_BLOCKER_WEIGHT = 4,  /**< Room for its weight, or the log to know that it runs. */
+    KLANE_BLOCKER_PARKED = 5,  /**< The log to be read again: only its place there is kept. */
+    KLANE_BLOCKER_CRASHED = 6  /**< Nothing: it has killed the process too often. */
+};
+
+/** What keeps a partition's base where it is. Grows only at its end. */
+struct klane_blocker {
+    int64_t offset; /**< The base: nothing from here on is committed. */
+    enum klane_blocker_state state;
+    uint32_t attempts;     /**< So far, with the one that runs. */
+    int64_t due_ms;        /**< RETRY, and PARKED until then: until it may run again. Else 0. */
+    int64_t age_ms;        /**< Since its timestamp; -1: none, or not known. */
+    int32_t worker;        /**< RUNNING: which, from 0. Else -1. */
+    bool is_dead_letter;   /**< Its attempts are over, and its place has not taken it yet. */
+    uint64_t fingerprint;  /**< Of its lane, as progress maps know it; 0: it has none. */
+    int64_t key_size;      /**< Bytes of the key of its lane; -1: it has none, or it is parked. */
+    unsigned char key[64]; /**< The first of them. */
+};
+
+/**
+ * Ask the control thread for the record that keeps a partition's base where it is. Thread: any but
+ * the control thread. Blocks: until it answers. Errors: INVALID, NOT_FOUND (not assigned, or all
+ * of it that was taken in is finished), STATE (not running, or asked on the control thread),
+ * SYSTEM, FORKED.
+ */
+KLANE_API klane_err_t klane_blocker(struct klane_runtime *runtime, const char *topic,
+                                    int32_t partition, struct klane_blocker *blocker,
+                                    size_t blocker_size);
+
 /* ---- what is committed ------------------------------------------------------------------- */
 
 /** A lane, or a record without one, that a progress map lists as unfinished. Never grows. */

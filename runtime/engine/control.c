@@ -95,16 +95,6 @@ void control_reclaim(struct klane_runtime *runtime)
     idle_wake_one(&runtime->idle);
 }
 
-static void answer_questions(struct klane_runtime *runtime)
-{
-    struct mail *mail = mailbox_collect(&runtime->questions), *next;
-
-    for (; mail != NULL; mail = next) {
-        next = mailbox_next(mail);
-        stats_answer(runtime, (struct question *)(void *)mail);
-    }
-}
-
 /* ---- what is to be done ------------------------------------------------------------------ */
 
 static void hand_over(struct klane_runtime *runtime)
@@ -485,7 +475,7 @@ static bool round_of(struct klane_runtime *runtime)
     act_on_notices(runtime);
     send_commit(runtime);
     watch_commit(runtime);
-    answer_questions(runtime);
+    questions_answer(runtime);
     if (control->loops % PUBLISH_ROUNDS == 0)
         stats_publish(runtime);
     return records + swept > 0 || !mailbox_is_empty(&runtime->outcomes) || is_unfinished(control);
@@ -513,7 +503,7 @@ void *control_main(void *argument)
     atomic_store_explicit(&runtime->state, RUNTIME_STOPPED, memory_order_release);
     /* The last questions: whoever asks looks at the state under the lock. From here on the core
      * belongs to whoever has the lock. */
-    answer_questions(runtime);
+    questions_answer(runtime);
     pthread_cond_broadcast(&runtime->state_changed);
     pthread_mutex_unlock(&runtime->lock);
     return NULL;

@@ -61,12 +61,17 @@ struct worker {
     bool slow;
 };
 
+/* What control answers about a partition, to what the question gave. */
+typedef klane_err_t (*question_fn)(struct klane_runtime *runtime,
+                                   const struct klane_assignment *assignment, void *to);
+
 /* A question of a program's thread to control. */
 struct question {
     struct mail mail;
     const char *topic;
     int32_t partition;
-    struct klane_partition_stats stats;
+    question_fn answer;
+    void *answered_to;
     klane_err_t err;
     sem_t answered;
 };
@@ -225,6 +230,13 @@ bool workers_join(struct klane_runtime *runtime);
 klane_err_t stats_create(struct klane_runtime *runtime);
 void stats_destroy(struct klane_runtime *runtime);
 void stats_publish(struct klane_runtime *runtime);
-void stats_answer(struct klane_runtime *runtime, struct question *question);
+
+/* questions.c */
+/* Control's, and under the lock when it has ended. */
+void questions_answer(struct klane_runtime *runtime);
+/* Any thread but control's; waits for the answer. Errors: NOT_FOUND (not assigned), STATE, SYSTEM,
+ * FORKED, and what the answer says. */
+klane_err_t question_ask(struct klane_runtime *runtime, const char *topic, int32_t partition,
+                         question_fn answer, void *to);
 
 #endif

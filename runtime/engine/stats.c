@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statistics: counts that control publishes for anybody to read, and questions that it
- * answers. */
+/* Statistics: counts that control publishes for anybody to read, and those of a partition, which
+ * it is asked for. */
 #include "base/assert.h"
 #include "engine/engine.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,74 +97,39 @@ klane_err_t klane_stats_get(struct klane_runtime *runtime, struct klane_stats *s
     return KLANE_OK;
 }
 
-/* ---- questions --------------------------------------------------------------------------- */
+/* ---- of one partition -------------------------------------------------------------------- */
 
-static const struct klane_assignment *find(const struct klane_runtime *runtime,
-                                           const struct question *question)
+static klane_err_t answer(struct klane_runtime *runtime,
+                          const struct klane_assignment *assignment, void *to)
 {
-    const struct klane_assignment *each;
-
-    for (each = runtime->control.core.assignments; each != NULL; each = each->next)
-        if (assignment_state(each) != ASSIGNMENT_ENDED &&
-            each->partition->number == question->partition &&
-            strcmp(each->partition->topic->name, question->topic) == 0)
-            return each;
-    return NULL;
-}
-
-void stats_answer(struct klane_runtime *runtime, struct question *question)
-{
-    const struct klane_assignment *assignment = find(runtime, question);
-
-    question->err = assignment == NULL ? KLANE_ERR_NOT_FOUND : KLANE_OK;
-    if (assignment != NULL)
-        question->stats = (struct klane_partition_stats){
-            .epoch = assignment->epoch,
-            .base = assignment_base(assignment),
-            .frontier = assignment->offsets.frontier,
-            .committed = assignment->ever_committed ? assignment->committed : -1,
-            .end = assignment->end,
-            .unfinished = assignment->slots,
-            .held = assignment->partition->held,
-            .ceiling = assignment->progress.ceiling,
-            .parked = assignment->parking.parked.count,
-        };
-    /* The question may be gone as soon as it is answered. */
-    sem_post(&question->answered);
+    (void)runtime;
+    *(struct klane_partition_stats *)to = (struct klane_partition_stats){
+        .epoch = assignment->epoch,
+        .base = assignment_base(assignment),
+        .frontier = assignment->offsets.frontier,
+        .committed = assignment->ever_committed ? assignment->committed : -1,
+        .end = assignment->end,
+        .unfinished = assignment->slots,
+        .held = assignment->partition->held,
+        .ceiling = assignment->progress.ceiling,
+        .parked = assignment->parking.parked.count,
+    };
+    return KLANE_OK;
 }
 
 klane_err_t klane_partition_stats(struct klane_runtime *runtime, const char *topic,
                                   int32_t partition, struct klane_partition_stats *stats,
                                   size_t stats_size)
 {
-    struct question question = {.topic = topic, .partition = partition};
-    bool running;
+    struct klane_partition_stats found;
+    klane_err_t err;
 
     if (runtime == NULL || topic == NULL || stats == NULL || stats_size == 0)
         return KLANE_ERR_INVALID;
-    if (runtime_forked(runtime))
-        return KLANE_ERR_FORKED;
-    if (runtime_is_control(runtime))
-        return KLANE_ERR_STATE;
-    if (sem_init(&question.answered, 0, 0) != 0)
-        return KLANE_ERR_SYSTEM;
-    pthread_mutex_lock(&runtime->lock);
-    running = runtime_state(runtime) == RUNTIME_RUNNING;
-    if (running)
-        mailbox_send(&runtime->questions, &question.mail);
-    pthread_mutex_unlock(&runtime->lock);
-    if (running) {
-        bell_ring(&runtime->bell, true);
-        while (sem_wait(&question.answered) == -1 && errno == EINTR)
-            continue;
-    }
-    sem_destroy(&question.answered);
-    if (!running)
-        return KLANE_ERR_STATE;
-    if (question.err != KLANE_OK)
-        return question.err;
+    err = question_ask(runtime, topic, partition, answer, &found);
+    if (err != KLANE_OK)
+        return err;
     memset(stats, 0, stats_size);
-    memcpy(stats, &question.stats,
-           stats_size < sizeof(question.stats) ? stats_size : sizeof(question.stats));
+    memcpy(stats, &found, stats_size < sizeof(found) ? stats_size : sizeof(found));
     return KLANE_OK;
 }

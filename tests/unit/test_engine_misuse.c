@@ -503,6 +503,7 @@ static void texts_have_one_line(void **state)
 
 static bool all_are_refused(struct klane_runtime *runtime)
 {
+    struct klane_blocker blocker;
     struct klane_partition_stats partition;
     struct klane_record record;
     struct klane_stats stats;
@@ -521,6 +522,7 @@ static bool all_are_refused(struct klane_runtime *runtime)
            klane_finish(runtime, 1, KLANE_DONE, -1, NULL) == KLANE_ERR_FORKED &&
            klane_partition_stats(runtime, "t", 0, &partition, sizeof(partition)) ==
                KLANE_ERR_FORKED &&
+           klane_blocker(runtime, "t", 0, &blocker, sizeof(blocker)) == KLANE_ERR_FORKED &&
            klane_stats_get(runtime, &stats, sizeof(stats)) == KLANE_ERR_FORKED;
 }
 

@@ -201,6 +201,9 @@ static void dead_letters_wait_while_their_file_is_locked(void **state)
 #if defined(KLANE_EXAMPLE_RETRY)
 /* What the command prints; it has to end well. */
 static void expect(const char *printed, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void expect(const char *printed, const char *format, ...)
 {
     char command[2048], is[4096];
     va_list arguments;
