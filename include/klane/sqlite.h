@@ -63,7 +63,7 @@ KLANE_API klane_err_t klane_sqlite_open(const char *path, uint32_t busy_ms,
  * in the connection's main database if it has none. What is appended while a transaction is open
  * belongs to it and is in the log when it is committed, as durable as that is (synchronous=FULL
  * for what may not be lost); else each call is a transaction of its own, as durable. Offsets are
- * final when the transaction is committed. Readers notice it within about 10 ms.
+ * final when the transaction is committed. Readers notice it within about 15 ms.
  *
  * Begin with BEGIN IMMEDIATE: a transaction that has read first may find that it can no longer
  * write, which is BUSY until it is rolled back. BUSY is also an append while a statement of the
@@ -221,7 +221,7 @@ enum klane_sqlite_taken {
  *
  * A topic that does not exist yet is waited for, with an event, and then read from its first
  * record. Records that this process appends are noticed at once, those of others within about
- * 10 ms. A group's name is subject to the rules of a topic's. KLANE_BEGIN_TIME looks at every
+ * 15 ms. A group's name is subject to the rules of a topic's. KLANE_BEGIN_TIME looks at every
  * record up to the first that is late enough.
  * Thread: any. Blocks: on the disk and on other processes.
  * errstr (may be NULL) receives what is wrong with which file.

@@ -28,7 +28,7 @@ enum {
     READER_RUN_BYTES = 256 << 10,
     READER_LARGE_WAIT_MS = 100,   /* then it has gone, or is held */
     READER_LARGE_BYTES = 4 << 20, /* of all runs that a large record has needed; or one alone */
-    READER_LOOK_MS = 10,
+    READER_LOOK_MS = 15,
     READER_PLACE_MS = 1000, /* how often it looks whether the file is still in its place, and
                                tells that it cannot look for new records */
     READER_BUSY_MS = 1000   /* how long reads and commits wait for other processes */
