@@ -9,8 +9,7 @@ void given_init(void *target, size_t target_size, const void *defaults, size_t d
 
     if (target == NULL || target_size < sizeof size)
         return;
-    memset(target, 0, target_size);
-    memcpy(target, defaults, target_size < defaults_size ? target_size : defaults_size);
+    given_answer(target, target_size, defaults, defaults_size);
     memcpy(target, &size, sizeof size);
 }
 
@@ -28,4 +27,29 @@ bool given_copy(void *target, size_t target_size, const void *given)
             return false;
     memcpy(target, given, given_size < target_size ? given_size : target_size);
     return true;
+}
+
+void given_answer(void *target, size_t target_size, const void *answer, size_t answer_size)
+{
+    memset(target, 0, target_size);
+    memcpy(target, answer, target_size < answer_size ? target_size : answer_size);
+}
+
+const struct given_bound *given_outside(const struct given_bound *bounds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (bounds[i].value < bounds[i].low || bounds[i].value > bounds[i].high)
+            return &bounds[i];
+    return NULL;
+}
+
+bool given_name_is_valid(const char *name)
+{
+    size_t size = 0;
+
+    if (name == NULL)
+        return false;
+    while (size <= GIVEN_NAME_MAX && (unsigned char)name[size] > ' ' && name[size] != 0x7f)
+        size++;
+    return size > 0 && size <= GIVEN_NAME_MAX && name[size] == '\0';
 }

@@ -5,6 +5,7 @@
 #include "core/blocker.h"
 
 #include "base/clock.h"
+#include "base/given.h"
 #include "core/lane.h"
 #include "core/parking.h"
 #include "engine/engine.h"
@@ -131,7 +132,6 @@ klane_err_t klane_blocker(struct klane_runtime *runtime, const char *topic, int3
         return err;
     if (found.due_ms < 0)
         found.due_ms = 0; /* it is about to run */
-    memset(blocker, 0, blocker_size);
-    memcpy(blocker, &found, blocker_size < sizeof(found) ? blocker_size : sizeof(found));
+    given_answer(blocker, blocker_size, &found, sizeof(found));
     return KLANE_OK;
 }

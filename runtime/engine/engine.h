@@ -162,6 +162,12 @@ static inline enum runtime_state runtime_state(const struct klane_runtime *runti
     return (enum runtime_state)atomic_load_explicit(&runtime->state, memory_order_acquire);
 }
 
+static inline const struct route *route_of(const struct klane_runtime *runtime,
+                                           const struct klane_slot *slot)
+{
+    return &runtime->routes.routes[slot->record.route];
+}
+
 static inline bool runtime_started(const struct klane_runtime *runtime)
 {
     return runtime_state(runtime) != RUNTIME_NEW;

@@ -29,14 +29,14 @@ static int64_t policy_delay(const struct klane_runtime *runtime, const struct kl
 {
     const int64_t named[] = {slot->record.assignment->epoch, slot->record.offset, attempts};
 
-    return retry_delay(&runtime->routes.routes[slot->record.route].retry, attempts,
+    return retry_delay(&route_of(runtime, slot)->retry, attempts,
                        hash_bytes(named, sizeof(named), runtime->control.core.config.seed));
 }
 
 /* -1: it is over. */
 static int64_t route_delay(const struct klane_runtime *runtime, struct klane_slot *slot)
 {
-    const struct route *route = &runtime->routes.routes[slot->record.route];
+    const struct route *route = route_of(runtime, slot);
     struct klane_record view;
     int64_t delay_ms;
 
@@ -77,7 +77,7 @@ static void stop_for(struct klane_runtime *runtime, const struct klane_slot *slo
 
 static int64_t give_up(struct klane_runtime *runtime, struct klane_slot *slot)
 {
-    const struct route *route = &runtime->routes.routes[slot->record.route];
+    const struct route *route = route_of(runtime, slot);
 
     if (slot->back.outcome == SLOT_DEAD_LETTER || route->exhausted == KLANE_EXHAUSTED_DEAD_LETTER)
         return make_letter(runtime, slot);
@@ -91,7 +91,7 @@ static int64_t give_up(struct klane_runtime *runtime, struct klane_slot *slot)
 
 int64_t slot_failed(struct klane_runtime *runtime, struct klane_slot *slot)
 {
-    const struct route *route = &runtime->routes.routes[slot->record.route];
+    const struct route *route = route_of(runtime, slot);
     struct slot_notice *notice = slot->back.notice;
     int64_t delay_ms = notice == NULL ? -1 : notice->delay_ms;
     bool is_over = slot->back.outcome == SLOT_DEAD_LETTER;

@@ -2,11 +2,11 @@
 /* Records that are finished by others than klane's workers: completions, and own threads. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/given.h"
 #include "engine/engine.h"
 #include "engine/notice.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 klane_err_t klane_finish(struct klane_runtime *runtime, klane_token_t token,
@@ -121,8 +121,7 @@ klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *recor
     } while (slot == NULL);
     slot_left_ring(runtime);
     slot_show(slot, &taken);
-    memset(record, 0, record_size);
-    memcpy(record, &taken, record_size < sizeof(taken) ? record_size : sizeof(taken));
+    given_answer(record, record_size, &taken, sizeof(taken));
     /* Relaxed: a count for statistics. */
     atomic_fetch_add_explicit(&runtime->taken, 1, memory_order_relaxed);
     klane_later(&taken, token);

@@ -6,6 +6,7 @@
 #include "base/given.h"
 #include "core/progress_map.h"
 
+#include <inttypes.h>
 #include <sched.h>
 
 #define WORKERS_MAX 1000U
@@ -63,10 +64,7 @@ void klane_route_init(struct klane_route *route, size_t route_size)
 static klane_err_t check_bounds(const struct klane_options *options, char *errstr,
                                 size_t errstr_size)
 {
-    const struct {
-        const char *name;
-        uint32_t value, low, high;
-    } bounds[] = {
+    const struct given_bound bounds[] = {
         {"workers", options->workers, 0, WORKERS_MAX},
         {"workers_max", options->workers_max, options->workers, WORKERS_MAX},
         {"records_max", options->records_max, RECORDS_MIN, RECORDS_MAX},
@@ -77,12 +75,12 @@ static klane_err_t check_bounds(const struct klane_options *options, char *errst
         {"stop_ms", options->stop_ms, 1, 3600000},
         {"map_size", options->map_size, options->map_size == 0 ? 0 : MAP_MIN, PROGRESS_MAP_MAX},
     };
+    const struct given_bound *wrong = given_outside(bounds, sizeof(bounds) / sizeof(bounds[0]));
 
-    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
-        if (bounds[i].value < bounds[i].low || bounds[i].value > bounds[i].high)
-            return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                              "%s is %u, must be from %u to %u", bounds[i].name, bounds[i].value,
-                              bounds[i].low, bounds[i].high);
+    if (wrong != NULL)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "%s is %" PRId64 ", must be from %" PRId64 " to %" PRId64, wrong->name,
+                          wrong->value, wrong->low, wrong->high);
     if (options->stack_bytes != 0 && options->stack_bytes < STACK_MIN)
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
                           "stack_bytes is %u, must be 0 or at least %u", options->stack_bytes,

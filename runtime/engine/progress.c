@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Progress maps for whoever looks at a group from outside. */
+#include "base/given.h"
 #include "core/lane.h"
 #include "core/progress_map.h"
 
 #include <klane/klane.h>
-
-#include <string.h>
 
 static klane_err_t err_of(enum progress_refusal refusal)
 {
@@ -49,8 +48,7 @@ klane_err_t klane_progress_read(const char *metadata, size_t size, int64_t commi
         .lane_count = map.count,
         .starts = map.starts,
     };
-    memset(progress, 0, progress_size);
-    memcpy(progress, &found, progress_size < sizeof(found) ? progress_size : sizeof(found));
+    given_answer(progress, progress_size, &found, sizeof(found));
     for (uint32_t i = 0; lanes != NULL && i < map.count && i < lanes_max; i++) {
         const struct progress_lane *lane = &map.lanes[i];
 

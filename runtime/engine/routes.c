@@ -3,13 +3,13 @@
 
 #include "base/assert.h"
 #include "base/errstr.h"
+#include "base/given.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KEY_VERSION_MAX (UINT32_MAX - 1)
-#define TOPIC_NAME_MAX 249 /* Kafka's limit, kept by every source */
 
 static void topic_free(struct topic *topic)
 {
@@ -110,18 +110,6 @@ bool routes_all_met(const struct routes *routes)
     return true;
 }
 
-/* No spaces and no control characters: no source has such a topic. */
-static bool name_is_valid(const char *name)
-{
-    size_t size = 0;
-
-    if (name == NULL)
-        return false;
-    while (size <= TOPIC_NAME_MAX && (unsigned char)name[size] > ' ' && name[size] != 0x7f)
-        size++;
-    return size > 0 && size <= TOPIC_NAME_MAX && name[size] == '\0';
-}
-
 static struct topic *topic_get(struct routes *routes, struct klane_runtime *runtime,
                                const char *name)
 {
@@ -162,7 +150,7 @@ static struct progress_scheme scheme_of(const struct klane_topic *rules)
 
 static klane_err_t check_name(const char *name, char *errstr, size_t errstr_size)
 {
-    if (name_is_valid(name))
+    if (given_name_is_valid(name))
         return KLANE_OK;
     return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
                       "topic \"%s\": a name has 1 to 249 bytes, no spaces or control characters",
@@ -177,30 +165,29 @@ static klane_err_t no_memory(const char *topic, char *errstr, size_t errstr_size
 
 static klane_err_t check_topic(const struct klane_topic *rules, char *errstr, size_t errstr_size)
 {
-    const struct {
-        const char *name;
-        int64_t value, high;
-    } bounds[] = {
-        {"order", (int)rules->order, KLANE_ORDER_NONE},
-        {"null_keys", (int)rules->null_keys, KLANE_NULL_KEYS_ORDERED},
-        {"begin", (int)rules->begin, KLANE_BEGIN_ERROR},
-        {"out_of_range", (int)rules->out_of_range, KLANE_BEGIN_ERROR},
-        {"crashed", (int)rules->crashed, KLANE_CRASHED_STOP},
-        {"key_version", rules->key_version, rules->key == NULL ? 0 : KEY_VERSION_MAX},
+    const struct given_bound bounds[] = {
+        {"order", (int)rules->order, 0, KLANE_ORDER_NONE},
+        {"null_keys", (int)rules->null_keys, 0, KLANE_NULL_KEYS_ORDERED},
+        {"begin", (int)rules->begin, 0, KLANE_BEGIN_ERROR},
+        {"out_of_range", (int)rules->out_of_range, 0, KLANE_BEGIN_ERROR},
+        {"crashed", (int)rules->crashed, 0, KLANE_CRASHED_STOP},
+        {"key_version", rules->key_version, 0, rules->key == NULL ? 0 : KEY_VERSION_MAX},
     };
+    const struct given_bound *wrong = given_outside(bounds, sizeof(bounds) / sizeof(bounds[0]));
     klane_err_t err = check_name(rules->name, errstr, errstr_size);
 
-    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]) && err == KLANE_OK; i++)
-        if (bounds[i].value < 0 || bounds[i].value > bounds[i].high)
-            err = errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                             "topic \"%s\": %s is %" PRId64 ", must be from 0 to %" PRId64 "%s",
-                             rules->name, bounds[i].name, bounds[i].value, bounds[i].high,
-                             bounds[i].high == 0 ? " without a key function" : "");
-    if (err == KLANE_OK && rules->key != NULL && rules->order != KLANE_ORDER_KEY)
-        err = errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                         "topic \"%s\": key would never be asked, as order is not by key",
-                         rules->name);
-    return err;
+    if (err != KLANE_OK)
+        return err;
+    if (wrong != NULL)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "topic \"%s\": %s is %" PRId64 ", must be from 0 to %" PRId64 "%s",
+                          rules->name, wrong->name, wrong->value, wrong->high,
+                          wrong->high == 0 ? " without a key function" : "");
+    if (rules->key != NULL && rules->order != KLANE_ORDER_KEY)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "topic \"%s\": key would never be asked, as order is not by key",
+                          rules->name);
+    return KLANE_OK;
 }
 
 klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
@@ -239,9 +226,13 @@ static bool route_is_twice(const struct routes *routes, const struct topic *topi
     return false;
 }
 
-/* What is wrong with the keys of a route; NULL: nothing. */
-static const char *wrong_with_keys(const struct klane_route *rules)
+/* What is wrong beside numbers; NULL: nothing. */
+static const char *wrong_with(const struct klane_route *rules)
 {
+    if (rules->handler == NULL)
+        return "handler is NULL";
+    if (rules->exhausted == KLANE_EXHAUSTED_DEAD_LETTER && rules->dead_letter == NULL)
+        return "exhausted asks for dead letters, but dead_letter is NULL";
     if (rules->match == KLANE_MATCH_ALL)
         return rules->key == NULL && rules->key_size == 0 ? NULL : "key is set, but match is all";
     if (rules->key == NULL)
@@ -254,43 +245,29 @@ static const char *wrong_with_keys(const struct klane_route *rules)
 
 static klane_err_t check_route(const struct klane_route *rules, char *errstr, size_t errstr_size)
 {
+    const struct given_bound bounds[] = {
+        {"retry_delay_ms", rules->retry_delay_ms, 0, INT64_MAX},
+        {"retry_delay_max_ms", rules->retry_delay_max_ms,
+         rules->retry_delay_max_ms == 0 ? 0 : rules->retry_delay_ms, INT64_MAX},
+        {"age_max_ms", rules->age_max_ms, 0, INT64_MAX},
+        {"exhausted", (int)rules->exhausted, 0, KLANE_EXHAUSTED_DEAD_LETTER},
+        {"match", (int)rules->match, 0, KLANE_MATCH_PREFIX},
+        {"key_size", (int64_t)rules->key_size, 0, UINT32_MAX},
+    };
+    const struct given_bound *wrong = given_outside(bounds, sizeof(bounds) / sizeof(bounds[0]));
     klane_err_t err = check_name(rules->topic, errstr, errstr_size);
-    const char *wrong = "";
-    int64_t value = 0;
 
     if (err != KLANE_OK)
         return err;
-    if (rules->retry_delay_ms < 0) {
-        wrong = "retry_delay_ms";
-        value = rules->retry_delay_ms;
-    } else if (rules->retry_delay_max_ms < 0 ||
-               (rules->retry_delay_max_ms > 0 &&
-                rules->retry_delay_max_ms < rules->retry_delay_ms)) {
-        wrong = "retry_delay_max_ms";
-        value = rules->retry_delay_max_ms;
-    } else if (rules->age_max_ms < 0) {
-        wrong = "age_max_ms";
-        value = rules->age_max_ms;
-    } else if ((unsigned)rules->exhausted > KLANE_EXHAUSTED_DEAD_LETTER) {
-        wrong = "exhausted";
-        value = (int)rules->exhausted;
-    } else if ((unsigned)rules->match > KLANE_MATCH_PREFIX) {
-        wrong = "match";
-        value = (int)rules->match;
-    } else if (rules->key_size > UINT32_MAX) {
-        wrong = "key_size";
-        value = (int64_t)rules->key_size;
-    }
-    if (wrong[0] != '\0')
+    if (wrong != NULL)
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                          "a route of topic \"%s\": %s is %" PRId64, rules->topic, wrong, value);
-    wrong = rules->handler == NULL ? "handler is NULL" : wrong_with_keys(rules);
-    if (wrong == NULL && rules->exhausted == KLANE_EXHAUSTED_DEAD_LETTER &&
-        rules->dead_letter == NULL)
-        wrong = "exhausted asks for dead letters, but dead_letter is NULL";
-    return wrong == NULL ? KLANE_OK
-                         : errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                                      "a route of topic \"%s\": %s", rules->topic, wrong);
+                          "a route of topic \"%s\": %s is %" PRId64 ", must be from %" PRId64
+                          " to %" PRId64,
+                          rules->topic, wrong->name, wrong->value, wrong->low, wrong->high);
+    if (wrong_with(rules) != NULL)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "a route of topic \"%s\": %s",
+                          rules->topic, wrong_with(rules));
+    return KLANE_OK;
 }
 
 klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,

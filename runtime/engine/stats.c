@@ -2,6 +2,7 @@
 /* Statistics: counts that control publishes for anybody to read, and those of a partition, which
  * it is asked for. */
 #include "base/assert.h"
+#include "base/given.h"
 #include "engine/engine.h"
 
 #include <stdlib.h>
@@ -92,8 +93,7 @@ klane_err_t klane_stats_get(struct klane_runtime *runtime, struct klane_stats *s
     for (size_t i = 0; i < STATS_FIELDS; i++)
         /* Relaxed: each field stands for itself. */
         fields[i] = atomic_load_explicit(&runtime->board->fields[i], memory_order_relaxed);
-    memset(stats, 0, stats_size);
-    memcpy(stats, fields, stats_size < sizeof(fields) ? stats_size : sizeof(fields));
+    given_answer(stats, stats_size, fields, sizeof(fields));
     return KLANE_OK;
 }
 
@@ -129,7 +129,6 @@ klane_err_t klane_partition_stats(struct klane_runtime *runtime, const char *top
     err = question_ask(runtime, topic, partition, answer, &found);
     if (err != KLANE_OK)
         return err;
-    memset(stats, 0, stats_size);
-    memcpy(stats, &found, stats_size < sizeof(found) ? stats_size : sizeof(found));
+    given_answer(stats, stats_size, &found, sizeof(found));
     return KLANE_OK;
 }

@@ -92,7 +92,7 @@ static void log_undefined(struct klane_runtime *runtime, const struct klane_slot
 enum slot_outcome slot_outcome(struct klane_runtime *runtime, const struct klane_slot *slot,
                                enum klane_outcome outcome)
 {
-    const struct route *route = &runtime->routes.routes[slot->record.route];
+    const struct route *route = route_of(runtime, slot);
 
     switch (outcome) {
     case KLANE_DONE:
@@ -166,7 +166,7 @@ struct klane_slot *slot_ask(struct klane_runtime *runtime, struct klane_slot *sl
 static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
 {
     struct klane_runtime *runtime = worker->runtime;
-    const struct route *route = &runtime->routes.routes[slot->record.route];
+    const struct route *route = route_of(runtime, slot);
     struct klane_record record;
     enum klane_outcome outcome;
 

@@ -135,7 +135,7 @@ static void look_at(struct klane_runtime *runtime, struct worker *worker)
         return;
     }
     assignment = slot->record.assignment;
-    if (!worker->slow && elapsed_ms >= runtime->routes.routes[slot->record.route].slow_ms) {
+    if (!worker->slow && elapsed_ms >= route_of(runtime, slot)->slow_ms) {
         worker->slow = true;
         control->workers_slow++;
         snprintf(message, sizeof(message), "a handler has been running for %" PRId64 " ms",

@@ -160,24 +160,6 @@ static const struct {
     {"debug", "all"},
 };
 
-static klane_err_t check_unsafe(const rd_kafka_conf_t *conf, const rd_kafka_conf_t *defaults,
-                                char *errstr, size_t errstr_size)
-{
-    for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
-        char value[VALUE_SIZE], usual[VALUE_SIZE];
-        bool is_usual;
-
-        value_of(conf, unsafe[i].name, value);
-        value_of(defaults, unsafe[i].name, usual);
-        is_usual = strcmp(value, usual) == 0;
-        if (!is_usual && (unsafe[i].value == NULL || strstr(value, unsafe[i].value) != NULL))
-            return refuse(errstr, errstr_size, unsafe[i].name,
-                          "is set to something unsafe: it needs allow_unsafe of "
-                          "klane_kafka_options");
-    }
-    return KLANE_OK;
-}
-
 /* librdkafka puts these into a command line of the shell. */
 static const char *const shell_words[] = {"sasl.kerberos.principal", "sasl.kerberos.keytab",
                                           "sasl.kerberos.service.name"};
@@ -199,6 +181,24 @@ static klane_err_t check_shell_words(const rd_kafka_conf_t *conf, char *errstr,
                           "allow_unsafe of klane_kafka_options");
     }
     return KLANE_OK;
+}
+
+static klane_err_t check_unsafe(const rd_kafka_conf_t *conf, const rd_kafka_conf_t *defaults,
+                                char *errstr, size_t errstr_size)
+{
+    for (size_t i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
+        char value[VALUE_SIZE], usual[VALUE_SIZE];
+        bool is_usual;
+
+        value_of(conf, unsafe[i].name, value);
+        value_of(defaults, unsafe[i].name, usual);
+        is_usual = strcmp(value, usual) == 0;
+        if (!is_usual && (unsafe[i].value == NULL || strstr(value, unsafe[i].value) != NULL))
+            return refuse(errstr, errstr_size, unsafe[i].name,
+                          "is set to something unsafe: it needs allow_unsafe of "
+                          "klane_kafka_options");
+    }
+    return check_shell_words(conf, errstr, errstr_size);
 }
 
 static klane_err_t check_events(const rd_kafka_conf_t *conf, char *errstr, size_t errstr_size)
@@ -247,8 +247,6 @@ klane_err_t kafka_config_check(const rd_kafka_conf_t *conf,
     err = check_owned(conf, defaults, &settings, errstr, errstr_size);
     if (err == KLANE_OK && !options->allow_unsafe)
         err = check_unsafe(conf, defaults, errstr, errstr_size);
-    if (err == KLANE_OK && !options->allow_unsafe)
-        err = check_shell_words(conf, errstr, errstr_size);
     if (err == KLANE_OK)
         err = check_events(conf, errstr, errstr_size);
     if (err == KLANE_OK)
@@ -282,8 +280,6 @@ klane_err_t kafka_config_check_producer(const rd_kafka_conf_t *conf, bool allow_
         err = refuse(errstr, errstr_size, "bootstrap.servers", "is not set");
     if (err == KLANE_OK && !allow_unsafe)
         err = check_unsafe(conf, defaults, errstr, errstr_size);
-    if (err == KLANE_OK && !allow_unsafe)
-        err = check_shell_words(conf, errstr, errstr_size);
     rd_kafka_conf_destroy(defaults);
     return err;
 }
@@ -314,6 +310,28 @@ void klane_kafka_options_init(struct klane_kafka_options *options, size_t option
     };
 
     given_init(options, options_size, &defaults, sizeof defaults);
+}
+
+klane_err_t kafka_options_take(struct klane_kafka_options *options,
+                               const struct klane_kafka_options *given, char *errstr,
+                               size_t errstr_size)
+{
+    klane_kafka_options_init(options, sizeof *options);
+    if (given != NULL && !given_copy(options, sizeof *options, given))
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "options have a struct_size of %" PRIu32
+                          "; call klane_kafka_options_init() first, and set no option that this "
+                          "version does not know",
+                          given->struct_size);
+    if (options->queue_records < KAFKA_QUEUE_RECORDS_MIN || options->queue_records > 1000000)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "queue_records is %" PRIu32 ", must be from 1,000 to 1,000,000",
+                          options->queue_records);
+    if (options->queue_bytes < KAFKA_QUEUE_BYTES_MIN || options->queue_bytes > 1U << 30)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "queue_bytes is %" PRIu32 ", must be from 1 MiB to 1 GiB",
+                          options->queue_bytes);
+    return KLANE_OK;
 }
 
 bool kafka_can_be_topic(const char *name)

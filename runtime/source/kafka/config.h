@@ -10,6 +10,10 @@ klane_err_t kafka_config_check(const rd_kafka_conf_t *conf,
                                const struct klane_kafka_options *options, int version,
                                char *errstr, size_t errstr_size);
 
+/* The same for a producer of dead letters. */
+klane_err_t kafka_config_check_producer(const rd_kafka_conf_t *conf, bool allow_unsafe,
+                                        char *errstr, size_t errstr_size);
+
 /* Set what is klane's. */
 klane_err_t kafka_config_set(rd_kafka_conf_t *conf, const struct klane_kafka_options *options,
                              int version, char *errstr, size_t errstr_size);
@@ -25,9 +29,10 @@ uint64_t kafka_config_buffer(uint32_t queue_records, uint32_t queue_bytes, int64
 /* Whether the program has set a callback of this name. */
 bool kafka_config_has_callback(const rd_kafka_conf_t *conf, const char *name);
 
-/* The same for a producer of dead letters. */
-klane_err_t kafka_config_check_producer(const rd_kafka_conf_t *conf, bool allow_unsafe,
-                                        char *errstr, size_t errstr_size);
+/* The program's, or the defaults, if given is NULL. */
+klane_err_t kafka_options_take(struct klane_kafka_options *options,
+                               const struct klane_kafka_options *given, char *errstr,
+                               size_t errstr_size);
 
 /* By the rules of Kafka's org.apache.kafka.common.internals.Topic, but for the length. librdkafka
  * would wait for a topic with another name for ever, and with it the whole group for its join. */

@@ -7,7 +7,6 @@
 #include "source/letters.h"
 
 #include "base/errstr.h"
-#include "base/given.h"
 #include "source/kafka/config.h"
 
 #include <klane/kafka.h>
@@ -164,6 +163,7 @@ static klane_err_t check(const struct klane_runtime *runtime, const rd_kafka_con
                          size_t errstr_size)
 {
     struct klane_kafka_options options;
+    klane_err_t err;
 
     if (runtime == NULL || conf == NULL || topic == NULL)
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "%s is NULL",
@@ -175,11 +175,10 @@ static klane_err_t check(const struct klane_runtime *runtime, const rd_kafka_con
                           rd_kafka_version_str());
     if (!kafka_can_be_topic(topic))
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, KAFKA_TOPIC_WRONG, topic);
-    klane_kafka_options_init(&options, sizeof options);
-    if (given != NULL && !given_copy(&options, sizeof options, given))
-        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                          "options: call klane_kafka_options_init() first");
-    return kafka_config_check_producer(conf, options.allow_unsafe, errstr, errstr_size);
+    err = kafka_options_take(&options, given, errstr, errstr_size);
+    return err == KLANE_OK
+               ? kafka_config_check_producer(conf, options.allow_unsafe, errstr, errstr_size)
+               : err;
 }
 
 klane_err_t klane_kafka_letters(struct klane_runtime *runtime, rd_kafka_conf_t *conf,

@@ -6,7 +6,6 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/errstr.h"
-#include "base/given.h"
 #include "source/kafka/commit.h"
 #include "source/kafka/config.h"
 #include "source/kafka/ending.h"
@@ -376,28 +375,6 @@ static const struct klane_source_ops kafka_source_ops = {
 
 /* ---- making one -------------------------------------------------------------------------- */
 
-static klane_err_t options_take(struct klane_kafka_options *options,
-                                const struct klane_kafka_options *given, char *errstr,
-                                size_t errstr_size)
-{
-    klane_kafka_options_init(options, sizeof *options);
-    if (given != NULL && !given_copy(options, sizeof *options, given))
-        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                          "options have a struct_size of %" PRIu32
-                          "; call klane_kafka_options_init() first, and set no option that this "
-                          "version does not know",
-                          given->struct_size);
-    if (options->queue_records < KAFKA_QUEUE_RECORDS_MIN || options->queue_records > 1000000)
-        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                          "queue_records is %" PRIu32 ", must be from 1,000 to 1,000,000",
-                          options->queue_records);
-    if (options->queue_bytes < KAFKA_QUEUE_BYTES_MIN || options->queue_bytes > 1U << 30)
-        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
-                          "queue_bytes is %" PRIu32 ", must be from 1 MiB to 1 GiB",
-                          options->queue_bytes);
-    return KLANE_OK;
-}
-
 /* Everything that can fail but the handle itself. NULL: it failed. */
 static struct kafka_source *source_new(const rd_kafka_conf_t *conf, int version)
 {
@@ -525,7 +502,7 @@ klane_err_t klane_kafka_create(rd_kafka_conf_t *conf, const struct klane_kafka_o
     if (version < KAFKA_VERSION_LEAST)
         return errstr_set(KLANE_ERR_VERSION, errstr, errstr_size, KAFKA_VERSION_WRONG,
                           rd_kafka_version_str());
-    err = options_take(&options, given, errstr, errstr_size);
+    err = kafka_options_take(&options, given, errstr, errstr_size);
     if (err == KLANE_OK)
         err = kafka_config_check(conf, &options, version, errstr, errstr_size);
     if (err != KLANE_OK)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the embedded log's source is made. */
 #include "base/errstr.h"
+#include "base/given.h"
 #include "source/sqlite/sqlite.h"
 
 #include <stdlib.h>
@@ -46,7 +47,7 @@ klane_err_t klane_sqlite_create(const char *path, const char *group,
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "%s is NULL",
                           source == NULL ? "source" : "path");
     *source = NULL;
-    if (!database_name_is_valid(group))
+    if (!given_name_is_valid(group))
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
                           "group has to be 1 to 249 bytes, without spaces or control characters");
     if (when_taken != KLANE_SQLITE_STANDBY && when_taken != KLANE_SQLITE_REFUSE)

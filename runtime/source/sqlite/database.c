@@ -240,18 +240,6 @@ bool database_is_in_place(const struct database *database)
     return status.st_dev == database->device && status.st_ino == database->inode;
 }
 
-bool database_name_is_valid(const char *name)
-{
-    size_t length = 0;
-
-    if (name == NULL)
-        return false;
-    while (length <= DATABASE_NAME_BYTES_MAX && (unsigned char)name[length] > ' ' &&
-           name[length] != 0x7f)
-        length++;
-    return length > 0 && length <= DATABASE_NAME_BYTES_MAX && name[length] == '\0';
-}
-
 /* A write-ahead log needs memory that all who use the file share, and locks that hold: neither is
  * to be had of another machine (https://sqlite.org/wal.html). Those that say what they are; 9P and
  * FUSE may be of this machine, too. */

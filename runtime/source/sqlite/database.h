@@ -34,7 +34,6 @@ enum {
     DATABASE_OFFSET_BITS = 40,
     DATABASE_PARTITION_IDS_MAX = 1 << (63 - DATABASE_OFFSET_BITS),
     DATABASE_PARTITIONS_MAX = 4096, /* of one topic */
-    DATABASE_NAME_BYTES_MAX = 249,  /* of a topic or a group, as in Kafka */
     DATABASE_TEXT_SIZE = 512        /* enough for a path, cut if need be, and what is wrong */
 };
 
@@ -101,8 +100,5 @@ void database_rollback(struct database *database, sqlite3_stmt *rollback);
 
 /* Whether path still names the file that is open. */
 bool database_is_in_place(const struct database *database);
-
-/* Whether a topic or group may have this name. */
-bool database_name_is_valid(const char *name);
 
 #endif

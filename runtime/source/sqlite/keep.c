@@ -50,7 +50,7 @@ static klane_err_t refuse(struct klane_sqlite *log, const char *topic, const cha
 static klane_err_t check(struct klane_sqlite *log, const char *topic,
                          const struct klane_sqlite_keep *given, struct klane_sqlite_keep *keep)
 {
-    if (!database_name_is_valid(topic))
+    if (!given_name_is_valid(topic))
         return database_fail(&log->database, KLANE_ERR_INVALID, "topic is not a topic's name");
     *keep = defaults;
     if (given == NULL || !given_copy(keep, sizeof *keep, given))
@@ -160,7 +160,7 @@ klane_err_t klane_sqlite_forget(struct klane_sqlite *log, const char *name)
 
     if (err != KLANE_OK)
         return err;
-    if (!database_name_is_valid(name))
+    if (!given_name_is_valid(name))
         return database_fail(&log->database, KLANE_ERR_INVALID, "group is not a group's name");
     if (!sqlite3_get_autocommit(log->database.handle))
         return database_fail(&log->database, KLANE_ERR_INVALID, "a transaction is open");

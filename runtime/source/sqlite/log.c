@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/errstr.h"
+#include "base/given.h"
 #include "base/hash.h"
 #include "base/headers.h"
 #include "source/sqlite/check.h"
@@ -345,10 +346,10 @@ klane_err_t klane_sqlite_topic(struct klane_sqlite *log, const char *topic, int3
 
     if (err != KLANE_OK)
         return err;
-    if (!database_name_is_valid(topic))
+    if (!given_name_is_valid(topic))
         return database_fail(&log->database, KLANE_ERR_INVALID,
                              "a topic's name has 1 to %d bytes, no spaces or control characters",
-                             DATABASE_NAME_BYTES_MAX);
+                             GIVEN_NAME_MAX);
     if (partitions < 1 || partitions > DATABASE_PARTITIONS_MAX)
         return database_fail(&log->database, KLANE_ERR_INVALID,
                              "topic %s: %" PRId32 " partitions, which is not 1 to %d", topic,
@@ -381,7 +382,7 @@ static klane_err_t check_record(struct klane_sqlite *log,
 
     if (record->topic == NULL)
         wrong = "topic is NULL";
-    else if (!database_name_is_valid(record->topic))
+    else if (!given_name_is_valid(record->topic))
         wrong = "topic cannot be a topic's name";
     else if (record->key == NULL && record->key_size != 0)
         wrong = "key is NULL but key_size is not 0";
@@ -578,7 +579,7 @@ static klane_err_t find_committed(struct klane_sqlite *log, const char *group, c
     struct log_topic *found;
     klane_err_t err;
 
-    if (!database_name_is_valid(group) || !database_name_is_valid(topic))
+    if (!given_name_is_valid(group) || !given_name_is_valid(topic))
         return database_fail(&log->database, KLANE_ERR_INVALID, "group or topic is not a name");
     err = find_topic(log, topic, &found);
     if (err != KLANE_OK)
