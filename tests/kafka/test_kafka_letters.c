@@ -111,22 +111,38 @@ static void look_at(const struct kafka_test *test, const rd_kafka_message_t *mes
     assert_header(headers, "__connect.errors.attempts", "2");
 }
 
-static void read_back(const struct kafka_test *test, int count)
+/* Reads the dead letters from the first on. */
+static rd_kafka_t *reader_new(void)
 {
-    rd_kafka_conf_t *conf = kafka_kit_consumer_conf("letters-reader");
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     char why[256];
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, kafka_kit_consumer_conf("letters-reader"),
+                                  why, sizeof why);
 
-    memset(seen, 0, sizeof seen);
+    assert_non_null(rk);
     rd_kafka_topic_partition_list_add(list, dead, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
     assert_int_equal(rd_kafka_assign(rk, list), 0);
     rd_kafka_topic_partition_list_destroy(list);
-    for (int i = 0; i < count; i++) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, KAFKA_KIT_MS);
+    return rk;
+}
 
-        assert_non_null(message);
-        assert_int_equal(message->err, 0);
+static rd_kafka_message_t *next_letter(rd_kafka_t *rk)
+{
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, KAFKA_KIT_MS);
+
+    assert_non_null(message);
+    assert_int_equal(message->err, 0);
+    return message;
+}
+
+static void read_back(const struct kafka_test *test, int count)
+{
+    rd_kafka_t *rk = reader_new();
+
+    memset(seen, 0, sizeof seen);
+    for (int i = 0; i < count; i++) {
+        rd_kafka_message_t *message = next_letter(rk);
+
         look_at(test, message);
         rd_kafka_message_destroy(message);
     }
@@ -247,10 +263,7 @@ static void what_is_missing_and_what_is_empty_stay_apart(void **state)
         {.key = NULL, .value = ""}, {.key = "", .value = NULL}, {.key = "", .value = ""}};
     struct kafka_test *test = *state;
     struct klane_letters *letters;
-    rd_kafka_conf_t *conf = kafka_kit_consumer_conf("letters-reader");
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    char why[256];
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    rd_kafka_t *rk;
 
     kafka_kit_name(dead, "empty");
     kafka_kit_topic(dead, 1, NULL);
@@ -267,14 +280,10 @@ static void what_is_missing_and_what_is_empty_stay_apart(void **state)
     kafka_test_wait_committed(test, 0, 3);
     all_fail = false;
     end(test, letters);
-    rd_kafka_topic_partition_list_add(list, dead, 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
-    assert_int_equal(rd_kafka_assign(rk, list), 0);
-    rd_kafka_topic_partition_list_destroy(list);
+    rk = reader_new();
     for (int i = 0; i < 3; i++) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, KAFKA_KIT_MS);
+        rd_kafka_message_t *message = next_letter(rk);
 
-        assert_non_null(message);
-        assert_int_equal(message->err, 0);
         has_come[message->key != NULL][message->payload != NULL]++;
         rd_kafka_message_destroy(message);
     }

@@ -122,6 +122,12 @@ uint64_t check_marked(const char *name)
     return sum;
 }
 
+void check_says(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", text, part);
+}
+
 void check_command(const char *command, char *output, size_t size)
 {
     FILE *pipe = popen(command, "r");

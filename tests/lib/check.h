@@ -43,6 +43,9 @@ uint64_t check_random_below(uint64_t *state, uint64_t limit);
 /* How often the branches marked KLANE_MARK(name) were reached in this process. */
 uint64_t check_marked(const char *name);
 
+/* The text has this part. */
+void check_says(const char *text, const char *part);
+
 /* What a command prints, as far as it fits; it has to succeed. */
 void check_command(const char *command, char *output, size_t size);
 

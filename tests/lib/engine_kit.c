@@ -261,6 +261,11 @@ void kit_wait_event(struct kit *kit, enum klane_event_type type, size_t count)
                       .counter = &kit->events[type], .count = count, .what = "events"});
 }
 
+void kit_wait_lines(struct kit *kit, size_t count)
+{
+    wait_for(kit, &(struct wish){.counter = &kit->log_lines, .count = count, .what = "lines"});
+}
+
 void kit_wait_error(struct kit *kit, klane_err_t err)
 {
     wait_for(kit, &(struct wish){

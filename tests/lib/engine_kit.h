@@ -93,6 +93,9 @@ void kit_wait_ended(struct kit *kit, size_t count);
 void kit_wait_started(struct kit *kit, size_t count);
 void kit_wait_event(struct kit *kit, enum klane_event_type type, size_t count);
 
+/* Wait for so many lines of the log. */
+void kit_wait_lines(struct kit *kit, size_t count);
+
 /* Wait for an event SOURCE_ERROR with this error. */
 void kit_wait_error(struct kit *kit, klane_err_t err);
 

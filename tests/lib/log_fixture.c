@@ -55,8 +55,7 @@ void log_assert_refused(struct log_fixture *fixture, klane_err_t err, const char
     assert_int_equal(log_open(fixture), err);
     assert_null(fixture->log);
     assert_non_null(strstr(fixture->errstr, fixture->path));
-    if (strstr(fixture->errstr, text) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", fixture->errstr, text);
+    check_says(fixture->errstr, text);
 }
 
 void log_write_file(const char *path, const void *bytes, size_t size)

@@ -69,8 +69,12 @@ static void wait_letters(size_t count)
     }
 }
 
-static void route_init(struct klane_route *route, struct kit *kit)
+/* A kit whose handlers do this, and a route of three attempts, then dead letters. */
+static void begin(struct kit *kit, struct klane_route *route,
+                  enum klane_outcome (*act)(struct kit *kit, const struct klane_record *record))
 {
+    kit_init(kit, 1);
+    kit->act = act;
     letters.count = letters.failing = 0;
     letters.is_later = false;
     klane_route_init(route, sizeof(*route));
@@ -110,9 +114,7 @@ static void attempts_that_are_over_stop_the_runtime_by_default(void **state)
     struct klane_route route;
 
     (void)state;
-    kit_init(&kit, 1);
-    kit.act = fail_bad;
-    route_init(&route, &kit);
+    begin(&kit, &route, fail_bad);
     route.exhausted = KLANE_EXHAUSTED_STOP;
     kit_append(&kit, 0, "good");
     kit_append(&kit, 0, "bad");
@@ -133,9 +135,7 @@ static void attempts_that_are_over_skip_the_record_if_the_route_says_so(void **s
     struct klane_route route;
 
     (void)state;
-    kit_init(&kit, 1);
-    kit.act = fail_bad;
-    route_init(&route, &kit);
+    begin(&kit, &route, fail_bad);
     route.exhausted = KLANE_EXHAUSTED_SKIP;
     kit_append(&kit, 0, "bad");
     kit_append(&kit, 0, "bad");
@@ -156,9 +156,7 @@ static void a_record_that_is_given_up_becomes_a_dead_letter(void **state)
     struct klane_route route;
 
     (void)state;
-    kit_init(&kit, 1);
-    kit.act = fail_bad;
-    route_init(&route, &kit);
+    begin(&kit, &route, fail_bad);
     kit_append(&kit, 0, "bad");
     kit_append(&kit, 0, "good");
     kit_append(&kit, 0, "bad");
@@ -189,9 +187,7 @@ static void the_lane_and_the_offset_wait_until_the_dead_letter_is_kept(void **st
     struct klane_route route;
 
     (void)state;
-    kit_init(&kit, 1);
-    kit.act = fail_bad;
-    route_init(&route, &kit);
+    begin(&kit, &route, fail_bad);
     letters.failing = 5;
     letters.is_later = true;
     kit_append(&kit, 0, "bad");
@@ -240,9 +236,7 @@ static void a_handler_may_give_a_record_up_at_once(void **state)
     struct klane_route route;
 
     (void)state;
-    kit_init(&kit, 1);
-    kit.act = give_up_at_once;
-    route_init(&route, &kit);
+    begin(&kit, &route, give_up_at_once);
     route.exhausted = KLANE_EXHAUSTED_STOP;
     route.attempts_max = 0;
     for (int i = 0; i < 3; i++)
@@ -296,9 +290,7 @@ static void goes_and_comes_back(bool lost)
     struct kit kit;
     struct klane_route route;
 
-    kit_init(&kit, 1);
-    kit.act = fail_bad;
-    route_init(&route, &kit);
+    begin(&kit, &route, fail_bad);
     route.attempts_max = 1;
     letters.failing = 1000000;
     kit_append(&kit, 0, "bad");
@@ -339,9 +331,8 @@ static void own_threads_see_which_records_are_dead_letters(void **state)
     uint32_t attempts = 0;
 
     (void)state;
-    kit_init(&kit, 1);
+    begin(&kit, &route, NULL);
     kit.options.workers = 0;
-    route_init(&route, &kit);
     route.attempts_max = 2;
     kit_append(&kit, 0, "a");
     start(&kit, &route);
@@ -383,9 +374,7 @@ static void waits_rise_to_the_largest(void **state)
 
     (void)state;
     start_count = 0;
-    kit_init(&kit, 1);
-    kit.act = note_start;
-    route_init(&route, &kit);
+    begin(&kit, &route, note_start);
     route.attempts_max = 0;
     route.retry_delay_ms = 20;
     route.retry_delay_max_ms = 100;
@@ -414,9 +403,7 @@ static void a_function_may_say_how_long_and_how_often(void **state)
     size_t asked = 0;
 
     (void)state;
-    kit_init(&kit, 1);
-    kit.act = fail_bad;
-    route_init(&route, &kit);
+    begin(&kit, &route, fail_bad);
     route.retry_delay_ms = 3600000;
     route.attempts_max = 0;
     route.backoff = back_off;
@@ -442,9 +429,7 @@ static void what_is_too_old_is_given_up_when_it_fails(void **state)
     struct timespec now;
 
     (void)state;
-    kit_init(&kit, 1);
-    kit.act = fail_bad;
-    route_init(&route, &kit);
+    begin(&kit, &route, fail_bad);
     route.attempts_max = 5;
     route.age_max_ms = 600000;
     clock_gettime(CLOCK_REALTIME, &now);

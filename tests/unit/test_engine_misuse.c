@@ -43,8 +43,7 @@ static void expect_refused(const struct klane_options *options, const char *name
     assert_int_equal(klane_create(options, source, &runtime, errstr, sizeof(errstr)),
                      KLANE_ERR_INVALID);
     threads_left = UINT32_MAX;
-    if (strstr(errstr, named) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", errstr, named);
+    check_says(errstr, named);
     assert_null(runtime);
     klane_source_destroy(source);
 }
@@ -148,8 +147,7 @@ static void expect_topic(struct kit *kit, const struct klane_topic *topic, klane
                          const char *named)
 {
     assert_int_equal(klane_topic(kit->runtime, topic), err);
-    if (strstr(kit->line, named) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", kit->line, named);
+    check_says(kit->line, named);
 }
 
 static void wrong_rules_of_topics_are_named(void **state)
@@ -199,8 +197,7 @@ static void expect_route(struct kit *kit, const struct klane_route *route, klane
                          const char *named)
 {
     assert_int_equal(klane_route(kit->runtime, route), err);
-    if (strstr(kit->line, named) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", kit->line, named);
+    check_says(kit->line, named);
 }
 
 static void wrong_routes_are_named(void **state)

@@ -182,8 +182,7 @@ static void dead_letters_wait_while_their_file_is_locked(void **state)
     kit_create(&kit);
     start_failing(&kit, letters);
     /* Each is tried after a second, as the route has it. */
-    while (kit.log_lines == 0)
-        kit_wait_taken_in(&kit, LETTERS);
+    kit_wait_lines(&kit, 1);
     assert_int_equal(kit_event_count(&kit, KLANE_EVENT_DEAD_LETTER), 0);
     kit_wait_committed(&kit, 0, 0);
     assert_int_equal(sqlite3_exec(raw, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
@@ -207,17 +206,11 @@ static void expect(const char *printed, const char *format, ...)
 {
     char command[2048], is[4096];
     va_list arguments;
-    size_t size;
-    FILE *pipe;
 
     va_start(arguments, format);
     vsnprintf(command, sizeof(command), format, arguments);
     va_end(arguments);
-    pipe = popen(command, "r");
-    assert_non_null(pipe);
-    size = fread(is, 1, sizeof(is) - 1, pipe);
-    is[size] = '\0';
-    assert_int_equal(pclose(pipe), 0);
+    check_command(command, is, sizeof(is));
     assert_string_equal(is, printed);
 }
 
