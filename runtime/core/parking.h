@@ -73,6 +73,7 @@ struct pass {
     int64_t position; /* everything from its begin to here was read */
     int64_t end;      /* the last of those of the lanes that took part when it began */
     TAILQ_HEAD(, parked) parts;
+    bool has_fed; /* since those with something in memory left last, if they ever did */
     bool is_on;
 };
 

@@ -13,7 +13,8 @@ static void begin_pass(struct parking *parking, uint32_t quota)
 {
     struct pass *pass = &parking->pass;
 
-    *pass = (struct pass){.is_on = true, .position = parking->fit.entries[0].value};
+    *pass =
+        (struct pass){.is_on = true, .has_fed = true, .position = parking->fit.entries[0].value};
     parking->is_urgent = false;
     TAILQ_INIT(&pass->parts);
     while (parking->fit.count > 0) {
@@ -255,6 +256,7 @@ static enum feeding feed_record(struct core *core, struct parked *parked, struct
         return FEED_NO_ROOM;
     }
     parked->slots++;
+    assignment->parking.pass.has_fed = true;
     return FEED_TAKEN;
 }
 
@@ -263,9 +265,14 @@ static enum feeding feed_record(struct core *core, struct parked *parked, struct
 static void leave_without_room(struct core *core, struct klane_assignment *assignment,
                                int64_t offset)
 {
+    struct pass *pass = &assignment->parking.pass;
     struct parked *parked, *next;
 
-    for (parked = TAILQ_FIRST(&assignment->parking.pass.parts); parked != NULL; parked = next) {
+    /* All of them would be looked at for each record that finds no room. */
+    if (!pass->has_fed)
+        return;
+    pass->has_fed = false;
+    for (parked = TAILQ_FIRST(&pass->parts); parked != NULL; parked = next) {
         next = TAILQ_NEXT(parked, part);
         if (parked->slots == 0)
             continue;
