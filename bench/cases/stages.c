@@ -88,7 +88,7 @@ static bool take_nothing(struct stage *stage, const struct source_record *record
 
 static bool take_copy(struct stage *stage, const struct source_record *record)
 {
-    struct klane_slot *slot = slot_create(&stage->core.slab, record, NULL, 0, 0);
+    struct klane_slot *slot = slot_create(&stage->core.slab, record, &(struct core_place){0});
 
     if (stage->end - stage->first == IN_MEMORY)
         slot_destroy(&stage->core.slab, stage->slots[stage->first++ % IN_MEMORY]);
@@ -255,7 +255,7 @@ static void slots_push(struct worker_stage *stage, struct core *core)
         struct klane_slot *slot;
 
         drive_key(key, i);
-        slot = slot_create(&core->slab, &record, NULL, 0, 0);
+        slot = slot_create(&core->slab, &record, &(struct core_place){0});
         if (assignment == NULL || slot == NULL)
             bench_fail("no memory");
         slot->record.assignment = assignment;

@@ -17,6 +17,9 @@
  *   klane_finish, klane_token_cancelled          any             everything but klane_destroy
  *   klane_take                                   any             everything but klane_destroy
  *   klane_stats_get, klane_partition_stats       any             everything but klane_destroy
+ *   klane_blocker, klane_lane_find               any             everything but klane_destroy
+ *   klane_hold, klane_release, klane_resolve,    any             everything but klane_destroy
+ *     klane_commit
  *   klane_progress_read, _fingerprint            any             everything
  *   klane_retry, klane_skip, klane_later,        the handler's   one thread for one record
  *     klane_header, klane_header_at,             own thread
@@ -25,8 +28,8 @@
  *   callback                                     runs on
  *   -------------------------------------------  ------------------------------------------------
  *   handlers, worker_start, worker_stop          a worker
- *   key, weight and backoff functions, and the   the control thread: short, never blocking
- *     event callback
+ *   key, weight, due and backoff functions, and  the control thread: short, never blocking
+ *     the event callback
  *   log callback                                 any of klane's threads, and those that call
  *                                                klane: short, never blocking
  *
@@ -432,6 +435,14 @@ typedef bool (*klane_key_fn)(const struct klane_record *record, void *context, c
  */
 typedef uint64_t (*klane_weight_fn)(const struct klane_record *record, void *context);
 
+/**
+ * Says when a record may run: milliseconds since 1970; 0 or less, or in the past: at once. Until
+ * then its lane waits and holds no thread; other lanes do not wait. Where memory is short a lane
+ * that waits for a second or more is parked. May be asked more than once for a record, and the
+ * last answer counts. Headers cannot be read here. Runs on the control thread.
+ */
+typedef int64_t (*klane_due_fn)(const struct klane_record *record, void *context);
+
 /** Fill it with klane_topic_init() first. Grows only at its end. */
 struct klane_topic {
     uint32_t struct_size;
@@ -460,6 +471,11 @@ struct klane_topic {
     klane_weight_fn weight; /**< Default: NULL, records have none. */
     void *weight_context;
     enum klane_crashed crashed; /**< Default: KLANE_CRASHED_RETRY. */
+    klane_due_fn due;           /**< Default: NULL, records run as soon as they can. */
+    void *due_context;
+    const char *due_header; /**< Instead of due: the header that says it, in decimal digits. A
+                                 record without it runs at once, as does one in which it is not
+                                 that, with a line in the log. Copied. Default: NULL. */
 };
 
 KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);
@@ -665,21 +681,24 @@ enum klane_blocker_state {
     KLANE_BLOCKER_RETRY = 3,   /**< The time of its next attempt. */
     KLANE_BLOCKER_WEIGHT = 4,  /**< Room for its weight, or the log to know that it runs. */
     KLANE_BLOCKER_PARKED = 5,  /**< The log to be read again: only its place there is kept. */
-    KLANE_BLOCKER_CRASHED = 6  /**< Nothing: it has killed the process too often. */
+    KLANE_BLOCKER_CRASHED = 6, /**< Nothing: it has killed the process too often. */
+    KLANE_BLOCKER_SCHEDULED = 7, /**< Its own time: see due of struct klane_topic. */
+    KLANE_BLOCKER_HELD = 8       /**< klane_release(). */
 };
 
-/** What keeps a partition's base where it is. Grows only at its end. */
+/** What keeps a partition's base, or a lane, where it is. Grows only at its end. */
 struct klane_blocker {
-    int64_t offset; /**< The base: nothing from here on is committed. */
+    int64_t offset; /**< The base: nothing from here on is committed. Or the lane's head. */
     enum klane_blocker_state state;
-    uint32_t attempts;     /**< So far, with the one that runs. */
-    int64_t due_ms;        /**< RETRY, and PARKED until then: until it may run again. Else 0. */
-    int64_t age_ms;        /**< Since its timestamp; -1: none, or not known. */
-    int32_t worker;        /**< RUNNING: which, from 0. Else -1. */
+    uint32_t attempts; /**< So far, with the one that runs. */
+    int64_t due_ms;    /**< RETRY, SCHEDULED, and PARKED until then: until it may run. Else 0. */
+    int64_t age_ms;    /**< Since its timestamp; -1: none, or not known. */
+    int32_t worker;    /**< RUNNING: which, from 0. Else -1. */
     bool is_dead_letter;   /**< Its attempts are over, and its place has not taken it yet. */
     uint64_t fingerprint;  /**< Of its lane, as progress maps know it; 0: it has none. */
     int64_t key_size;      /**< Bytes of the key of its lane; -1: it has none, or it is parked. */
     unsigned char key[64]; /**< The first of them. */
+    int32_t partition;
 };
 
 /**
@@ -691,6 +710,57 @@ struct klane_blocker {
 KLANE_API klane_err_t klane_blocker(struct klane_runtime *runtime, const char *topic,
                                     int32_t partition, struct klane_blocker *blocker,
                                     size_t blocker_size);
+
+/**
+ * The same of the first unfinished record of one lane, by the key that names it. partition -1:
+ * whichever of the topic has it. Thread: any but the control thread. Blocks: until it answers.
+ * Errors: INVALID, NOT_FOUND (all of it that was taken in is finished, or it is not here), STATE,
+ * SYSTEM, FORKED.
+ */
+KLANE_API klane_err_t klane_lane_find(struct klane_runtime *runtime, const char *topic,
+                                      int32_t partition, const void *key, size_t key_size,
+                                      struct klane_blocker *lane, size_t lane_size);
+
+/* ---- by hand ----------------------------------------------------------------------------- */
+
+/**
+ * Hold a key of a topic, a topic (key NULL) or everything (topic NULL): what runs of it, or is
+ * just about to, ends, and nothing else of it starts until klane_release() is called with the
+ * same. The records of a held key wait in their lane, or are parked, and hold nothing up but their
+ * partition's base; a held topic takes nothing in. key: as it names the lane. A topic is held by
+ * its own name also where a pattern brought it, and whenever its partitions come; nothing of it is
+ * kept beyond the runtime. Holding twice is holding once. Thread: any but the control thread.
+ * Blocks: until that answers. Errors: INVALID, NOMEM, STATE (not running, or on the control
+ * thread), SYSTEM, FORKED.
+ */
+KLANE_API klane_err_t klane_hold(struct klane_runtime *runtime, const char *topic,
+                                 const void *key, size_t key_size);
+
+/** Let go on what klane_hold() with the same arguments has held; what is held by another call
+ *  besides stays held. Errors: as klane_hold(), and NOT_FOUND (it is not held). */
+KLANE_API klane_err_t klane_release(struct klane_runtime *runtime, const char *topic,
+                                    const void *key, size_t key_size);
+
+/**
+ * Decide about a record that waits: KLANE_DONE and KLANE_SKIP end it, KLANE_DEAD_LETTER makes it
+ * a dead letter of its route, KLANE_RETRY ends its waiting: for its next attempt, for its own
+ * time, or for ever, as what has ended the process. offset: as klane_blocker() and
+ * klane_lane_find() have it. reason: for events and the dead letter; may be NULL. Thread: any but
+ * the control thread. Blocks: until that answers. Errors: INVALID, NOT_FOUND (finished, or neither
+ * in memory nor the head of a parked lane), BUSY (it runs, is about to, or waits behind another),
+ * STATE (not running; given up; KLANE_RETRY while it is held; KLANE_DEAD_LETTER while it is
+ * parked, or on a route that has none), SYSTEM, FORKED.
+ */
+KLANE_API klane_err_t klane_resolve(struct klane_runtime *runtime, const char *topic,
+                                    int32_t partition, int64_t offset, enum klane_outcome outcome,
+                                    const char *reason);
+
+/**
+ * Commit now, and wait until all that was finished before the call is acknowledged as committed.
+ * timeout_ms -1: without limit. Thread: any but the control thread. Blocks: until then.
+ * Errors: INVALID, TIMEOUT (it is tried on), STOPPED, STATE, SYSTEM, FORKED.
+ */
+KLANE_API klane_err_t klane_commit(struct klane_runtime *runtime, int64_t timeout_ms);
 
 /* ---- what is committed ------------------------------------------------------------------- */
 

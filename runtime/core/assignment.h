@@ -61,6 +61,7 @@ struct partition {
     uint64_t wants;      /* bytes that its next record needs, and had not; 0: there was room */
     bool crowded;        /* it holds until there is room for that */
     bool far;            /* it holds, as too much is finished above the ceiling */
+    uint8_t stops;       /* enum partition_stops */
     bool held;
 };
 

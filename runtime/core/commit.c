@@ -67,6 +67,10 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
     commit->finished = is_left ? commit->records : 0;
     commit->sent_ms = now_ms;
     commit->out = commit->sent != NULL;
+    commit->is_whole = commit->dirty == NULL;
+    commit->rounds += commit->is_whole;
+    if (!commit->out && commit->is_whole)
+        commit->answered = commit->rounds;
     return commit->sent;
 }
 
@@ -102,6 +106,8 @@ void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms)
     commit->out = false;
     if (!acknowledged || commit->refused)
         commit->not_before_ms = now_ms + COMMIT_RETRY_MS;
+    else if (commit->is_whole)
+        commit->answered = commit->rounds;
     if (!acknowledged)
         commit_hurry(commit);
     commit->refused = false;

@@ -32,8 +32,11 @@ struct commit {
     struct klane_assignment *left_out; /* of what was dirty before that, by dirty_next: they have
                                           nothing new; until the next mark */
     struct progress_writer writer;
+    uint32_t rounds;   /* commits that left nothing out of what was dirty */
+    uint32_t answered; /* the last of these of which all is acknowledged */
     bool out;
-    bool refused; /* some part of the commit that is out was refused */
+    bool refused;  /* some part of the commit that is out was refused */
+    bool is_whole; /* the last commit left nothing out */
 };
 
 static inline void commit_init(struct commit *commit, uint32_t interval_ms, uint32_t records)
@@ -76,6 +79,17 @@ void commit_refuse(struct commit *commit, struct klane_assignment *assignment, b
 
 /* The commit that is out was answered: each of its assignments is committed, or dirty again. */
 void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms);
+
+/* What is finished now is committed when this is true of the number. */
+static inline uint32_t commit_next_round(const struct commit *commit)
+{
+    return commit->rounds + 1;
+}
+
+static inline bool commit_is_done(const struct commit *commit, uint32_t round)
+{
+    return (int32_t)(commit->answered - round) >= 0 || (!commit->out && commit->dirty == NULL);
+}
 
 /* The assignment ends: forget it. */
 void commit_forget(struct commit *commit, struct klane_assignment *assignment);

@@ -37,6 +37,7 @@ void core_deinit(struct core *core)
         core->partitions = partition->next;
         free(partition);
     }
+    schedule_deinit(core);
     progress_writer_deinit(&core->commit.writer);
     heap_deinit(&core->parked_timers);
     table_deinit(&core->parked);
@@ -110,7 +111,9 @@ void hold_slot(struct core *core, struct klane_slot *slot)
     KLANE_ASSERT(lane->held == NULL);
     slot->control.state = SLOT_READY;
     lane->held = slot;
-    ready_add(&core->ready, lane);
+    if ((slot->control.is_plain && lane->partition->stops == 0) ||
+        !schedule_puts_aside(core, lane))
+        ready_add(&core->ready, lane);
 }
 
 struct lane_name lane_name_of(struct partition *partition, const struct source_record *record,
@@ -124,18 +127,27 @@ struct lane_name lane_name_of(struct partition *partition, const struct source_r
     };
 }
 
+static bool is_stopped(const struct core *core, const struct klane_assignment *assignment,
+                       const struct source_record *record, const struct core_place *place)
+{
+    struct lane_name name;
+
+    if (assignment->partition->stops == 0)
+        return false;
+    name = lane_name_of(assignment->partition, record, place);
+    return schedule_stops(core, &name);
+}
+
 struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *assignment,
                                   const struct source_record *record,
                                   const struct core_place *place)
 {
-    struct klane_slot *slot =
-        slot_create(&core->slab, record, place->lane_key, place->lane_key_size, place->weight);
+    struct klane_slot *slot = slot_create(&core->slab, record, place);
 
     if (slot == NULL)
         return NULL;
     slot->record.assignment = assignment;
-    slot->record.route = place->route;
-    if (trial_asks_for_each(&assignment->trial))
+    if (trial_asks_for_each(&assignment->trial) || is_stopped(core, assignment, record, place))
         slot->record.is_paid = slot->control.is_plain = false;
     return slot;
 }
@@ -234,7 +246,7 @@ static bool may_run(struct core *core, struct lane *lane)
         slot_crashes(core, slot);
         return false;
     }
-    return weights_pay(core, lane);
+    return !schedule_puts_aside(core, lane) && weights_pay(core, lane);
 }
 
 static struct klane_slot *hand_out(struct lane *lane)
@@ -302,14 +314,14 @@ void core_committed(struct core *core, bool acknowledged, int64_t now_ms)
 
 void core_tick(struct core *core, int64_t now_ms)
 {
+    core->now_ms = now_ms;
     while (core->timers.count > 0 && core->timers.entries[0].value <= now_ms) {
         struct lane *lane = lane_of_timer(core->timers.entries[0].node);
         struct klane_slot *slot = lane->held;
 
-        KLANE_ASSERT(slot->control.state == SLOT_WAITING);
         heap_remove(&core->timers, &lane->timer);
         lane->held = NULL;
-        slot->record.attempt++;
+        slot->record.attempt += slot->control.state == SLOT_WAITING;
         hold_slot(core, slot);
     }
     parking_tick(core, now_ms);

@@ -17,7 +17,9 @@
 #include "core/commit.h"
 #include "core/lane.h"
 #include "core/heap.h"
+#include "core/place.h"
 #include "core/ready.h"
+#include "core/schedule.h"
 #include "core/slot.h"
 #include "core/weights.h"
 
@@ -87,19 +89,12 @@ struct core {
     uint32_t trials;                        /* assignments whose trial is not TRIAL_NONE */
     uint32_t trials_on;                     /* of them those with records on trial */
     const struct klane_slot *alone;         /* that is tried alone, until it is back */
+    int64_t now_ms;                         /* of the last tick */
+    struct schedule_hold *held_by_hand;     /* what the program holds */
     uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
     bool is_turn_of_passes;                 /* the main flow had the last place in memory */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;
-};
-
-/* How a record is to be handled, as its topic's rules say. */
-struct core_place {
-    enum lane_kind kind;
-    uint16_t route;
-    const void *lane_key; /* NULL: the record's own key */
-    uint32_t lane_key_size;
-    uint64_t weight; /* bytes that its handler takes; 0: none to speak of */
 };
 
 bool core_init(struct core *core, const struct core_config *config);
@@ -183,7 +178,17 @@ void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int6
  * holds, until it has half of that, if there is another that still takes in. */
 void core_relieve(struct core *core, int64_t now_ms);
 
-/* Time passed: retries that are due, deadlines of drains. */
+/* The program holds a key of a topic, a topic (key NULL) or everything (topic NULL): nothing of it
+ * starts but what core_next_ready() has handed over. False: no memory. */
+bool core_hold(struct core *core, const char *topic, const void *key, uint32_t key_size);
+
+/* It holds that no more. False: it did not. */
+bool core_release(struct core *core, const char *topic, const void *key, uint32_t key_size);
+
+/* The slot is not to start, as the program holds it. */
+bool core_is_held(const struct core *core, const struct klane_slot *slot);
+
+/* Time passed: retries and records that are due, deadlines of drains. */
 void core_tick(struct core *core, int64_t now_ms);
 
 /* ---- what is to be done ------------------------------------------------------------------ */

@@ -15,7 +15,7 @@
 static void hold_check(struct core *core, struct partition *partition)
 {
     bool held = partition->over_quota > 0 || partition->full_at > 0 || partition->far ||
-                partition->crowded;
+                partition->crowded || partition->stops & STOPS_ALL;
 
     if (held == partition->held)
         return;
@@ -25,6 +25,11 @@ static void hold_check(struct core *core, struct partition *partition)
         core->counts.holds++;
     if (partition->current != NULL)
         notice_add(core, partition->current, held ? NOTICE_HELD : NOTICE_RELEASED);
+}
+
+void stops_check(struct core *core, struct partition *partition)
+{
+    hold_check(core, partition);
 }
 
 /* A lane has got longer or shorter: does its partition hold? */
@@ -132,7 +137,7 @@ void core_relieve(struct core *core, int64_t now_ms)
     core->is_turn_of_passes = false;
     core->stuck_looks = parking_shorten_stuck(core) ? 0 : core->stuck_looks + 1;
     /* The first look only sees where the heads are. */
-    if (core->stuck_looks > 1)
+    if (core->stuck_looks > 1 && !parking_park_waiting(core))
         hold_fullest(core);
 }
 
@@ -296,7 +301,7 @@ static void share_check(struct core *core, const struct klane_assignment *assign
 bool room_for(struct core *core, struct klane_assignment *assignment,
               const struct source_record *record, const struct core_place *place)
 {
-    uint64_t bytes = slot_size_of(record, place->lane_key_size, place->weight);
+    uint64_t bytes = slot_size_of(record, place);
     struct partition *partition = assignment->partition;
     uint64_t needs, others;
 
@@ -325,7 +330,7 @@ bool room_for(struct core *core, struct klane_assignment *assignment,
 bool room_for_pass(struct core *core, struct klane_assignment *assignment,
                    const struct source_record *record, const struct core_place *place)
 {
-    uint64_t bytes = slot_size_of(record, place->lane_key_size, place->weight);
+    uint64_t bytes = slot_size_of(record, place);
     uint64_t needs = needs_of(core, bytes);
 
     if (core->config.limit_bytes == 0)

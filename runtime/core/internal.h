@@ -10,7 +10,7 @@ void notice_add(struct core *core, struct klane_assignment *assignment,
                 enum assignment_notice notice);
 void notice_forget(struct core *core, struct klane_assignment *assignment);
 
-/* Control holds the slot, which can run: its lane is ready. */
+/* Control holds the slot, whose turn it is: its lane is ready, or waits for the slot's time. */
 void hold_slot(struct core *core, struct klane_slot *slot);
 
 /* hold.c: the lane has got longer or shorter, and is not parked for that. */
@@ -25,6 +25,9 @@ static inline void quota_check(struct core *core, struct lane *lane)
 /* A partition that was held as the fullest has fewer slots. */
 void fullness_check(struct core *core, struct partition *partition);
 
+/* What the program holds of the partition has changed. */
+void stops_check(struct core *core, struct partition *partition);
+
 /* A map was written: does it speak of enough? */
 void reach_check(struct core *core, const struct klane_assignment *assignment);
 
@@ -37,8 +40,7 @@ static inline bool room_is_plenty(const struct core *core, const struct source_r
                                   const struct core_place *place)
 {
     return core->wanting == 0 &&
-           core->slab.bytes + core->slab.charged +
-                   slot_size_of(record, place->lane_key_size, place->weight) <=
+           core->slab.bytes + core->slab.charged + slot_size_of(record, place) <=
                core->plenty_bytes;
 }
 
@@ -153,6 +155,10 @@ void parking_tick(struct core *core, int64_t now_ms);
 /* Of the lanes whose head has not moved since the last call the longest are parked by half. False:
  * there was nothing to park. */
 bool parking_shorten_stuck(struct core *core);
+
+/* Of the lanes that wait for a time some are parked, with their heads, until half of the memory is
+ * free. False: there was nothing to park. */
+bool parking_park_waiting(struct core *core);
 
 /* Nobody takes part in the assignment's pass any more. */
 void parking_end_pass(struct core *core, struct klane_assignment *assignment);

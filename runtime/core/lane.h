@@ -15,19 +15,12 @@
 #define KLANE_CORE_LANE_H
 
 #include "core/heap.h"
+#include "core/place.h"
 #include "core/slot.h"
 #include "core/table.h"
 
 struct partition;
 struct slab;
-
-/* What names a lane, besides its partition. */
-enum lane_kind {
-    LANE_OF_KEY,       /* its key */
-    LANE_OF_NULL_KEYS, /* the one lane for records without a key */
-    LANE_OF_PARTITION, /* the one lane for all records */
-    LANE_OF_RECORD     /* nothing: it has one record and is not in the table */
-};
 
 struct lane_name {
     struct partition *partition;
@@ -41,15 +34,15 @@ struct lane {
     struct partition *partition;
     struct klane_slot *first;
     struct klane_slot *last;
-    struct klane_slot *held; /* the slot that control holds: SLOT_READY, _WAITING or _HEAVY; or
-                                NULL */
+    struct klane_slot *held; /* the slot that control holds: SLOT_READY, _WAITING, _HEAVY or
+                                _SCHEDULED; or NULL */
     struct lane *ready_next; /* in the partition's list of ready lanes, or among the heavy ones */
     struct lane *ready_previous;
     uint64_t bytes;         /* of the large slots in the list */
     int64_t seen_head;      /* its first offset at the last look for what is stuck */
     uint32_t count;         /* slots in the list */
     struct heap_node head;  /* in the offsets of its first slot outside the ring */
-    struct heap_node timer; /* while held is SLOT_WAITING */
+    struct heap_node timer; /* while held is SLOT_WAITING or _SCHEDULED */
     uint8_t kind;           /* enum lane_kind */
     bool over_quota;        /* it has made its partition hold */
     uint8_t size_class;     /* of the slab */

@@ -7,6 +7,11 @@
 /* Of an entry: its places in the core's table and heap, which may be twice as large as needed. */
 #define PARKED_BYTES (2 * sizeof(struct heap_entry) + 2 * sizeof(struct table_node *))
 
+size_t parked_bytes(void)
+{
+    return sizeof(struct parked) + PARKED_BYTES;
+}
+
 /* Partitions have the same keys: each has hashes of its own. */
 static uint64_t hash_of(const struct klane_assignment *assignment, uint64_t fingerprint)
 {

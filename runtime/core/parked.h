@@ -19,6 +19,9 @@ uint64_t parked_fingerprint(const struct klane_assignment *assignment,
 /* The other hash of its key. */
 uint64_t parked_own(const struct klane_assignment *assignment, const struct lane_name *name);
 
+/* What an entry takes of the memory. */
+size_t parked_bytes(void);
+
 /* NULL: there is none. */
 struct parked *parked_find(const struct core *core, const struct klane_assignment *assignment,
                            uint64_t fingerprint, enum lane_kind kind);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of parked lanes outside of passes: see parking.h. */
 #include "base/assert.h"
+#include "base/clock.h"
 #include "core/internal.h"
 #include "core/parked.h"
 
@@ -42,7 +43,7 @@ bool parking_takes(struct core *core, struct klane_assignment *assignment,
     parked_stand_for(parked, &name, record->offset);
     if (parked->takes_part &&
         parked->slots + parked->kept_count < core->config.lane_records_max &&
-        room_is_there(core, slot_size_of(record, place->lane_key_size, place->weight)))
+        room_is_there(core, slot_size_of(record, place)))
         slot = slot_of_record(core, assignment, record, place);
     if (slot != NULL) {
         keep(core, parked, slot, place->kind);
@@ -169,6 +170,126 @@ bool parking_shorten_stuck(struct core *core)
     return shortening.has_parked;
 }
 
+/* The record at next has been tried, and may have to wait. */
+static void note_head(struct core *core, struct parked *parked, const struct head_note *note)
+{
+    parked->attempts = note->attempts;
+    parked->crashes = note->crashes;
+    parked->due_ms = note->due_ms;
+    parked->due_wall_ms = 0;
+    if (heap_has(&parked->timer))
+        heap_remove(&core->parked_timers, &parked->timer);
+    if (note->due_ms == 0)
+        return;
+    heap_set(&core->parked_timers, &parked->timer, note->due_ms);
+    if (heap_has(&parked->fit))
+        heap_remove(&parked->assignment->parking.fit, &parked->fit);
+}
+
+/* ---- many wait --------------------------------------------------------------------------- */
+
+/* A shorter wait is over before a pass would have brought the records back. */
+#define WAIT_TO_PARK_MS 1000
+
+/* When the lane's held slot, which waits, may run. */
+static int64_t due_of(const struct core *core, const struct lane *lane)
+{
+    int64_t timer_ms = core->timers.entries[lane->timer.place].value;
+
+    if (lane->held->control.state == SLOT_WAITING || timer_ms == INT64_MAX)
+        return timer_ms;
+    return slot_due_ms(lane->held) - core->commit.writer.wall_ms;
+}
+
+/* A dead letter stays, whose handler would run once more; and what is not to run here. */
+static bool may_be_parked(const struct core *core, const struct lane *lane)
+{
+    const struct klane_slot *slot = lane->held;
+
+    return due_of(core, lane) >= clock_after(core->now_ms, WAIT_TO_PARK_MS) &&
+           !(slot->record.has & SLOT_HAS_LETTER) && slot->control.crashes == 0 &&
+           assignment_may_start(slot->record.assignment);
+}
+
+/* By ready_next, those that wait longest first, about. */
+static struct lane *list_of_waiting(const struct core *core)
+{
+    struct lane *first = NULL;
+
+    for (uint32_t i = 0; i < core->timers.count; i++) {
+        struct lane *lane = lane_of_timer(core->timers.entries[i].node);
+
+        if (!may_be_parked(core, lane))
+            continue;
+        lane->ready_next = first;
+        first = lane;
+    }
+    return first;
+}
+
+/* Parked lanes have less than half of the memory for records. */
+static bool may_park_more(const struct core *core)
+{
+    return core->config.limit_bytes == 0 ||
+           core->parked.count * parked_bytes() < core->config.limit_bytes / 2;
+}
+
+/* The whole lane, with its head, from its entry on. */
+static void park_whole(struct core *core, struct lane *lane, struct parked *parked,
+                       const struct head_note *note)
+{
+    struct klane_slot *slot, *next;
+
+    KLANE_MARK("a lane that waits is parked with its head");
+    parked->slots = 0;
+    parked->fit_at = 0;
+    heap_remove(&core->timers, &lane->timer);
+    for (slot = lane_take_back(lane); slot != NULL; slot = next) {
+        next = slot->control.next;
+        parking_unfinished(core, slot, note);
+        slot_gone(core, slot);
+    }
+    lane_settle(core, lane);
+}
+
+/* False: no memory. */
+static bool park_waiting(struct core *core, struct lane *lane)
+{
+    const struct klane_slot *held = lane->held;
+    const struct head_note note = {slot_attempts(held), due_of(core, lane), 0};
+    struct klane_assignment *assignment = held->record.assignment;
+    struct parked *parked = parked_find(core, assignment, parking_fingerprint(assignment, held),
+                                        (enum lane_kind)lane->kind);
+
+    if (parked == NULL) {
+        parked = add_for(core, held);
+        if (parked == NULL)
+            return false;
+        note_head(core, parked, &note);
+    } else if (parked->next < held->record.offset) {
+        KLANE_MARK("a lane that waits stays, as another has its fingerprint");
+        return true;
+    }
+    if (parked->takes_part)
+        parked_leave(core, parked);
+    park_whole(core, lane, parked, &note);
+    return true;
+}
+
+bool parking_park_waiting(struct core *core)
+{
+    struct lane *lane = list_of_waiting(core), *next;
+    bool has_parked = false;
+
+    for (; lane != NULL && core_is_half_full(core) && may_park_more(core); lane = next) {
+        next = lane->ready_next;
+        if (!park_waiting(core, lane))
+            break;
+        has_parked = true;
+    }
+    return has_parked;
+}
+
 /* ---- slots that leave -------------------------------------------------------------------- */
 
 void parking_makes_room(struct core *core, const struct klane_slot *slot)
@@ -186,22 +307,6 @@ void parking_makes_room(struct core *core, const struct klane_slot *slot)
         return;
     parked->slots--;
     parked_fit_check(parked);
-}
-
-/* The record at next has been tried, and may have to wait. */
-static void note_head(struct core *core, struct parked *parked, const struct head_note *note)
-{
-    parked->attempts = note->attempts;
-    parked->crashes = note->crashes;
-    parked->due_ms = note->due_ms;
-    parked->due_wall_ms = 0;
-    if (heap_has(&parked->timer))
-        heap_remove(&core->parked_timers, &parked->timer);
-    if (note->due_ms == 0)
-        return;
-    heap_set(&core->parked_timers, &parked->timer, note->due_ms);
-    if (heap_has(&parked->fit))
-        heap_remove(&parked->assignment->parking.fit, &parked->fit);
 }
 
 bool parking_unfinished(struct core *core, const struct klane_slot *slot,

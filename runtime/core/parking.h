@@ -20,7 +20,8 @@
  * records of the main flow are kept behind it, as far as its quota goes, so that next can meet
  * end; then the entry goes.
  *
- * A head that waits for a retry takes part in no pass before its time.
+ * A head that waits for a time takes part in no pass before that. When memory is short, and
+ * nothing else makes room, lanes that wait are parked whole, until parked lanes have half of it.
  *
  * Where a pass does not meet the record from which a lane was parked, retention or compaction has
  * taken it, or the log is another: it is told, and the lane goes on with what is left.

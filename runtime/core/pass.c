@@ -34,7 +34,7 @@ static bool is_to_begin(const struct klane_assignment *assignment)
     const struct parking *parking = &assignment->parking;
 
     return parking->is_urgent && parking->fit.count > 0 && !parking->pass.is_on &&
-           assignment_may_start(assignment);
+           assignment_may_start(assignment) && !(assignment->partition->stops & STOPS_ALL);
 }
 
 bool parking_wants_a_pass(const struct core *core)

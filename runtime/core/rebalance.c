@@ -28,6 +28,7 @@ static struct partition *partition_get(struct core *core, const struct core_topi
         partition->salt += core->partitions->salt;
     partition->next = core->partitions;
     core->partitions = partition;
+    schedule_partition(core, partition);
     return partition;
 }
 
@@ -101,7 +102,9 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
         weights_forget(core, lane);
         trial_back(core, held);
     } else if (held != NULL) {
-        note.due_ms = core->timers.entries[lane->timer.place].value;
+        /* A record's own time is asked for again. */
+        if (held->control.state == SLOT_WAITING)
+            note.due_ms = core->timers.entries[lane->timer.place].value;
         heap_remove(&core->timers, &lane->timer);
     }
     slot = lane_take_back(lane);

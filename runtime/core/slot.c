@@ -14,26 +14,30 @@ static unsigned char *put(unsigned char *to, const void *bytes, size_t size)
 }
 
 /* What few records have. */
-static void put_behind(struct klane_slot *slot, unsigned char *end, const void *lane_key,
-                       uint32_t lane_key_size, uint64_t weight)
+static void put_behind(struct klane_slot *slot, unsigned char *end,
+                       const struct core_place *place)
 {
-    if (lane_key != NULL) {
+    if (place->lane_key != NULL) {
         slot->record.has |= SLOT_HAS_LANE_KEY;
-        end = put(end, lane_key, lane_key_size);
+        end = put(end, place->lane_key, place->lane_key_size);
     }
-    if (weight > 0) {
+    if (place->weight > 0) {
         slot->record.has |= SLOT_HAS_WEIGHT;
         slot->record.is_paid = slot->control.is_plain = false;
-        put(end, &weight, sizeof(weight));
+        end = put(end, &place->weight, sizeof(place->weight));
+    }
+    if (place->due_ms > 0) {
+        slot->record.has |= SLOT_HAS_DUE;
+        slot->record.is_paid = slot->control.is_plain = false;
+        put(end, &place->due_ms, sizeof(place->due_ms));
     }
 }
 
 struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
-                               const void *lane_key, uint32_t lane_key_size, uint64_t weight)
+                               const struct core_place *place)
 {
     uint8_t size_class;
-    struct klane_slot *slot =
-        slab_alloc(slab, slot_size_of(record, lane_key_size, weight), &size_class);
+    struct klane_slot *slot = slab_alloc(slab, slot_size_of(record, place), &size_class);
     unsigned char *end;
 
     if (slot == NULL)
@@ -52,17 +56,30 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->record.key_size = record->key_size;
     slot->record.value_size = record->value_size;
     slot->record.headers_size = record->headers_size;
-    slot->record.lane_key_size = lane_key_size;
+    slot->record.lane_key_size = place->lane_key_size;
     slot->record.attempt = 1;
+    slot->record.route = place->route;
     slot->record.has = (uint8_t)((record->key != NULL ? SLOT_HAS_KEY : 0) |
                                  (record->value != NULL ? SLOT_HAS_VALUE : 0));
     slot->record.is_paid = true;
     end = put(slot->bytes, record->key, record->key_size);
     end = put(end, record->value, record->value_size);
     end = put(end, record->headers, record->headers_size);
-    if (lane_key != NULL || weight > 0)
-        put_behind(slot, end, lane_key, lane_key_size, weight);
+    if (place->lane_key != NULL || place->weight > 0 || place->due_ms > 0)
+        put_behind(slot, end, place);
     return slot;
+}
+
+/* Behind its lane key. */
+static unsigned char *weight_of(const struct klane_slot *slot)
+{
+    return (unsigned char *)(uintptr_t)slot->bytes + slot->record.key_size +
+           slot->record.value_size + slot->record.headers_size + slot->record.lane_key_size;
+}
+
+static unsigned char *due_of(const struct klane_slot *slot)
+{
+    return weight_of(slot) + (slot->record.has & SLOT_HAS_WEIGHT ? sizeof(uint64_t) : 0);
 }
 
 uint64_t slot_weight(const struct klane_slot *slot)
@@ -70,7 +87,23 @@ uint64_t slot_weight(const struct klane_slot *slot)
     uint64_t weight = 0;
 
     if (slot->record.has & SLOT_HAS_WEIGHT)
-        memcpy(&weight, slot->bytes + (slot_size(slot) - sizeof(*slot) - sizeof(weight)),
-               sizeof(weight));
+        memcpy(&weight, weight_of(slot), sizeof(weight));
     return weight;
+}
+
+int64_t slot_due_ms(const struct klane_slot *slot)
+{
+    int64_t due_ms = 0;
+
+    if (slot->record.has & SLOT_HAS_DUE)
+        memcpy(&due_ms, due_of(slot), sizeof(due_ms));
+    return due_ms;
+}
+
+void slot_due_now(struct klane_slot *slot)
+{
+    const int64_t now = 0;
+
+    if (slot->record.has & SLOT_HAS_DUE)
+        memcpy(due_of(slot), &now, sizeof(now));
 }

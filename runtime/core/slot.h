@@ -5,12 +5,13 @@
  * and freed by control only, after the slot has come back.
  *
  *   bytes behind the structure:  key | value | headers | lane key, if not the record's key |
- *                                weight, if it has one */
+ *                                weight, if it has one | due time, if it has one */
 #ifndef KLANE_CORE_SLOT_H
 #define KLANE_CORE_SLOT_H
 
 #include "base/slab.h"
 #include "base/source_record.h"
+#include "core/place.h"
 #include "sync/chain.h"
 #include "sync/mailbox.h"
 
@@ -45,17 +46,19 @@ enum slot_has {
     SLOT_HAS_VALUE = 2,
     SLOT_HAS_LANE_KEY = 4,
     SLOT_HAS_WEIGHT = 8,
-    SLOT_HAS_LETTER = 16 /* its handler's attempts are over: back.notice goes with it */
+    SLOT_HAS_LETTER = 16, /* its handler's attempts are over: back.notice goes with it */
+    SLOT_HAS_DUE = 32
 };
 
 /* Where control has a slot. */
 enum slot_state {
-    SLOT_QUEUED,  /* in its lane's chain, or passed on from there by workers */
-    SLOT_READY,   /* runnable, held by control */
-    SLOT_OUT,     /* handed over by control */
-    SLOT_WAITING, /* for the time of its retry, held by control */
-    SLOT_HEAVY,   /* for its weight to be free, held by control */
-    SLOT_FINISHED /* came back and is settled, behind one that has not */
+    SLOT_QUEUED,    /* in its lane's chain, or passed on from there by workers */
+    SLOT_READY,     /* runnable, held by control */
+    SLOT_OUT,       /* handed over by control */
+    SLOT_WAITING,   /* for the time of its retry, held by control */
+    SLOT_HEAVY,     /* for its weight to be free, held by control */
+    SLOT_SCHEDULED, /* for its time, or to be released, held by control */
+    SLOT_FINISHED   /* came back and is settled, behind one that has not */
 };
 
 struct klane_slot {
@@ -79,7 +82,8 @@ struct klane_slot {
         bool overdue : 1;    /* the drain goes on without it */
         bool on_trial : 1;   /* the log knows that it runs */
         bool step : 1;       /* of the trial's steps, by turns */
-        bool is_plain : 1;   /* it has no weight and no crashes, and was never to be tried */
+        bool is_plain : 1;   /* control need not be asked whether it may run, nor is anything to
+                                be undone when it comes back */
         uint32_t sequence;   /* place in the ring of offsets */
         struct lane *lane;
         struct klane_slot *next; /* in the lane's list of unfinished slots */
@@ -103,17 +107,18 @@ struct klane_slot {
     unsigned char bytes[];
 };
 
-/* A slot with a copy of the record; lane_key NULL: the record's own key names its lane. The
- * caller sets assignment and route. NULL: no memory. */
+/* A slot with a copy of the record. The caller sets its assignment. NULL: no memory. */
 struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
-                               const void *lane_key, uint32_t lane_key_size, uint64_t weight);
+                               const struct core_place *place);
 
 /* The bytes of a slot of this record. */
-static inline size_t slot_size_of(const struct source_record *record, uint32_t lane_key_size,
-                                  uint64_t weight)
+static inline size_t slot_size_of(const struct source_record *record,
+                                  const struct core_place *place)
 {
     return sizeof(struct klane_slot) + record->key_size + record->value_size +
-           record->headers_size + lane_key_size + (weight > 0 ? sizeof(weight) : 0);
+           record->headers_size + place->lane_key_size +
+           (place->weight > 0 ? sizeof(place->weight) : 0) +
+           (place->due_ms > 0 ? sizeof(place->due_ms) : 0);
 }
 
 static inline void slot_destroy(struct slab *slab, struct klane_slot *slot)
@@ -160,7 +165,8 @@ static inline size_t slot_size(const struct klane_slot *slot)
 {
     return sizeof(*slot) + slot->record.key_size + slot->record.value_size +
            slot->record.headers_size + slot->record.lane_key_size +
-           (slot->record.has & SLOT_HAS_WEIGHT ? sizeof(uint64_t) : 0);
+           (slot->record.has & SLOT_HAS_WEIGHT ? sizeof(uint64_t) : 0) +
+           (slot->record.has & SLOT_HAS_DUE ? sizeof(int64_t) : 0);
 }
 
 /* Its bytes if it is large: small ones are bounded well enough by their number. */
@@ -182,6 +188,11 @@ static inline uint32_t slot_attempts(const struct klane_slot *slot)
 
 /* What its handler takes, as the program says; 0: nothing. */
 uint64_t slot_weight(const struct klane_slot *slot);
+
+/* Since 1970, before which it is not to run; 0: at once. */
+int64_t slot_due_ms(const struct klane_slot *slot);
+/* It may run at once. */
+void slot_due_now(struct klane_slot *slot);
 
 static inline const void *slot_headers(const struct klane_slot *slot)
 {

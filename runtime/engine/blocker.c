@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Says which record keeps a partition's base where it is, and why. Control answers.
+/* Says which record keeps a partition's base, or a lane, where it is, and why. Control answers.
  *
  * Edge W2: what a worker runs, as worker.c publishes it. */
 #include "core/blocker.h"
@@ -44,6 +44,21 @@ static void say_out(struct klane_runtime *runtime, const struct klane_slot *slot
     }
 }
 
+static int64_t timer_of(const struct core *core, const struct klane_slot *slot)
+{
+    return core->timers.entries[slot->control.lane->timer.place].value;
+}
+
+static void say_scheduled(const struct core *core, const struct klane_slot *slot,
+                          struct klane_blocker *blocker)
+{
+    blocker->state = KLANE_BLOCKER_HELD;
+    if (timer_of(core, slot) == INT64_MAX)
+        return;
+    blocker->state = KLANE_BLOCKER_SCHEDULED;
+    blocker->due_ms = slot_due_ms(slot) - clock_wall_ms();
+}
+
 static void say_state(struct klane_runtime *runtime, const struct klane_slot *slot,
                       struct klane_blocker *blocker)
 {
@@ -59,8 +74,10 @@ static void say_state(struct klane_runtime *runtime, const struct klane_slot *sl
     case SLOT_WAITING:
         blocker->state = slot->control.crashes > 0 ? KLANE_BLOCKER_CRASHED : KLANE_BLOCKER_RETRY;
         if (blocker->state == KLANE_BLOCKER_RETRY)
-            blocker->due_ms = core->timers.entries[slot->control.lane->timer.place].value -
-                              runtime->control.now_ms;
+            blocker->due_ms = timer_of(core, slot) - runtime->control.now_ms;
+        break;
+    case SLOT_SCHEDULED:
+        say_scheduled(core, slot, blocker);
         break;
     case SLOT_QUEUED:
     case SLOT_OUT:
@@ -93,29 +110,44 @@ static void say_slot(struct klane_runtime *runtime, const struct klane_assignmen
     memcpy(blocker->key, key, key_size < sizeof(blocker->key) ? key_size : sizeof(blocker->key));
 }
 
-static klane_err_t answer(struct klane_runtime *runtime,
-                          const struct klane_assignment *assignment, void *to)
+static void say_parked(struct klane_runtime *runtime, const struct parked *parked,
+                       struct klane_blocker *blocker)
 {
-    struct klane_blocker *blocker = to;
+    blocker->attempts = parked->attempts;
+    blocker->fingerprint = parked->is_record ? 0 : parked->fingerprint;
+    if (parked->due_ms == INT64_MAX)
+        blocker->state = KLANE_BLOCKER_HELD;
+    else if (parked->due_wall_ms > 0)
+        blocker->due_ms = parked->due_wall_ms - clock_wall_ms();
+    else if (parked->due_ms > 0)
+        blocker->due_ms = parked->due_ms - runtime->control.now_ms;
+}
+
+static void say(struct klane_runtime *runtime, const struct klane_assignment *assignment,
+                const struct core_blocker *found, struct klane_blocker *blocker)
+{
+    *blocker = (struct klane_blocker){.offset = found->offset,
+                                      .partition = assignment->partition->number,
+                                      .worker = -1,
+                                      .age_ms = -1,
+                                      .key_size = -1};
+    blocker->state = KLANE_BLOCKER_PARKED;
+    if (found->slot != NULL)
+        say_slot(runtime, assignment, found->slot, blocker);
+    else if (found->parked != NULL)
+        say_parked(runtime, found->parked, blocker);
+    if (blocker->due_ms < 0)
+        blocker->due_ms = 0; /* it is about to run */
+}
+
+static klane_err_t of_base(struct klane_runtime *runtime, struct klane_assignment *assignment,
+                           void *with)
+{
     struct core_blocker found;
 
     if (!core_blocker(assignment, &found))
         return KLANE_ERR_NOT_FOUND;
-    *blocker = (struct klane_blocker){
-        .offset = found.offset, .worker = -1, .age_ms = -1, .key_size = -1};
-    if (found.slot != NULL) {
-        say_slot(runtime, assignment, found.slot, blocker);
-        return KLANE_OK;
-    }
-    blocker->state = KLANE_BLOCKER_PARKED;
-    if (found.parked == NULL)
-        return KLANE_OK;
-    blocker->attempts = found.parked->attempts;
-    blocker->fingerprint = found.parked->is_record ? 0 : found.parked->fingerprint;
-    if (found.parked->due_wall_ms > 0)
-        blocker->due_ms = found.parked->due_wall_ms - clock_wall_ms();
-    else if (found.parked->due_ms > 0)
-        blocker->due_ms = found.parked->due_ms - runtime->control.now_ms;
+    say(runtime, assignment, &found, with);
     return KLANE_OK;
 }
 
@@ -123,15 +155,64 @@ klane_err_t klane_blocker(struct klane_runtime *runtime, const char *topic, int3
                           struct klane_blocker *blocker, size_t blocker_size)
 {
     struct klane_blocker found;
+    struct question question = {
+        .topic = topic, .partition = partition, .answer = of_base, .with = &found};
     klane_err_t err;
 
     if (runtime == NULL || topic == NULL || blocker == NULL || blocker_size == 0)
         return KLANE_ERR_INVALID;
-    err = question_ask(runtime, topic, partition, answer, &found);
-    if (err != KLANE_OK)
-        return err;
-    if (found.due_ms < 0)
-        found.due_ms = 0; /* it is about to run */
-    given_answer(blocker, blocker_size, &found, sizeof(found));
-    return KLANE_OK;
+    err = question_ask(runtime, &question);
+    if (err == KLANE_OK)
+        given_answer(blocker, blocker_size, &found, sizeof(found));
+    return err;
+}
+
+/* ---- of one lane ------------------------------------------------------------------------- */
+
+struct lane_question {
+    const char *topic;
+    int32_t partition; /* -1: whichever */
+    struct lane_name name;
+    struct klane_blocker found;
+};
+
+static klane_err_t of_lane(struct klane_runtime *runtime, struct klane_assignment *none,
+                           void *with)
+{
+    struct core *core = &runtime->control.core;
+    struct lane_question *asked = with;
+    struct core_blocker found;
+
+    (void)none;
+    for (struct klane_assignment *each = core->assignments; each != NULL; each = each->next) {
+        if (strcmp(each->partition->topic->name, asked->topic) != 0 ||
+            (asked->partition != -1 && asked->partition != each->partition->number))
+            continue;
+        asked->name.partition = each->partition;
+        if (core_lane_blocker(core, each, &asked->name, &found)) {
+            say(runtime, each, &found, &asked->found);
+            return KLANE_OK;
+        }
+    }
+    return KLANE_ERR_NOT_FOUND;
+}
+
+klane_err_t klane_lane_find(struct klane_runtime *runtime, const char *topic, int32_t partition,
+                            const void *key, size_t key_size, struct klane_blocker *lane,
+                            size_t lane_size)
+{
+    struct lane_question asked = {
+        .topic = topic,
+        .partition = partition,
+        .name = {.kind = LANE_OF_KEY, .key = key, .key_size = (uint32_t)key_size}};
+    struct question question = {.answer = of_lane, .with = &asked};
+    klane_err_t err;
+
+    if (runtime == NULL || topic == NULL || partition < -1 || key == NULL ||
+        key_size > UINT32_MAX || lane == NULL || lane_size == 0)
+        return KLANE_ERR_INVALID;
+    err = question_ask(runtime, &question);
+    if (err == KLANE_OK)
+        given_answer(lane, lane_size, &asked.found, sizeof(asked.found));
+    return err;
 }

@@ -38,7 +38,7 @@ static void tell_finished(struct klane_runtime *runtime, const struct klane_slot
                   notice != NULL && notice->reason[0] != '\0' ? notice->reason : NULL);
 }
 
-static void came_back(struct klane_runtime *runtime, struct klane_slot *slot)
+void control_came_back(struct klane_runtime *runtime, struct klane_slot *slot)
 {
     struct control *control = &runtime->control;
     bool was_letter = (slot->record.has & SLOT_HAS_LETTER) != 0;
@@ -77,7 +77,7 @@ void control_collect(struct klane_runtime *runtime)
          * fetch it while this one is looked at. */
         next = mailbox_next(mail);
         prefetch_slot(next);
-        came_back(runtime, slot_of_mail(mail));
+        control_came_back(runtime, slot_of_mail(mail));
     }
 }
 
@@ -91,6 +91,24 @@ void control_reclaim(struct klane_runtime *runtime)
             slot = slot_refuse(runtime, slot);
         if (slot != NULL)
             ready_push(&runtime->ready, slot);
+    }
+    idle_wake_one(&runtime->idle);
+}
+
+void control_recall(struct klane_runtime *runtime)
+{
+    for (uint32_t left = ready_count(&runtime->ready); left > 0; left--) {
+        struct klane_slot *slot = ready_pop(&runtime->ready);
+
+        if (slot == NULL)
+            break;
+        if (!core_is_held(&runtime->control.core, slot)) {
+            ready_push(&runtime->ready, slot);
+            continue;
+        }
+        slot->back.outcome = SLOT_UNPAID;
+        slot->back.passed = false;
+        control_came_back(runtime, slot);
     }
     idle_wake_one(&runtime->idle);
 }
@@ -363,6 +381,8 @@ static int64_t next_due_ms(const struct klane_runtime *runtime)
 
     if (source_ms < due_ms)
         due_ms = source_ms;
+    if (questions_due_ms(runtime) < due_ms)
+        due_ms = questions_due_ms(runtime);
     if (control->stopping && control->stop_deadline_ms < due_ms)
         due_ms = control->stop_deadline_ms;
     if (control->core.commit.out && control->commit_alarm_ms < due_ms)

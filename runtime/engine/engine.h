@@ -61,17 +61,24 @@ struct worker {
     bool slow;
 };
 
-/* What control answers about a partition, to what the question gave. */
+/* What control answers about a partition, with what the question gave; QUESTION_WAITS: it is to be
+ * asked again after the next round. */
 typedef klane_err_t (*question_fn)(struct klane_runtime *runtime,
-                                   const struct klane_assignment *assignment, void *to);
+                                   struct klane_assignment *assignment, void *with);
+#define QUESTION_WAITS ((klane_err_t)-1)
 
 /* A question of a program's thread to control. */
 struct question {
+    /* The asker's, until it is sent. */
     struct mail mail;
-    const char *topic;
+    const char *topic; /* NULL: of no partition */
     int32_t partition;
     question_fn answer;
-    void *answered_to;
+    void *with;
+    int64_t deadline_ms; /* of one that may have to wait */
+
+    /* Control's, then the asker's. */
+    struct question *next;
     klane_err_t err;
     sem_t answered;
 };
@@ -94,7 +101,9 @@ struct control {
     bool closed;
     bool fatal;
     bool caught_up;
-    bool refused; /* the source offers again what there was no memory for */
+    int64_t due_said_s;       /* the second in which a due time was last said to be none */
+    struct question *waiting; /* by next */
+    bool refused;             /* the source offers again what there was no memory for */
     uint64_t loops;
     uint64_t sleeps;
     uint64_t spares_started;
@@ -198,6 +207,10 @@ int64_t slot_failed(struct klane_runtime *runtime, struct klane_slot *slot);
 void *control_main(void *runtime);
 /* Take back from the ring what may not start any more. */
 void control_reclaim(struct klane_runtime *runtime);
+/* Take back from the ring what the program holds. */
+void control_recall(struct klane_runtime *runtime);
+/* What became of a slot that control holds, or that came back. */
+void control_came_back(struct klane_runtime *runtime, struct klane_slot *slot);
 /* Collect what came back. Also used, under the lock, when control has ended. */
 void control_collect(struct klane_runtime *runtime);
 /* Begin to stop; err KLANE_OK or what made it stop. */
@@ -240,9 +253,10 @@ void stats_publish(struct klane_runtime *runtime);
 /* questions.c */
 /* Control's, and under the lock when it has ended. */
 void questions_answer(struct klane_runtime *runtime);
+/* When one that waits has to be answered at the latest; INT64_MAX: none waits. */
+int64_t questions_due_ms(const struct klane_runtime *runtime);
 /* Any thread but control's; waits for the answer. Errors: NOT_FOUND (not assigned), STATE, SYSTEM,
  * FORKED, and what the answer says. */
-klane_err_t question_ask(struct klane_runtime *runtime, const char *topic, int32_t partition,
-                         question_fn answer, void *to);
+klane_err_t question_ask(struct klane_runtime *runtime, struct question *question);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a source says, on the control thread, from inside its poll(). */
 #include "base/assert.h"
+#include "base/headers.h"
 #include "engine/engine.h"
 
 #include <inttypes.h>
@@ -207,6 +208,49 @@ static void place_of(const struct topic *topic, const struct klane_assignment *a
             rules->null_keys == KLANE_NULL_KEYS_ORDERED ? LANE_OF_NULL_KEYS : LANE_OF_RECORD;
 }
 
+/* Milliseconds as decimal digits and nothing else; -1: it is something else. */
+static int64_t time_in(const char *text, size_t size)
+{
+    int64_t time_ms = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9' || time_ms > (INT64_MAX - 9) / 10)
+            return -1;
+        time_ms = time_ms * 10 + (text[i] - '0');
+    }
+    return size == 0 ? -1 : time_ms;
+}
+
+/* Since 1970; 0: at once. */
+static int64_t due_of(struct klane_runtime *runtime, const struct topic *topic,
+                      const struct klane_assignment *assignment,
+                      const struct source_record *record)
+{
+    const struct klane_topic *rules = &topic->rules;
+    const void *text;
+    int64_t due_ms;
+    size_t size;
+
+    if (rules->due != NULL) {
+        const struct klane_record view = view_of(topic, assignment, record);
+
+        due_ms = rules->due(&view, rules->due_context);
+        return due_ms > 0 ? due_ms : 0;
+    }
+    if (!headers_find(record->headers, record->headers_size, topic->due_header, &text, &size))
+        return 0;
+    due_ms = text == NULL ? -1 : time_in(text, size);
+    if (due_ms >= 0 || runtime->control.due_said_s == runtime->control.now_ms / 1000)
+        return due_ms < 0 ? 0 : due_ms;
+    runtime->control.due_said_s = runtime->control.now_ms / 1000;
+    observe_log(&runtime->observe, KLANE_LOG_WARNING,
+                "%s [%" PRId32 "] offset %" PRId64 ": header %s is no time in milliseconds; it "
+                "runs at once",
+                topic->core.name, assignment->partition->number, record->offset,
+                topic->due_header);
+    return 0;
+}
+
 /* The record as its topic's rules leave it, which may be in bare, and how it is to be handled. */
 static const struct source_record *described(struct klane_runtime *runtime,
                                              const struct klane_assignment *assignment,
@@ -221,6 +265,9 @@ static const struct source_record *described(struct klane_runtime *runtime,
 
         place->weight = topic->rules.weight(&view, topic->rules.weight_context);
     }
+    place->due_ms = 0;
+    if (topic->rules.due != NULL || topic->due_header != NULL)
+        place->due_ms = due_of(runtime, topic, assignment, record);
     place->route = routes_match(&runtime->routes, topic, record->key, record->key_size);
     if (!topic->rules.without_headers)
         return record;

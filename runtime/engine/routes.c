@@ -28,6 +28,7 @@ static void pattern_free(struct topic *pattern)
     if (pattern->pattern != NULL)
         regfree(pattern->pattern);
     free(pattern->pattern);
+    free(pattern->due_header);
 }
 
 void routes_deinit(struct routes *routes)
@@ -183,6 +184,10 @@ static klane_err_t check_topic(const struct klane_topic *rules, char *errstr, si
                           "topic \"%s\": %s is %" PRId64 ", must be from 0 to %" PRId64 "%s",
                           rules->name, wrong->name, wrong->value, wrong->high,
                           wrong->high == 0 ? " without a key function" : "");
+    if (rules->due_header != NULL && (rules->due != NULL || rules->without_headers))
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "topic \"%s\": due_header is set beside %s", rules->name,
+                          rules->due != NULL ? "due" : "without_headers");
     if (rules->key != NULL && rules->order != KLANE_ORDER_KEY)
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
                           "topic \"%s\": key would never be asked, as order is not by key",
@@ -204,6 +209,8 @@ klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
     if (topic->stated)
         return errstr_set(KLANE_ERR_EXISTS, errstr, errstr_size,
                           "topic \"%s\" has its rules already", rules->name);
+    if (rules->due_header != NULL && (topic->due_header = strdup(rules->due_header)) == NULL)
+        return no_memory(rules->name, errstr, errstr_size);
     topic->stated = true;
     topic->rules = *rules;
     topic->rules.name = topic->core.name;

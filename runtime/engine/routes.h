@@ -36,6 +36,7 @@ struct topic {
     struct core_topic core; /* its name; first, so that a partition leads here */
     struct klane_runtime *runtime;
     struct klane_topic rules;
+    char *due_header; /* a copy; NULL: none */
     uint32_t index;   /* in routes.topics; of a topic that a pattern brought: the pattern's */
     regex_t *pattern; /* NULL: the name is the name */
     struct topic *brought; /* control's: the topics that the pattern brought, by this link */

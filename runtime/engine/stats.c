@@ -99,11 +99,11 @@ klane_err_t klane_stats_get(struct klane_runtime *runtime, struct klane_stats *s
 
 /* ---- of one partition -------------------------------------------------------------------- */
 
-static klane_err_t answer(struct klane_runtime *runtime,
-                          const struct klane_assignment *assignment, void *to)
+static klane_err_t answer(struct klane_runtime *runtime, struct klane_assignment *assignment,
+                          void *with)
 {
     (void)runtime;
-    *(struct klane_partition_stats *)to = (struct klane_partition_stats){
+    *(struct klane_partition_stats *)with = (struct klane_partition_stats){
         .epoch = assignment->epoch,
         .base = assignment_base(assignment),
         .frontier = assignment->offsets.frontier,
@@ -122,11 +122,13 @@ klane_err_t klane_partition_stats(struct klane_runtime *runtime, const char *top
                                   size_t stats_size)
 {
     struct klane_partition_stats found;
+    struct question question = {
+        .topic = topic, .partition = partition, .answer = answer, .with = &found};
     klane_err_t err;
 
     if (runtime == NULL || topic == NULL || stats == NULL || stats_size == 0)
         return KLANE_ERR_INVALID;
-    err = question_ask(runtime, topic, partition, answer, &found);
+    err = question_ask(runtime, &question);
     if (err != KLANE_OK)
         return err;
     given_answer(stats, stats_size, &found, sizeof(found));

@@ -37,7 +37,7 @@ static inline struct klane_slot *lane_kit_slot(struct lane_kit *kit, int64_t off
                                                const void *key, uint32_t key_size)
 {
     struct source_record record = {.key = key, .key_size = key_size, .offset = offset};
-    struct klane_slot *slot = slot_create(&kit->slab, &record, NULL, 0, 0);
+    struct klane_slot *slot = slot_create(&kit->slab, &record, &(struct core_place){0});
 
     assert_non_null(slot);
     slot->record.assignment = &kit->assignment;

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define CHUNK_BYTES UINT64_C(262144)
-#define WALL_MS INT64_C(1000000) /* at the beginning of the simulated time */
 
 static struct history_event event_of(const struct process *process, enum history_type type,
                                      uint16_t partition)
@@ -60,7 +59,7 @@ static void note_block(struct process *process, size_t size)
 static void note_record(struct process *process, const struct source_record *record,
                         const struct core_place *place)
 {
-    note_block(process, slot_size_of(record, place->lane_key_size, place->weight));
+    note_block(process, slot_size_of(record, place));
 }
 
 static void measure(struct process *process, const struct klane_slot *slot)
@@ -319,7 +318,7 @@ static bool is_promised(const struct core *core, const struct source_record *rec
                         const struct core_place *place)
 {
     return core->config.limit_bytes > 0 &&
-           slot_size_of(record, place->lane_key_size, place->weight) <=
+           slot_size_of(record, place) <=
                core->config.reserve_bytes &&
            core_has_room(core, 0);
 }
@@ -591,7 +590,7 @@ void process_begin(struct world *world, struct process *process)
     process->number = number;
     process->commits = commits;
     process->completions_count = process->stale_count = 0;
-    process->commit.out = false;
+    process->commit.out = process->hold.is_on = false;
     process->records_most = process->lane_records_most = 0;
     process->bytes_most = process->weight = 0;
     process->weighed = 0;

@@ -134,6 +134,8 @@ void log_describe(const struct world *world, const struct log_record *record,
     *place = (struct core_place){.kind = kind_of(&world->plan, record->key), .route = 3};
     if (world->plan.weighs && record->offset % 3 == 0)
         place->weight = (uint64_t)record->offset % 70 + 1;
+    if (world->plan.schedules && record->offset % 5 == 0)
+        place->due_ms = WALL_MS + (record->offset * 37) % 5000;
     if (world->plan.key_function)
         place->lane_key = lane_key_bytes(record->key, &place->lane_key_size);
 }

@@ -11,6 +11,7 @@
 #define LATE_MS 3000
 #define UNTOLD_MS 50
 #define RESTART_MS 20
+#define HOLD_MS 2000
 
 /* So many and no more, or a run that meets them often never gets on. */
 #define MISHAPS_MAX 80
@@ -173,9 +174,25 @@ static void stopped(struct world *world, struct process *process)
                          .type = HISTORY_STOPPED, .process = process->number, .result = clean});
 }
 
+/* What was held by hand is released. */
+static bool release(struct world *world, struct process *process)
+{
+    const void *key = process->hold.is_topic ? NULL : process->hold.key;
+
+    if (!process->hold.is_on || (world->now_ms < process->hold.until_ms && !world->healed &&
+                                 process->state != PROCESS_STOPPED))
+        return false;
+    process->hold.is_on = false;
+    if (!core_release(&process->core, process->topic.name, key, process->hold.key_size))
+        world_fail(world, "what was held is not known");
+    return true;
+}
+
 /* A process stops, ends and begins again. */
 bool life_step(struct world *world, struct process *process)
 {
+    if (process->state != PROCESS_DOWN && release(world, process))
+        return true;
     switch ((enum process_state)process->state) {
     case PROCESS_RUNS:
         return false;
@@ -242,6 +259,57 @@ static bool befall_stay(struct world *world, struct process *process, enum fault
     }
 }
 
+/* As the engine does. */
+static void recall(struct process *process)
+{
+    for (uint32_t left = process->ring_count; left > 0; left--) {
+        struct klane_slot *slot = process->ring[process->ring_first];
+
+        process->ring_first = (process->ring_first + 1) % RING_MAX;
+        process->ring_count--;
+        if (core_is_held(&process->core, slot)) {
+            slot->back.outcome = SLOT_UNPAID;
+            slot->back.passed = false;
+            core_came_back(&process->core, slot, 0, process->core.now_ms);
+            continue;
+        }
+        process->ring[(process->ring_first + process->ring_count) % RING_MAX] = slot;
+        process->ring_count++;
+    }
+}
+
+static bool hold(struct world *world, struct process *process)
+{
+    const struct log_partition *log = &world->log[random_below(world, world->plan.partitions)];
+    struct source_record record;
+    struct core_place place;
+    const void *key = NULL;
+
+    if (process->hold.is_on)
+        return false;
+    log_describe(world, &log->records[random_below(world, log->count)], &record, &place);
+    process->hold.is_topic = place.kind != LANE_OF_KEY || random_below(world, 4) == 0;
+    process->hold.key_size = 0;
+    if (!process->hold.is_topic) {
+        key = place.lane_key != NULL ? place.lane_key : record.key;
+        process->hold.key_size =
+            place.lane_key != NULL ? place.lane_key_size : record.key_size;
+        memcpy(process->hold.key, key, process->hold.key_size);
+    }
+    process->hold.is_on = true;
+    process->hold.until_ms = world->now_ms + random_below(world, HOLD_MS);
+    for (uint32_t i = 0; i < world->plan.workers; i++) {
+        struct worker *worker = &process->workers[i];
+
+        worker->had[0] = worker->slot;
+        worker->had[1] = worker->taken != NULL ? worker->taken : worker->next;
+    }
+    if (!core_hold(&process->core, process->topic.name, key, process->hold.key_size))
+        abort();
+    recall(process);
+    return true;
+}
+
 static bool befall(struct world *world, struct process *process, enum fault fault)
 {
     if (fault > FAULT_STOP)
@@ -252,6 +320,8 @@ static bool befall(struct world *world, struct process *process, enum fault faul
     }
     if (process->state != PROCESS_RUNS)
         return false;
+    if (fault == FAULT_HELD)
+        return hold(world, process);
     if (fault == FAULT_STOP) {
         process_stop(world, process);
         return true;

@@ -92,6 +92,8 @@ static void choose_mishaps(struct plan *plan, uint64_t *random)
         }
     }
     plan->weighs = below(random, 4) == 0;
+    plan->schedules = below(random, 4) == 0;
+    plan->delay_ms = ONE_OF(random, 100, 100, 4000);
     plan->core.weight_max = ONE_OF(random, 50, 100, 300);
 }
 

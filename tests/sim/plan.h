@@ -24,6 +24,7 @@ enum fault {
     FAULT_REVOKED,
     FAULT_LOST,
     FAULT_LOST_UNTOLD, /* lost, and told only later: both work meanwhile */
+    FAULT_HELD, /* a lane, or everything, is held by hand for a while */
     FAULT_CRASH,
     FAULT_STOP,
     FAULT_RETENTION,  /* the log begins later */
@@ -64,6 +65,8 @@ struct plan {
     uint8_t commit_trouble_rate;
     struct retry_policy retry; /* what is given up becomes a dead letter */
     bool weighs;         /* some records have a weight */
+    bool schedules;      /* some are not to run before a time */
+    uint32_t delay_ms;   /* of retries, at most */
     uint64_t slab_limit; /* memory ends there, whatever the budget is; 0: nowhere */
     bool may[FAULTS];
     bool loses; /* one of those that befall the log may come */

@@ -46,6 +46,7 @@ static const char *const fault_names[FAULTS] = {
     [FAULT_REVOKED] = "partition revoked",
     [FAULT_LOST] = "partition lost",
     [FAULT_LOST_UNTOLD] = "partition lost, told later",
+    [FAULT_HELD] = "lane or everything held by hand",
     [FAULT_CRASH] = "process crashes",
     [FAULT_STOP] = "process stops",
     [FAULT_RETENTION] = "the log begins later",

@@ -73,6 +73,7 @@ static void check_record(struct world *world, const struct klane_slot *slot)
     if (slot->record.offset != expected.offset || slot->record.key_size != expected.key_size ||
         slot->record.value_size != expected.value_size || slot->record.route != place.route ||
         slot->record.timestamp_ms != expected.timestamp_ms || slot_weight(slot) != place.weight ||
+        slot_due_ms(slot) != place.due_ms ||
         slot->record.headers_size != expected.headers_size ||
         !same_bytes(slot_key(slot), expected.key, expected.key_size) ||
         !same_bytes(slot_value(slot), expected.value, expected.value_size) ||
@@ -80,6 +81,18 @@ static void check_record(struct world *world, const struct klane_slot *slot)
          !same_bytes(slot_headers(slot), expected.headers, expected.headers_size)))
         world_fail(world, "a slot differs from its record at offset %lld",
                    (long long)expected.offset);
+}
+
+/* Nothing runs before its time, or while it is held, but what a worker had by then. */
+static void check_time(struct world *world, const struct process *process,
+                       const struct worker *worker)
+{
+    const struct klane_slot *slot = worker->slot;
+
+    if (slot_due_ms(slot) > WALL_MS + world->now_ms)
+        world_fail(world, "offset %lld runs before its time", (long long)slot->record.offset);
+    if (core_is_held(&process->core, slot) && slot != worker->had[0] && slot != worker->had[1])
+        world_fail(world, "offset %lld runs though it is held", (long long)slot->record.offset);
 }
 
 /* What runs at once stays inside the budget, but for one that is larger and runs alone. */
@@ -144,6 +157,7 @@ static void start(struct world *world, struct process *process, struct worker *w
     struct klane_slot *slot = worker->slot;
 
     check_record(world, slot);
+    check_time(world, process, worker);
     check_weight(world, process, slot);
     world_add(world, event_of(process, HISTORY_START, slot));
     worker->state = WORKER_RUNS;
@@ -152,7 +166,7 @@ static void start(struct world *world, struct process *process, struct worker *w
     worker->outcome = (uint8_t)draw_outcome(world, slot);
     worker->delay_ms = slot_is_given_up(world, slot, (enum slot_outcome)worker->outcome)
                            ? 0
-                           : random_below(world, 100);
+                           : random_below(world, world->plan.delay_ms);
     worker->token = 0;
     worker->taken = NULL;
     if (random_is(world, world->plan.later_rate) && go_asynchronous(world, process, worker))

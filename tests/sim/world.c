@@ -246,6 +246,8 @@ static int64_t process_next_ms(const struct world *world, const struct process *
     if (process->state == PROCESS_DOWN)
         return world->ending ? INT64_MAX : process->restart_ms;
     earlier(&next_ms, core_next_due_ms(&process->core));
+    if (process->hold.is_on)
+        earlier(&next_ms, process->hold.until_ms);
     if (process->state == PROCESS_STOPS)
         earlier(&next_ms, process->stop_deadline_ms);
     if (sent->out)

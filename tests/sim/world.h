@@ -14,6 +14,7 @@
 #include "sync/tokens.h"
 
 #define RING_MAX 64
+#define WALL_MS INT64_C(1000000) /* at the beginning of the simulated time */
 #define STALE_TOKENS 16
 #define BLOCK_SIZES_MAX 100
 
@@ -45,6 +46,7 @@ struct worker {
     struct klane_slot *slot;
     struct klane_slot *next;
     struct klane_slot *taken;
+    const struct klane_slot *had[2]; /* when something was held last */
     int64_t until_ms;
     int64_t started_ms;
     int64_t delay_ms;
@@ -118,6 +120,13 @@ struct process {
     } completed[TOKENS_MAX]; /* by place of the token */
     klane_token_t stale[STALE_TOKENS];
     uint32_t stale_count;
+    struct {
+        bool is_on;
+        bool is_topic;
+        unsigned char key[16];
+        uint32_t key_size;
+        int64_t until_ms;
+    } hold; /* by hand */
     struct sent_commit commit;
     int64_t commits;
     uint32_t records_most; /* measured */

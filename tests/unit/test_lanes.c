@@ -156,7 +156,8 @@ static void lane_key_names_the_lane_instead_of_the_records_own(void **state)
     struct lane_kit *kit = *state;
     struct source_record record = {.key = "own", .key_size = 3, .value = "v", .value_size = 1};
     struct lane_name name = key_name(kit, "given"), own = key_name(kit, "own");
-    struct klane_slot *slot = slot_create(&kit->slab, &record, name.key, name.key_size, 0);
+    const struct core_place place = {.lane_key = name.key, .lane_key_size = name.key_size};
+    struct klane_slot *slot = slot_create(&kit->slab, &record, &place);
     uint64_t hash;
 
     slot->record.assignment = &kit->assignment;

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/schedule.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "core/internal.h"
+#include "core/parked.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The wall's clock may jump: so often it is looked at while a record waits for a time of it. */
+#define WALL_LOOK_MS 60000
+
+/* ---- what is held ------------------------------------------------------------------------ */
+
+static bool is_same(const struct schedule_hold *hold, const char *topic, const void *key,
+                    uint32_t key_size)
+{
+    if ((hold->topic == NULL) != (topic == NULL) || (hold->key == NULL) != (key == NULL))
+        return false;
+    if (topic != NULL && strcmp(hold->topic, topic) != 0)
+        return false;
+    return key == NULL || (hold->key_size == key_size && memcmp(hold->key, key, key_size) == 0);
+}
+
+static struct schedule_hold **find(struct core *core, const char *topic, const void *key,
+                                   uint32_t key_size)
+{
+    struct schedule_hold **link = &core->held_by_hand;
+
+    while (*link != NULL && !is_same(*link, topic, key, key_size))
+        link = &(*link)->next;
+    return link;
+}
+
+bool schedule_stops(const struct core *core, const struct lane_name *name)
+{
+    const struct partition *partition = name->partition;
+    const struct schedule_hold *hold;
+
+    if (partition->stops == 0 || partition->stops & STOPS_ALL || name->kind != LANE_OF_KEY)
+        return partition->stops & STOPS_ALL;
+    for (hold = core->held_by_hand; hold != NULL; hold = hold->next)
+        if (hold->key != NULL && is_same(hold, partition->topic->name, name->key, name->key_size))
+            return true;
+    return false;
+}
+
+static bool slot_is_stopped(const struct core *core, const struct klane_slot *slot)
+{
+    struct lane_name name;
+
+    if (slot->record.assignment->partition->stops == 0)
+        return false;
+    name = parked_name_of_slot(slot, (enum lane_kind)slot->control.lane->kind);
+    return schedule_stops(core, &name);
+}
+
+bool core_is_held(const struct core *core, const struct klane_slot *slot)
+{
+    return slot_is_stopped(core, slot);
+}
+
+static void hold_free(struct schedule_hold *hold)
+{
+    if (hold == NULL)
+        return;
+    free(hold->topic);
+    free(hold->key);
+    free(hold);
+}
+
+void schedule_deinit(struct core *core)
+{
+    while (core->held_by_hand != NULL) {
+        struct schedule_hold *hold = core->held_by_hand;
+
+        core->held_by_hand = hold->next;
+        hold_free(hold);
+    }
+}
+
+void schedule_partition(struct core *core, struct partition *partition)
+{
+    const struct schedule_hold *hold;
+
+    partition->stops = 0;
+    for (hold = core->held_by_hand; hold != NULL; hold = hold->next)
+        if (hold->topic == NULL || strcmp(hold->topic, partition->topic->name) == 0)
+            partition->stops |= hold->key != NULL ? STOPS_KEYS : STOPS_ALL;
+    stops_check(core, partition);
+}
+
+/* ---- putting aside ----------------------------------------------------------------------- */
+
+bool schedule_puts_aside(struct core *core, struct lane *lane)
+{
+    struct klane_slot *slot = lane->held;
+    int64_t due_ms = slot_due_ms(slot) - core->commit.writer.wall_ms;
+    bool is_stopped = slot_is_stopped(core, slot);
+
+    if (!is_stopped && ((slot->record.has & SLOT_HAS_DUE) == 0 || due_ms <= core->now_ms))
+        return false;
+    weights_pay_back(core, slot);
+    trial_back(core, slot);
+    slot->record.is_paid = slot->control.is_plain = false;
+    slot->control.state = SLOT_SCHEDULED;
+    if (due_ms > clock_after(core->now_ms, WALL_LOOK_MS))
+        due_ms = clock_after(core->now_ms, WALL_LOOK_MS);
+    heap_set(&core->timers, &lane->timer, is_stopped ? INT64_MAX : due_ms);
+    return true;
+}
+
+struct klane_slot *schedule_take(struct core *core, struct lane *lane)
+{
+    struct klane_slot *slot = lane->held;
+
+    KLANE_ASSERT(slot->control.state == SLOT_SCHEDULED);
+    heap_remove(&core->timers, &lane->timer);
+    lane->held = NULL;
+    return slot;
+}
+
+/* What workers would pass on to each other is to be asked for. */
+static void ask_for_each(struct core *core, struct lane *lane)
+{
+    struct klane_slot *slot, *next;
+
+    if (lane->held != NULL)
+        lane->held->control.is_plain = false;
+    for (slot = lane_shorten(lane, 1); slot != NULL; slot = next) {
+        next = slot->control.next;
+        slot->record.is_paid = slot->control.is_plain = false;
+        if (lane_append(lane, slot))
+            hold_slot(core, slot);
+    }
+}
+
+static void stop_lane(struct table_node *node, void *core)
+{
+    struct lane *lane = lane_of_node(node);
+
+    if (slot_is_stopped(core, lane->first))
+        ask_for_each(core, lane);
+}
+
+/* Lanes of single records are not in the table. */
+static void stop_ready(struct partition *partition)
+{
+    for (struct lane *lane = partition->ready.list.first; lane; lane = lane->ready_next)
+        lane->held->control.is_plain = false;
+}
+
+/* ---- by hand ----------------------------------------------------------------------------- */
+
+static struct schedule_hold *hold_make(const char *topic, const void *key, uint32_t key_size)
+{
+    struct schedule_hold *hold = calloc(1, sizeof(*hold));
+
+    if (hold == NULL)
+        return NULL;
+    hold->topic = topic == NULL ? NULL : strdup(topic);
+    hold->key = key == NULL ? NULL : malloc(key_size + 1);
+    hold->key_size = key_size;
+    if ((topic != NULL && hold->topic == NULL) || (key != NULL && hold->key == NULL)) {
+        hold_free(hold);
+        return NULL;
+    }
+    if (key != NULL)
+        memcpy(hold->key, key, key_size);
+    return hold;
+}
+
+bool core_hold(struct core *core, const char *topic, const void *key, uint32_t key_size)
+{
+    struct schedule_hold **link = find(core, topic, key, key_size);
+
+    if (*link != NULL)
+        return true;
+    *link = hold_make(topic, key, key_size);
+    if (*link == NULL)
+        return false;
+    for (struct partition *each = core->partitions; each != NULL; each = each->next) {
+        schedule_partition(core, each);
+        if (each->stops & STOPS_ALL)
+            stop_ready(each);
+    }
+    table_each(&core->lanes.table, stop_lane, core);
+    return true;
+}
+
+/* By ready_next, as they are in no other list. */
+static struct lane *list_of_stopped(const struct core *core)
+{
+    const struct heap *timers = &core->timers;
+    struct lane *first = NULL;
+
+    for (uint32_t i = 0; i < timers->count; i++) {
+        struct lane *lane = lane_of_timer(timers->entries[i].node);
+
+        if (lane->held->control.state != SLOT_SCHEDULED || timers->entries[i].value != INT64_MAX)
+            continue;
+        lane->ready_next = first;
+        first = lane;
+    }
+    return first;
+}
+
+/* Their heads were held when they were parked: passes may bring them. */
+static void release_parked(struct core *core)
+{
+    struct heap *timers = &core->parked_timers;
+
+    for (uint32_t i = 0; i < timers->count;) {
+        struct parked *parked = parked_of_timer(timers->entries[i].node);
+
+        if (parked->due_ms != INT64_MAX) {
+            i++;
+            continue;
+        }
+        parked->due_ms = 0;
+        heap_remove(timers, &parked->timer);
+        parked_fit_check(parked);
+    }
+}
+
+bool core_release(struct core *core, const char *topic, const void *key, uint32_t key_size)
+{
+    struct schedule_hold **link = find(core, topic, key, key_size);
+    struct schedule_hold *hold = *link;
+    struct lane *lane, *next;
+
+    if (hold == NULL)
+        return false;
+    *link = hold->next;
+    hold_free(hold);
+    for (struct partition *each = core->partitions; each != NULL; each = each->next)
+        schedule_partition(core, each);
+    for (lane = list_of_stopped(core); lane != NULL; lane = next) {
+        next = lane->ready_next;
+        hold_slot(core, schedule_take(core, lane));
+    }
+    release_parked(core);
+    return true;
+}
