@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* On a real broker: records that wait for their time, what is held by hand, and what an operator
+ * decides; what is committed is what the group has. */
+#include "kafka/kafka_runtime.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { NEVER_MS = 3600000, RECORDS = 300, KEYS = 3 };
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+static size_t count_of(struct kit *kit, const char *key)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&kit->lock);
+    for (size_t i = 0; i < kit->note_count; i++)
+        count += strcmp(kit->notes[i].key, key) == 0;
+    pthread_mutex_unlock(&kit->lock);
+    return count;
+}
+
+static void append_due(const struct kafka_test *test, const char *key, int64_t due_ms)
+{
+    char text[32];
+    const struct klane_header_in header = {
+        "due", text, (size_t)snprintf(text, sizeof text, "%lld", (long long)due_ms)};
+    const struct kafka_kit_record record = {.topic = test->topic,
+                                            .key = key,
+                                            .key_size = strlen(key),
+                                            .headers = &header,
+                                            .header_count = 1};
+
+    assert_true(kafka_kit_append(&record) >= 0);
+}
+
+static void a_header_says_when_a_record_may_run(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_blocker lane;
+    struct klane_topic rules;
+    int64_t soon_ms;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_test_kit(test, NULL);
+    klane_topic_init(&rules, sizeof rules);
+    rules.name = test->topic;
+    rules.due_header = "due";
+    soon_ms = now_ms() + 1500;
+    append_due(test, "late", soon_ms + NEVER_MS);
+    append_due(test, "soon", soon_ms);
+    append_due(test, "past", 1);
+    kafka_test_start(test, &rules);
+    kit_wait_ended(&test->kit, 2);
+
+    assert_true(now_ms() >= soon_ms);
+    assert_int_equal(count_of(&test->kit, "late"), 0);
+    assert_int_equal(
+        klane_lane_find(test->kit.runtime, test->topic, -1, "late", 4, &lane, sizeof lane),
+        KLANE_OK);
+    assert_int_equal(lane.state, KLANE_BLOCKER_SCHEDULED);
+    assert_int_equal(klane_resolve(test->kit.runtime, test->topic, 0, lane.offset, KLANE_SKIP,
+                                   "not wanted any more"),
+                     KLANE_OK);
+    assert_int_equal(klane_commit(test->kit.runtime, KAFKA_KIT_MS), KLANE_OK);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 3);
+    kafka_test_end(test);
+}
+
+/* Its fetching stops and goes on; another key's records are all handled meanwhile. */
+static void keys_and_topics_are_held_and_released(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_runtime *runtime;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_test_run(test);
+    runtime = test->kit.runtime;
+    assert_int_equal(klane_hold(runtime, test->topic, "k1", 2), KLANE_OK);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
+    kit_wait_ended(&test->kit, RECORDS - RECORDS / KEYS);
+    assert_int_equal(count_of(&test->kit, "k1"), 0);
+    assert_int_equal(klane_commit(runtime, KAFKA_KIT_MS), KLANE_OK);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 1);
+
+    assert_int_equal(klane_hold(runtime, test->topic, NULL, 0), KLANE_OK);
+    kit_wait_event(&test->kit, KLANE_EVENT_HELD, 1);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
+    assert_int_equal(klane_release(runtime, test->topic, "k1", 2), KLANE_OK);
+    assert_int_equal(klane_commit(runtime, KAFKA_KIT_MS), KLANE_OK);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 1);
+    assert_int_equal(klane_release(runtime, test->topic, NULL, 0), KLANE_OK);
+    kit_wait_ended(&test->kit, 2 * RECORDS);
+    assert_int_equal(klane_commit(runtime, KAFKA_KIT_MS), KLANE_OK);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 2 * RECORDS);
+    kit_assert_order(&test->kit);
+    kafka_test_end(test);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        kafka_test_case(a_header_says_when_a_record_may_run),
+        kafka_test_case(keys_and_topics_are_held_and_released),
+    };
+    int failed = check_run(tests);
+
+    kafka_kit_deinit();
+    return failed;
+}
