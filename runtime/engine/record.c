@@ -104,7 +104,7 @@ enum klane_outcome klane_later(const struct klane_record *record, klane_token_t 
     if (slot->back.token != 0)
         return KLANE_LATER;
     runtime = runtime_of(slot);
-    made = tokens_make(&runtime->tokens, slot, slot->record.assignment->epoch);
+    made = tokens_make(&runtime->tokens, slot, slot->record.assignment->epoch, TOKENS_NEVER);
     /* There are as many places as records can be in memory. */
     KLANE_ASSERT(made != 0);
     slot->back.token = tokens_index(made) + 1;

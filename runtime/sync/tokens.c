@@ -105,7 +105,7 @@ static struct tokens_entry *entry_take(struct tokens *tokens)
     return entry;
 }
 
-klane_token_t tokens_make(struct tokens *tokens, void *record, uint32_t tag)
+klane_token_t tokens_make(struct tokens *tokens, void *record, uint32_t tag, int64_t due_ms)
 {
     struct tokens_entry *entry = entry_take(tokens);
     uint32_t generation;
@@ -120,9 +120,10 @@ klane_token_t tokens_make(struct tokens *tokens, void *record, uint32_t tag)
     KLANE_ASSERT(flags_of(state) == 0);
     generation = generation_of(state) == 0 ? tokens->generation : generation_of(state);
     entry->record = record;
+    entry->due_ms = due_ms;
     /* T4 release: pairs with tokens_tag(). */
     atomic_store_explicit(&entry->tag, tag, memory_order_release);
-    /* T1 release: pairs with tokens_claim() and tokens_tag(). */
+    /* T1 release: pairs with tokens_claim(), tokens_tag() and tokens_next_due(). */
     atomic_store_explicit(&entry->state, state_of(generation, STATE_LIVE), memory_order_release);
     return state_of(generation, (uint64_t)(entry - tokens->entries) + 1);
 }
@@ -228,6 +229,25 @@ bool tokens_tag(const struct tokens *tokens, klane_token_t token, uint32_t *tag)
         return false;
     *tag = found;
     return true;
+}
+
+klane_token_t tokens_next_due(const struct tokens *tokens, uint32_t *index, int64_t *due_ms)
+{
+    /* Relaxed: only the number counts; what a place has, T1 publishes. */
+    uint32_t used = atomic_load_explicit(&tokens->fresh, memory_order_relaxed);
+
+    while (*index < used) {
+        const struct tokens_entry *entry = &tokens->entries[*index];
+        /* T1 acquire: pairs with tokens_make(). */
+        uint64_t state = atomic_load_explicit(&entry->state, memory_order_acquire);
+
+        ++*index;
+        if ((state & (STATE_LIVE | STATE_CLAIMED)) != STATE_LIVE || entry->due_ms == TOKENS_NEVER)
+            continue;
+        *due_ms = entry->due_ms;
+        return state_of(generation_of(state), *index);
+    }
+    return 0;
 }
 
 uint32_t tokens_out(const struct tokens *tokens)

@@ -25,9 +25,13 @@
  *    after 2^32 - 1 records of that place.
  * 4. The tag is stable when the state shows the same generation before and after it was read: who
  *    writes the next tag got the place through free, which changed the generation (T4).
+ * 5. Control may read the due time of a place that it has seen LIVE (T1) without more: nobody
+ *    writes it before the place is free again, and control is who frees it. That the token is over
+ *    gives control no right to its record: it has to claim it like any completer.
  *
  * Edges:
- *   T1  make, release -> claim and tag, acquire: record and tag before they are used.
+ *   T1  make, release -> claim, tag and next_due, acquire: record, tag and due time before they
+ *       are used.
  *   T2  complete, release -> returned, acquire: the outcome before the holder reports the record.
  *   T3  returned, release -> complete, acquire: the handler's work before the completer's report.
  *   T4  tag's store in make, release -> its load in tokens_tag(), acquire: whoever sees a later
@@ -48,6 +52,7 @@
 struct tokens_entry {
     _Atomic(uint64_t) state; /* see above */
     void *record;            /* the maker; read by the claimer */
+    int64_t due_ms;          /* the maker; read by control */
     _Atomic(uint32_t) tag;   /* the maker */
 };
 
@@ -73,8 +78,12 @@ bool tokens_init(struct tokens *tokens, uint32_t capacity, uint32_t random);
 /* When no other thread uses the table; tokens that are out are forgotten. */
 void tokens_deinit(struct tokens *tokens);
 
-/* The holder of the record; any thread. tag: what tokens_tag() shall say. 0: no place is free. */
-klane_token_t tokens_make(struct tokens *tokens, void *record, uint32_t tag);
+/* The due time of a token that has all the time there is. */
+#define TOKENS_NEVER INT64_MAX
+
+/* The holder of the record; any thread. tag: what tokens_tag() shall say; due_ms: what
+ * tokens_next_due() shall. 0: no place is free. */
+klane_token_t tokens_make(struct tokens *tokens, void *record, uint32_t tag, int64_t due_ms);
 
 /* The holder, once: the handler returned. True: the completion came before, and the caller
  * reports the record. False: the completer will; the caller must not touch the record again. */
@@ -98,6 +107,11 @@ void tokens_free(struct tokens *tokens, uint32_t index);
 /* Any thread: the tag of a token that nobody has claimed. False: stale, also once it is claimed.
  * A token that came from its maker by no lock, queue or the like may look stale, too. */
 bool tokens_tag(const struct tokens *tokens, klane_token_t token, uint32_t *tag);
+
+/* Control, which so looks through all: the first token from place *index on that nobody has
+ * claimed and that has a due time; *index becomes the place behind it. 0: there is none. What is
+ * made meanwhile may be left out, and what was found may be claimed by others. */
+klane_token_t tokens_next_due(const struct tokens *tokens, uint32_t *index, int64_t *due_ms);
 
 /* Control: how many tokens were made and not freed. A maker at work may count or not. */
 uint32_t tokens_out(const struct tokens *tokens);

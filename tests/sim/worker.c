@@ -135,7 +135,8 @@ static int64_t draw_duration(struct world *world)
 static bool go_asynchronous(struct world *world, struct process *process, struct worker *worker)
 {
     klane_token_t token =
-        tokens_make(&process->tokens, worker->slot, worker->slot->record.assignment->epoch);
+        tokens_make(&process->tokens, worker->slot, worker->slot->record.assignment->epoch,
+                    TOKENS_NEVER);
 
     if (token == 0)
         return false;

@@ -473,7 +473,7 @@ static void *handle_later(void *context)
         klane_token_t token;
 
         record->number = number;
-        while ((token = tokens_make(&world->tokens, record, ~number)) == 0)
+        while ((token = tokens_make(&world->tokens, record, ~number, TOKENS_NEVER)) == 0)
             sched_yield();
         record->token = token;
         /* Relaxed: the table itself must publish the record. */

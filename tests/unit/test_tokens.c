@@ -44,7 +44,7 @@ static void finish(struct tokens *tokens, klane_token_t token)
 
 static void claim_finds_the_record_of_the_token(void **state)
 {
-    klane_token_t token = tokens_make(*state, &record, 7);
+    klane_token_t token = tokens_make(*state, &record, 7, TOKENS_NEVER);
     void *found = NULL;
 
     assert_int_equal(tokens_claim(*state, token, &found), TOKENS_CLAIMED);
@@ -54,7 +54,7 @@ static void claim_finds_the_record_of_the_token(void **state)
 
 static void second_claim_is_stale(void **state)
 {
-    klane_token_t token = tokens_make(*state, &record, 7);
+    klane_token_t token = tokens_make(*state, &record, 7, TOKENS_NEVER);
     void *found = NULL;
 
     (void)tokens_claim(*state, token, &found);
@@ -68,7 +68,7 @@ static void second_claim_is_stale(void **state)
 
 static void completer_reports_when_the_handler_returned_before(void **state)
 {
-    klane_token_t token = tokens_make(*state, &record, 7);
+    klane_token_t token = tokens_make(*state, &record, 7, TOKENS_NEVER);
     void *found;
 
     assert_false(tokens_returned(*state, tokens_index(token)));
@@ -79,7 +79,7 @@ static void completer_reports_when_the_handler_returned_before(void **state)
 
 static void handler_reports_when_the_completion_came_before(void **state)
 {
-    klane_token_t token = tokens_make(*state, &record, 7);
+    klane_token_t token = tokens_make(*state, &record, 7, TOKENS_NEVER);
     void *found;
 
     (void)tokens_claim(*state, token, &found);
@@ -90,7 +90,7 @@ static void handler_reports_when_the_completion_came_before(void **state)
 
 static void completer_reports_when_the_handler_returns_between_claim_and_complete(void **state)
 {
-    klane_token_t token = tokens_make(*state, &record, 7);
+    klane_token_t token = tokens_make(*state, &record, 7, TOKENS_NEVER);
     void *found;
 
     (void)tokens_claim(*state, token, &found);
@@ -101,14 +101,14 @@ static void completer_reports_when_the_handler_returns_between_claim_and_complet
 
 static void token_is_stale_when_its_place_has_a_new_record(void **state)
 {
-    klane_token_t old = tokens_make(*state, &record, 7);
+    klane_token_t old = tokens_make(*state, &record, 7, TOKENS_NEVER);
     klane_token_t young;
     void *found;
     uint32_t tag;
 
     finish(*state, old);
     assert_int_equal(tokens_claim(*state, old, &found), TOKENS_STALE);
-    young = tokens_make(*state, &record, 8);
+    young = tokens_make(*state, &record, 8, TOKENS_NEVER);
 
     assert_int_equal(tokens_index(young), tokens_index(old));
     assert_int_not_equal(young, old);
@@ -119,7 +119,7 @@ static void token_is_stale_when_its_place_has_a_new_record(void **state)
 
 static void made_up_tokens_are_stale(void **state)
 {
-    klane_token_t token = tokens_make(*state, &record, 7);
+    klane_token_t token = tokens_make(*state, &record, 7, TOKENS_NEVER);
     const klane_token_t made_up[] = {0,
                                      1,
                                      2,
@@ -142,7 +142,7 @@ static void made_up_tokens_are_stale(void **state)
 
 static void tag_is_the_makers_until_the_token_is_claimed(void **state)
 {
-    klane_token_t token = tokens_make(*state, &record, 0xfffffff7);
+    klane_token_t token = tokens_make(*state, &record, 0xfffffff7, TOKENS_NEVER);
     uint32_t tag = 0;
     void *found;
 
@@ -160,16 +160,48 @@ static void make_returns_0_when_all_are_out_and_again_tokens_when_one_came_back(
     klane_token_t made[CAPACITY];
 
     for (int i = 0; i < CAPACITY; i++) {
-        made[i] = tokens_make(*state, &record, 7);
+        made[i] = tokens_make(*state, &record, 7, TOKENS_NEVER);
         assert_int_not_equal(made[i], 0);
         assert_int_equal(tokens_out(*state), i + 1);
     }
 
-    assert_int_equal(tokens_make(*state, &record, 7), 0);
+    assert_int_equal(tokens_make(*state, &record, 7, TOKENS_NEVER), 0);
     assert_int_equal(check_marked("tokens: all are out"), marks + 1);
     finish(*state, made[1]);
     assert_int_equal(tokens_out(*state), CAPACITY - 1);
-    assert_int_equal(tokens_index(tokens_make(*state, &record, 7)), tokens_index(made[1]));
+    assert_int_equal(tokens_index(tokens_make(*state, &record, 7, TOKENS_NEVER)),
+                     tokens_index(made[1]));
+}
+
+static void tokens_with_a_due_time_are_found_until_they_are_claimed(void **state)
+{
+    klane_token_t made[CAPACITY];
+    uint32_t index = 0;
+    int64_t due_ms = 0;
+    void *found;
+
+    assert_int_equal(tokens_next_due(*state, &index, &due_ms), 0);
+    for (int i = 0; i < CAPACITY - 1; i++)
+        made[i] = tokens_make(*state, &record, 7, i == 0 ? TOKENS_NEVER : 100 + i);
+
+    assert_int_equal(tokens_next_due(*state, &index, &due_ms), made[1]);
+    assert_int_equal(due_ms, 101);
+    assert_int_equal(tokens_next_due(*state, &index, &due_ms), made[2]);
+    assert_int_equal(due_ms, 102);
+    assert_int_equal(tokens_next_due(*state, &index, &due_ms), 0);
+    (void)tokens_claim(*state, made[1], &found);
+    (void)tokens_returned(*state, tokens_index(made[2]));
+    index = 0;
+    assert_int_equal(tokens_next_due(*state, &index, &due_ms), made[2]);
+    assert_int_equal(tokens_claim(*state, made[2], &found), TOKENS_CLAIMED);
+    assert_true(tokens_complete(*state, made[2]));
+    tokens_free(*state, tokens_index(made[2]));
+    index = 0;
+    assert_int_equal(tokens_next_due(*state, &index, &due_ms), 0);
+    made[3] = tokens_make(*state, &record, 7, 200);
+    index = 0;
+    assert_int_equal(tokens_next_due(*state, &index, &due_ms), made[3]);
+    assert_int_equal(due_ms, 200);
 }
 
 static void all_places_can_be_free_at_once(void **state)
@@ -178,7 +210,7 @@ static void all_places_can_be_free_at_once(void **state)
 
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < CAPACITY; i++)
-            made[i] = tokens_make(*state, &record, 7);
+            made[i] = tokens_make(*state, &record, 7, TOKENS_NEVER);
         for (int i = 0; i < CAPACITY; i++)
             finish(*state, made[i]);
 
@@ -189,25 +221,25 @@ static void all_places_can_be_free_at_once(void **state)
 static void generation_skips_0_when_it_wraps(void **state)
 {
     struct tokens *tokens = *state;
-    klane_token_t token = tokens_make(tokens, &record, 7);
+    klane_token_t token = tokens_make(tokens, &record, 7, TOKENS_NEVER);
     uint32_t index = tokens_index(token);
 
     /* As after four thousand million records of this place. */
     token |= (klane_token_t)UINT32_MAX << 32;
     atomic_store(&tokens->entries[index].state, ((uint64_t)UINT32_MAX << 32) | 1);
     finish(tokens, token);
-    token = tokens_make(tokens, &record, 7);
+    token = tokens_make(tokens, &record, 7, TOKENS_NEVER);
 
     assert_int_equal(token >> 32, 1);
 }
 
 static void a_table_that_begins_late_wraps_soon_and_repeats_nothing(void **state)
 {
-    klane_token_t first = tokens_make(*state, &record, 7), second;
+    klane_token_t first = tokens_make(*state, &record, 7, TOKENS_NEVER), second;
 
     assert_int_equal(first >> 32, UINT32_MAX);
     finish(*state, first);
-    second = tokens_make(*state, &record, 7);
+    second = tokens_make(*state, &record, 7, TOKENS_NEVER);
 
     assert_int_equal(tokens_index(second), tokens_index(first));
     assert_int_equal(second >> 32, 1);
@@ -216,7 +248,7 @@ static void a_table_that_begins_late_wraps_soon_and_repeats_nothing(void **state
 
 static void misuse_by_the_engine_is_caught(void **state)
 {
-    klane_token_t token = tokens_make(*state, &record, 7);
+    klane_token_t token = tokens_make(*state, &record, 7, TOKENS_NEVER);
 
     expect_assert_failure(tokens_complete(*state, token));
     expect_assert_failure(tokens_free(*state, tokens_index(token)));
@@ -238,6 +270,7 @@ int main(void)
         TEST(made_up_tokens_are_stale),
         TEST(tag_is_the_makers_until_the_token_is_claimed),
         TEST(make_returns_0_when_all_are_out_and_again_tokens_when_one_came_back),
+        TEST(tokens_with_a_due_time_are_found_until_they_are_claimed),
         TEST(all_places_can_be_free_at_once),
         TEST(generation_skips_0_when_it_wraps),
         cmocka_unit_test_setup_teardown(
