@@ -108,7 +108,8 @@ struct klane_slot;
 /**
  * One record, read-only. The structure itself belongs to the caller of the handler and is gone
  * when the handler returns; what its pointers point to stays valid until the record is finished,
- * so a handler that answers later copies the structure. Grows only at its end.
+ * so a handler that answers later copies the structure; but see later_max_ms of struct
+ * klane_route. Grows only at its end.
  */
 struct klane_record {
     const char *topic;
@@ -177,15 +178,17 @@ KLANE_API const char *klane_failure(const struct klane_record *record, uint32_t 
 /**
  * Answer later, from any thread, by klane_finish(). The lane waits until then. klane_finish() may
  * come before the handler has returned: the record advances when both have happened. A handler
- * that then returns another outcome after all takes the token back, unless it was finished.
+ * that then returns another outcome after all takes the token back, unless it was finished. From
+ * this call on later_max_ms of the route counts.
  * Thread: the handler's, at most once for an attempt: again gives token 0. Blocks: never.
  * Returns KLANE_LATER; KLANE_RETRY where token is NULL, or no handler has the record.
  */
 KLANE_API enum klane_outcome klane_later(const struct klane_record *record, klane_token_t *token);
 
 /**
- * Whether work on this record is in vain: its partition was given up or the runtime is closing.
- * Thread: any, while the record is unfinished. Blocks: never; one load.
+ * Whether work on this record is in vain: its partition was given up, the runtime is closing, or
+ * the attempt has taken longer than its route allows and is to be given up for that.
+ * Thread: any, while the record is unfinished. Blocks: never; two loads.
  */
 KLANE_API bool klane_cancelled(const struct klane_record *record);
 
@@ -251,9 +254,11 @@ enum klane_event_type {
                                   what was running when the process ended runs alone the next
                                   time. So a process has to end some six times before this is
                                   said, and other keys go on meanwhile. Needs progress maps. */
-    KLANE_EVENT_DEAD_LETTER =
-        19 /**< The record at offset is finished as a dead letter; value: how
-                                      often its handler ran; message: the reason. */
+    KLANE_EVENT_DEAD_LETTER = 19, /**< The record at offset is finished as a dead letter; value:
+                                      how often its handler ran; message: the reason. */
+    KLANE_EVENT_OVERRUN = 20 /**< A handler runs longer than handler_max_ms, or a record was not
+                                  finished within later_max_ms; value: ms so far; message: which of
+                                  the two. Once for each call and each token. */
 };
 
 /** One event, read-only; its pointers live as long as the callback. Grows only at its end. */
@@ -504,6 +509,15 @@ enum klane_exhausted {
     KLANE_EXHAUSTED_DEAD_LETTER = 2 /**< It becomes a dead letter. */
 };
 
+/** What becomes of a handler that runs for longer than handler_max_ms. */
+enum klane_overrun {
+    KLANE_OVERRUN_TELL = 0,   /**< Nothing but the event. */
+    KLANE_OVERRUN_CANCEL = 1, /**< klane_cancelled() of its record is true until the attempt is
+                                   over, so that it can give up; nothing is done to it by force.
+                                   klane_token_cancelled() does not say so. */
+    KLANE_OVERRUN_STOP = 2    /**< The runtime stops as fatal, and names the record. */
+};
+
 /** Fill it with klane_route_init() first. Grows only at its end. */
 struct klane_route {
     uint32_t struct_size;
@@ -536,6 +550,20 @@ struct klane_route {
                                        With klane_take() it is the program's to call. Default
                                        NULL. */
     void *dead_letter_context;
+    uint32_t handler_max_ms; /**< How long a call of the handler, or of dead_letter, may run. Seen
+                                  half of that late at most, or 10 ms. Default 0: any time. */
+    enum klane_overrun handler_overrun; /**< Default KLANE_OVERRUN_TELL. */
+    int64_t later_max_ms; /**< How long a record may stay unfinished after klane_later() or
+                               klane_take(). Then later_overrun is done with it, and its token is
+                               stale: klane_finish() gets KLANE_ERR_STALE. What was begun for it
+                               may still go on, beside the next attempt or the key's next record;
+                               from then on it must neither read what the record's pointers point
+                               to, so it copies what it needs, nor count on klane_destroy() to
+                               wait for it. Seen an eighth of that late at most. Dead letters have
+                               no limit. Default 0: any time. */
+    enum klane_outcome later_overrun; /**< KLANE_RETRY: after the delays above, with the limits of
+                                           its attempts; KLANE_SKIP; KLANE_DEAD_LETTER. Default
+                                           KLANE_RETRY. */
 };
 
 KLANE_API void klane_route_init(struct klane_route *route, size_t route_size);
@@ -583,22 +611,23 @@ KLANE_API klane_err_t klane_handle(struct klane_runtime *runtime, const char *to
  * KLANE_OK says that it was handed on; a partition that is given up at this moment may still turn
  * it down.
  * outcome: KLANE_DONE, KLANE_RETRY, KLANE_SKIP or KLANE_DEAD_LETTER.
- * Errors: STALE (finished before), FENCED (its partition was given up: the record counts as
- * unfinished), INVALID, FORKED.
+ * Errors: STALE (finished before, or too late for later_max_ms of its route), FENCED (its
+ * partition was given up: the record counts as unfinished), INVALID, FORKED.
  */
 KLANE_API klane_err_t klane_finish(struct klane_runtime *runtime, klane_token_t token,
                                    enum klane_outcome outcome, int64_t delay_ms,
                                    const char *reason);
 
-/** klane_cancelled() by token; true for a stale one. Thread: any. Blocks: never. */
+/** Whether work on the token's record is in vain: it is stale, its partition was given up, or the
+ *  runtime is closing. Thread: any. Blocks: never. */
 KLANE_API bool klane_token_cancelled(struct klane_runtime *runtime, klane_token_t token);
 
 /**
  * Take the next record whose turn it is onto the calling thread, instead of or beside klane's
- * workers; klane_finish() ends it. record_size: sizeof(*record). timeout_ms -1: without limit; 0:
- * only look. The record's handler is not called. Beside workers that are idle, which are woken
- * first, a call may wait long. Thread: any but the control thread, which callbacks for events and
- * keys run on. Errors: INVALID, TIMEOUT, STOPPED, STATE, FORKED.
+ * workers; klane_finish() ends it, within later_max_ms of its route. record_size: sizeof(*record).
+ * timeout_ms -1: without limit; 0: only look. The record's handler is not called. Beside workers
+ * that are idle, which are woken first, a call may wait long. Thread: any but the control thread,
+ * which callbacks for events and keys run on. Errors: INVALID, TIMEOUT, STOPPED, STATE, FORKED.
  */
 KLANE_API klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *record,
                                  size_t record_size, klane_token_t *token, int64_t timeout_ms);

@@ -45,6 +45,7 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->back.notice = NULL;
     slot->back.token = 0;
     slot->back.passed = false;
+    atomic_init(&slot->back.overrun, false);
     slot->control.size_class = size_class;
     slot->control.crashes = 0;
     slot->control.overdue = false;

@@ -17,6 +17,7 @@
 
 #include <klane/klane.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct klane_assignment;
@@ -71,6 +72,9 @@ struct klane_slot {
         uint32_t token;  /* 0: none */
         uint8_t outcome; /* enum slot_outcome */
         bool passed;     /* the holder finished the link and kept what it received */
+        /* Control's, while the attempt goes on too: it has taken longer than it may. The holder
+         * reads it. */
+        _Atomic bool overrun;
     } back;
 
     /* Control's alone. */

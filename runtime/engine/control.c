@@ -38,6 +38,14 @@ static void tell_finished(struct klane_runtime *runtime, const struct klane_slot
                   notice != NULL && notice->reason[0] != '\0' ? notice->reason : NULL);
 }
 
+/* The next attempt begins anew. */
+static int64_t failed(struct klane_runtime *runtime, struct klane_slot *slot)
+{
+    /* Relaxed: control alone writes it, and hands the slot over before it is read again. */
+    atomic_store_explicit(&slot->back.overrun, false, memory_order_relaxed);
+    return slot_failed(runtime, slot);
+}
+
 void control_came_back(struct klane_runtime *runtime, struct klane_slot *slot)
 {
     struct control *control = &runtime->control;
@@ -45,7 +53,7 @@ void control_came_back(struct klane_runtime *runtime, struct klane_slot *slot)
     int64_t retry_ms = 0;
 
     if (slot->back.outcome == SLOT_RETRY || slot->back.outcome == SLOT_DEAD_LETTER)
-        retry_ms = slot_failed(runtime, slot);
+        retry_ms = failed(runtime, slot);
     if (slot->back.outcome == SLOT_SKIPPED || (slot->back.outcome == SLOT_DONE && was_letter))
         tell_finished(runtime, slot);
     if (slot->back.outcome < SLOT_RETRY || !(slot->record.has & SLOT_HAS_LETTER)) {
@@ -391,9 +399,12 @@ static int64_t next_due_ms(const struct klane_runtime *runtime)
         due_ms = clock_after(control->now_ms, REFUSED_AGAIN_MS);
     if (core_is_empty(&control->core))
         return due_ms;
-    /* Records are out: slow handlers are looked for, and outcomes that nobody rang for. */
+    /* Records are out: slow handlers are looked for, tokens that are over, and outcomes that
+     * nobody rang for. */
     if (control->monitor_ms < due_ms)
         due_ms = control->monitor_ms;
+    if (control->later_ms < due_ms)
+        due_ms = control->later_ms;
     return quiet_ms < due_ms ? quiet_ms : due_ms;
 }
 
@@ -477,6 +488,7 @@ static bool round_of(struct klane_runtime *runtime)
     control->loops++;
     control->now_ms = clock_now_ms();
     core_wall(&control->core, clock_wall_ms() - control->now_ms);
+    overrun_look(runtime);
     control_collect(runtime);
     if (control->given_up[0] != '\0' && !control->stopping)
         control_stop(runtime, KLANE_ERR_FATAL, control->given_up);

@@ -59,6 +59,7 @@ struct worker {
     int64_t turn_since_ms;
     bool alive; /* the thread exists and was not joined */
     bool slow;
+    bool overrun; /* it was said that this turn takes longer than it may */
 };
 
 /* What control answers about a partition, with what the question gave; QUESTION_WAITS: it is to be
@@ -94,6 +95,7 @@ struct control {
     uint32_t workers_used; /* entries of workers[] that ever had a thread */
     int64_t monitor_ms;    /* when workers are looked at next */
     uint32_t monitor_period_ms;
+    int64_t later_ms; /* when tokens are looked through for those that are over */
     int64_t stop_deadline_ms;
     int64_t commit_alarm_ms; /* when an unanswered commit is reported */
     bool stopping;
@@ -107,7 +109,7 @@ struct control {
     uint64_t loops;
     uint64_t sleeps;
     uint64_t spares_started;
-    struct observe_limit limits[KLANE_EVENT_DEAD_LETTER + 1];
+    struct observe_limit limits[KLANE_EVENT_OVERRUN + 1];
     char given_up[256]; /* the record whose attempts are over and that stops the runtime */
 };
 
@@ -202,6 +204,14 @@ enum slot_outcome slot_outcome(struct klane_runtime *runtime, const struct klane
 /* failed.c: what becomes of a record that is to be retried or a dead letter, which back.outcome
  * then says; the time until it runs again. */
 int64_t slot_failed(struct klane_runtime *runtime, struct klane_slot *slot);
+
+/* overrun.c */
+/* Control: a worker has been in this slot's handler for so long. True: too long; it was said. */
+bool overrun_handler(struct klane_runtime *runtime, struct klane_slot *slot, int64_t elapsed_ms);
+/* The holder: until when a token that it makes now has to be finished. */
+int64_t overrun_due_ms(const struct klane_runtime *runtime, const struct klane_slot *slot);
+/* Control's, and under the lock when it has ended: finish, when it is time, what has not been. */
+void overrun_look(struct klane_runtime *runtime);
 
 /* control.c */
 void *control_main(void *runtime);

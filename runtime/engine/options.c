@@ -55,8 +55,10 @@ void klane_topic_init(struct klane_topic *topic, size_t topic_size)
 
 void klane_route_init(struct klane_route *route, size_t route_size)
 {
-    const struct klane_route defaults = {
-        .match = KLANE_MATCH_ALL, .retry_delay_ms = 1000, .slow_ms = 1000};
+    const struct klane_route defaults = {.match = KLANE_MATCH_ALL,
+                                         .retry_delay_ms = 1000,
+                                         .slow_ms = 1000,
+                                         .later_overrun = KLANE_RETRY};
 
     given_init(route, route_size, &defaults, sizeof(defaults));
 }

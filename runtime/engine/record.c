@@ -104,7 +104,8 @@ enum klane_outcome klane_later(const struct klane_record *record, klane_token_t 
     if (slot->back.token != 0)
         return KLANE_LATER;
     runtime = runtime_of(slot);
-    made = tokens_make(&runtime->tokens, slot, slot->record.assignment->epoch, TOKENS_NEVER);
+    made = tokens_make(&runtime->tokens, slot, slot->record.assignment->epoch,
+                       overrun_due_ms(runtime, slot));
     /* There are as many places as records can be in memory. */
     KLANE_ASSERT(made != 0);
     slot->back.token = tokens_index(made) + 1;
@@ -116,7 +117,9 @@ bool klane_cancelled(const struct klane_record *record)
 {
     const struct klane_slot *slot = slot_of(record);
 
-    return slot != NULL && !assignment_may_start(slot->record.assignment);
+    /* Relaxed: advice to a handler. */
+    return slot != NULL && (!assignment_may_start(slot->record.assignment) ||
+                            atomic_load_explicit(&slot->back.overrun, memory_order_relaxed));
 }
 
 klane_err_t klane_header(const struct klane_record *record, const char *name, const void **value,

@@ -240,6 +240,10 @@ static const char *wrong_with(const struct klane_route *rules)
         return "handler is NULL";
     if (rules->exhausted == KLANE_EXHAUSTED_DEAD_LETTER && rules->dead_letter == NULL)
         return "exhausted asks for dead letters, but dead_letter is NULL";
+    if (rules->later_overrun == KLANE_LATER)
+        return "later_overrun is KLANE_LATER, which finishes nothing";
+    if (rules->later_overrun == KLANE_DEAD_LETTER && rules->dead_letter == NULL)
+        return "later_overrun asks for dead letters, but dead_letter is NULL";
     if (rules->match == KLANE_MATCH_ALL)
         return rules->key == NULL && rules->key_size == 0 ? NULL : "key is set, but match is all";
     if (rules->key == NULL)
@@ -258,6 +262,9 @@ static klane_err_t check_route(const struct klane_route *rules, char *errstr, si
          rules->retry_delay_max_ms == 0 ? 0 : rules->retry_delay_ms, INT64_MAX},
         {"age_max_ms", rules->age_max_ms, 0, INT64_MAX},
         {"exhausted", (int)rules->exhausted, 0, KLANE_EXHAUSTED_DEAD_LETTER},
+        {"handler_overrun", (int)rules->handler_overrun, 0, KLANE_OVERRUN_STOP},
+        {"later_max_ms", rules->later_max_ms, 0, INT64_MAX},
+        {"later_overrun", (int)rules->later_overrun, KLANE_RETRY, KLANE_DEAD_LETTER},
         {"match", (int)rules->match, 0, KLANE_MATCH_PREFIX},
         {"key_size", (int64_t)rules->key_size, 0, UINT32_MAX},
     };
@@ -328,6 +335,10 @@ klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
         .dead_letter = rules->dead_letter,
         .dead_letter_context = rules->dead_letter_context,
         .slow_ms = rules->slow_ms,
+        .handler_max_ms = rules->handler_max_ms,
+        .handler_overrun = rules->handler_overrun,
+        .later_max_ms = rules->later_max_ms,
+        .later_overrun = rules->later_overrun,
         .topic = topic->index,
     };
     if (rules->match == KLANE_MATCH_ALL)
@@ -446,6 +457,22 @@ static klane_err_t pattern_ready(struct topic *topic, char *errstr, size_t errst
                       topic->core.name, why);
 }
 
+static void find_shortest(struct routes *routes)
+{
+    routes->running_ms_min = UINT32_MAX;
+    routes->later_ms_min = INT64_MAX;
+    for (uint32_t i = 0; i < routes->route_count; i++) {
+        const struct route *route = &routes->routes[i];
+
+        if (route->slow_ms < routes->running_ms_min)
+            routes->running_ms_min = route->slow_ms;
+        if (route->handler_max_ms > 0 && route->handler_max_ms < routes->running_ms_min)
+            routes->running_ms_min = route->handler_max_ms;
+        if (route->later_max_ms > 0 && route->later_max_ms < routes->later_ms_min)
+            routes->later_ms_min = route->later_max_ms;
+    }
+}
+
 klane_err_t routes_ready(struct routes *routes, bool has_patterns, char *errstr,
                          size_t errstr_size)
 {
@@ -453,10 +480,7 @@ klane_err_t routes_ready(struct routes *routes, bool has_patterns, char *errstr,
 
     if (routes->topic_count == 0)
         return errstr_set(KLANE_ERR_STATE, errstr, errstr_size, "no handler was registered");
-    routes->slow_ms_min = UINT32_MAX;
-    for (uint32_t i = 0; i < routes->route_count; i++)
-        if (routes->routes[i].slow_ms < routes->slow_ms_min)
-            routes->slow_ms_min = routes->routes[i].slow_ms;
+    find_shortest(routes);
     for (uint32_t i = 0; i < routes->topic_count && err == KLANE_OK; i++) {
         if (routes->topics[i]->fallback == -1)
             return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,

@@ -29,6 +29,10 @@ struct route {
     klane_handler_fn dead_letter; /* NULL: it has none */
     void *dead_letter_context;
     uint32_t slow_ms;
+    uint32_t handler_max_ms; /* 0: none */
+    enum klane_overrun handler_overrun;
+    int64_t later_max_ms; /* 0: none */
+    enum klane_outcome later_overrun;
     uint32_t topic; /* index */
 };
 
@@ -55,7 +59,8 @@ struct routes {
     uint32_t topic_count;
     struct route *routes;
     uint32_t route_count;
-    uint32_t slow_ms_min;
+    uint32_t running_ms_min; /* the shortest slow_ms or handler_max_ms */
+    int64_t later_ms_min;    /* the shortest later_max_ms; INT64_MAX: no route has one */
 };
 
 #define ROUTES_MAX 65535U

@@ -372,7 +372,7 @@ static bool control_start(struct klane_runtime *runtime)
 
 static uint32_t monitor_period(const struct routes *routes)
 {
-    uint32_t period_ms = routes->slow_ms_min / 4;
+    uint32_t period_ms = routes->running_ms_min / 4;
 
     return period_ms < 5 ? 5 : period_ms > 250 ? 250 : period_ms;
 }
@@ -400,6 +400,8 @@ klane_err_t klane_start(struct klane_runtime *runtime)
     core_budget(&runtime->control.core, budget.records, budget.reserve, budget.weights);
     runtime->control.now_ms = clock_now_ms();
     runtime->control.monitor_period_ms = monitor_period(&runtime->routes);
+    runtime->control.later_ms =
+        clock_after(runtime->control.now_ms, runtime->routes.later_ms_min);
     runtime->control.core.commit.sent_ms = runtime->control.now_ms;
     err = source_start(runtime, errstr, sizeof(errstr));
     if (err != KLANE_OK)
@@ -428,6 +430,8 @@ void klane_stop(struct klane_runtime *runtime)
 /* With control ended, under the lock: take back what came since. True: nobody is out any more. */
 static bool reap(struct klane_runtime *runtime)
 {
+    runtime->control.now_ms = clock_now_ms();
+    overrun_look(runtime);
     control_reclaim(runtime);
     control_collect(runtime);
     /* Ended workers only: those in a handler have a slot out. */

@@ -25,6 +25,7 @@ static bool worker_start_one(struct klane_runtime *runtime)
     worker->runtime = runtime;
     worker->local = NULL;
     worker->slow = false;
+    worker->overrun = false;
     worker->left_as_surplus = false;
     worker->quiet = 0;
     worker->turn_seen = 0;
@@ -132,6 +133,7 @@ static void look_at(struct klane_runtime *runtime, struct worker *worker)
         if (worker->slow)
             control->workers_slow--;
         worker->slow = false;
+        worker->overrun = false;
         return;
     }
     assignment = slot->record.assignment;
@@ -143,6 +145,8 @@ static void look_at(struct klane_runtime *runtime, struct worker *worker)
         control_event(runtime, KLANE_EVENT_SLOW_HANDLER, KLANE_OK, assignment,
                       slot->record.offset, elapsed_ms, message);
     }
+    if (!worker->overrun && overrun_handler(runtime, slot, elapsed_ms))
+        worker->overrun = true;
     if (assignment_state(assignment) == ASSIGNMENT_DRAINING && !slot->control.overdue &&
         elapsed_ms >= control->core.config.drain_ms)
         core_overdue(&control->core, slot, control->now_ms);

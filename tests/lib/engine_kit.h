@@ -41,8 +41,8 @@ struct kit {
     size_t note_count;
     size_t running;
     size_t running_most;
-    size_t events[KLANE_EVENT_DEAD_LETTER + 1];
-    struct klane_event last[KLANE_EVENT_DEAD_LETTER + 1];
+    size_t events[KLANE_EVENT_OVERRUN + 1];
+    struct klane_event last[KLANE_EVENT_OVERRUN + 1];
     size_t errors[KIT_ERRORS]; /* events SOURCE_ERROR by their err */
     char message[256]; /* of the last event that had one */
     size_t log_lines;

@@ -100,6 +100,10 @@ static void check_runtime(void)
     NUMBER(route, age_max_ms);
     NAMED(route, exhausted, KLANE_EXHAUSTED_STOP);
     NUMBER(route, slow_ms);
+    NUMBER(route, handler_max_ms);
+    NAMED(route, handler_overrun, KLANE_OVERRUN_TELL);
+    NUMBER(route, later_max_ms);
+    NAMED(route, later_overrun, KLANE_RETRY);
 }
 
 static void check_logs(void)

@@ -226,6 +226,12 @@ static void wrong_routes_are_named(void **state)
     EXPECT(key, NULL, "key is NULL");
     EXPECT(key_size, 0, "key_size of a prefix is 0");
     EXPECT(key_size, (size_t)UINT32_MAX + 1, "key_size is 4294967296");
+    EXPECT(handler_overrun, (enum klane_overrun)3, "handler_overrun is 3");
+    EXPECT(later_max_ms, -1, "later_max_ms is -1");
+    EXPECT(later_overrun, KLANE_DONE, "later_overrun is 0");
+    EXPECT(later_overrun, KLANE_LATER, "later_overrun is KLANE_LATER");
+    EXPECT(later_overrun, KLANE_DEAD_LETTER, "later_overrun asks for dead letters");
+    EXPECT(later_overrun, (enum klane_outcome)5, "later_overrun is 5");
     EXPECT(struct_size, 0, "klane_route_init()");
 #undef EXPECT
     assert_int_equal(klane_route(kit.runtime, NULL), KLANE_ERR_INVALID);
