@@ -135,6 +135,7 @@ static void stop_keeps_its_deadline_when_a_handler_does_not_return(void **state)
     kit_append(&kit, 0, "free");
     kit_append(&kit, 0, "stuck");
     kit_append(&kit, 0, "free");
+    kit_wait_started(&kit, 3);
     kit_wait_ended(&kit, 2);
 
     klane_stop(kit.runtime);
