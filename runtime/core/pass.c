@@ -148,6 +148,9 @@ static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind
         lane = lane_create(&core->lanes, &core->slab, &name, hash);
     if (lane == NULL || lane_is_full(core, lane))
         return false;
+    /* What was kept may be held since then. */
+    if (schedule_stops(core, &name))
+        slot->record.is_paid = slot->control.is_plain = false;
     if (lane_append(lane, slot))
         hold_slot(core, slot);
     offsets_feed(&assignment->offsets, slot);

@@ -33,7 +33,7 @@ struct schedule_hold {
 /* The lane's held slot, which was to be ready, is not to run yet: it was put aside. */
 bool schedule_puts_aside(struct core *core, struct lane *lane);
 
-/* A record of this lane is not to run. */
+/* The program holds this lane: workers are to ask for each record of it. */
 bool schedule_stops(const struct core *core, const struct lane_name *name);
 
 /* A partition is new to the core. */

@@ -407,6 +407,36 @@ static void what_was_held_when_it_was_parked_is_read_again_when_it_is_released(v
     assert_true(core_swept_to(&kit->core, fixture->assignment, 2));
 }
 
+/* It came while a pass fed its lane, and the hold before the two met. */
+static void what_was_kept_behind_a_parked_lane_is_held_too(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *first, *second;
+    int64_t from;
+
+    take_in(fixture, 0, "a", kit->now_ms + 5000);
+    relieve(fixture, 4);
+    assert_int_equal(kit->core.parked.count, 1);
+    core_kit_wait(kit, 5000);
+    assert_non_null(core_next_pass(&kit->core, &from));
+    take_in(fixture, 1, "a", 0);
+    hold(fixture, "topic", NULL);
+    bring(fixture, 0, "a", 0);
+    assert_true(core_swept_to(&kit->core, fixture->assignment, 1));
+    assert_nothing_ready(fixture);
+
+    release(fixture, "topic", NULL);
+    assert_int_equal(core_kit_notice(kit), NOTICE_RELEASED);
+    first = core_kit_start(kit, 0);
+    second = core_kit_pass(first);
+    assert_non_null(second);
+    assert_false(second->record.is_paid);
+    core_kit_report(kit, first);
+    core_kit_back(kit, second, SLOT_UNPAID);
+    core_kit_run(kit, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -424,6 +454,7 @@ int main(void)
         TEST(a_hold_outlasts_a_stay),
         TEST(a_record_held_past_its_retry_keeps_its_attempts),
         TEST(many_that_wait_are_parked_with_their_heads),
+        TEST(what_was_kept_behind_a_parked_lane_is_held_too),
         TEST(what_was_held_when_it_was_parked_is_read_again_when_it_is_released),
     };
 
