@@ -773,10 +773,11 @@ KLANE_API klane_err_t klane_release(struct klane_runtime *runtime, const char *t
 /**
  * Decide about a record that waits: KLANE_DONE and KLANE_SKIP end it, KLANE_DEAD_LETTER makes it
  * a dead letter of its route, KLANE_RETRY ends its waiting: for its next attempt, for its own
- * time, or for ever, as what has ended the process. offset: as klane_blocker() and
- * klane_lane_find() have it. reason: for events and the dead letter; may be NULL. Thread: any but
- * the control thread. Blocks: until that answers. Errors: INVALID, NOT_FOUND (finished, or neither
- * in memory nor the head of a parked lane), BUSY (it runs, is about to, or waits behind another),
+ * time, or for ever, as what has ended the process. Of one that klane_finish() is to finish it is
+ * that: its token is stale then. offset: as klane_blocker() and klane_lane_find() have it. reason:
+ * for events and the dead letter; may be NULL. Thread: any but the control thread. Blocks: until
+ * that answers. Errors: INVALID, NOT_FOUND (finished, or neither in memory nor the head of a
+ * parked lane), BUSY (it runs, is about to, waits behind another, or is a dead letter on its way),
  * STATE (not running; given up; KLANE_RETRY while it is held; KLANE_DEAD_LETTER while it is
  * parked, or on a route that has none), SYSTEM, FORKED.
  */

@@ -3,7 +3,7 @@
  * does it, between two rounds.
  *
  * Upholds: no order touches a record that runs, or is about to; what is ended by hand is finished
- * by the same way as what a handler ends. */
+ * the same way as what a handler ends, or a completion. */
 #include "base/clock.h"
 #include "core/blocker.h"
 #include "engine/engine.h"
@@ -94,16 +94,31 @@ static klane_err_t resolve_parked(struct klane_runtime *runtime, struct parked *
     return KLANE_OK;
 }
 
+/* Its handler has said that others will finish it: this is one of them. What a dead letter's place
+ * will call is left to that. */
+static klane_err_t resolve_later(struct klane_runtime *runtime, const struct klane_slot *slot,
+                                 const struct resolve_order *order)
+{
+    klane_token_t token =
+        slot->record.has & SLOT_HAS_LETTER ? 0 : tokens_of(&runtime->tokens, slot);
+
+    if (token == 0)
+        return KLANE_ERR_BUSY;
+    return klane_finish(runtime, token, order->outcome, -1, order->reason) == KLANE_OK
+               ? KLANE_OK
+               : KLANE_ERR_BUSY;
+}
+
 static klane_err_t resolve_slot(struct klane_runtime *runtime, struct klane_slot *slot,
                                 const struct resolve_order *order)
 {
     struct core *core = &runtime->control.core;
     bool is_letter = (slot->record.has & SLOT_HAS_LETTER) != 0;
 
-    if (!core_waits(slot))
-        return KLANE_ERR_BUSY;
     if (order->outcome == KLANE_DEAD_LETTER && route_of(runtime, slot)->dead_letter == NULL)
         return KLANE_ERR_STATE;
+    if (!core_waits(slot))
+        return resolve_later(runtime, slot, order);
     if (order->outcome == KLANE_RETRY || (order->outcome == KLANE_DEAD_LETTER && is_letter))
         return core_wait_ends(core, slot) ? KLANE_OK : KLANE_ERR_STATE;
     core_wait_is_over(core, slot);

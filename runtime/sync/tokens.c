@@ -250,6 +250,22 @@ klane_token_t tokens_next_due(const struct tokens *tokens, uint32_t *index, int6
     return 0;
 }
 
+klane_token_t tokens_of(const struct tokens *tokens, const void *record)
+{
+    /* Relaxed: only the number counts; what a place has, T1 publishes. */
+    uint32_t used = atomic_load_explicit(&tokens->fresh, memory_order_relaxed);
+
+    for (uint32_t index = 0; index < used; index++) {
+        const struct tokens_entry *entry = &tokens->entries[index];
+        /* T1 acquire: pairs with tokens_make(). */
+        uint64_t state = atomic_load_explicit(&entry->state, memory_order_acquire);
+
+        if ((state & (STATE_LIVE | STATE_CLAIMED)) == STATE_LIVE && entry->record == record)
+            return state_of(generation_of(state), (uint64_t)index + 1);
+    }
+    return 0;
+}
+
 uint32_t tokens_out(const struct tokens *tokens)
 {
     /* Relaxed: a number; what it counts is published by T1 and T5. */

@@ -25,13 +25,13 @@
  *    after 2^32 - 1 records of that place.
  * 4. The tag is stable when the state shows the same generation before and after it was read: who
  *    writes the next tag got the place through free, which changed the generation (T4).
- * 5. Control may read the due time of a place that it has seen LIVE (T1) without more: nobody
- *    writes it before the place is free again, and control is who frees it. That the token is over
- *    gives control no right to its record: it has to claim it like any completer.
+ * 5. Control may read due time and record of a place that it has seen LIVE (T1) without more:
+ *    nobody writes them before the place is free again, and control is who frees it. That the
+ *    token is over gives control no right to its record: it has to claim it like any completer.
  *
  * Edges:
- *   T1  make, release -> claim, tag and next_due, acquire: record, tag and due time before they
- *       are used.
+ *   T1  make, release -> claim, tag, next_due and of, acquire: record, tag and due time before
+ *       they are used.
  *   T2  complete, release -> returned, acquire: the outcome before the holder reports the record.
  *   T3  returned, release -> complete, acquire: the handler's work before the completer's report.
  *   T4  tag's store in make, release -> its load in tokens_tag(), acquire: whoever sees a later
@@ -112,6 +112,10 @@ bool tokens_tag(const struct tokens *tokens, klane_token_t token, uint32_t *tag)
  * claimed and that has a due time; *index becomes the place behind it. 0: there is none. What is
  * made meanwhile may be left out, and what was found may be claimed by others. */
 klane_token_t tokens_next_due(const struct tokens *tokens, uint32_t *index, int64_t *due_ms);
+
+/* Control: the token of a record that nobody has claimed; 0: there is none, as far as can be seen.
+ * Looks through all that there ever were. */
+klane_token_t tokens_of(const struct tokens *tokens, const void *record);
 
 /* Control: how many tokens were made and not freed. A maker at work may count or not. */
 uint32_t tokens_out(const struct tokens *tokens);

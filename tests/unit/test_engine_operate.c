@@ -255,6 +255,35 @@ static void a_waiting_record_becomes_a_dead_letter(void **state)
     kit_end(&kit);
 }
 
+static klane_token_t kept_token;
+
+static enum klane_outcome keep_token(struct kit *kit, const struct klane_record *record)
+{
+    (void)kit;
+    return klane_later(record, &kept_token);
+}
+
+/* Its token was lost, say. */
+static void what_others_were_to_finish_is_ended(void **state)
+{
+    struct kit kit;
+
+    (void)state;
+    kit_init(&kit, 1);
+    kit.act = keep_token;
+    kit_start(&kit);
+    kit_append(&kit, 0, "a");
+    kit_wait_ended(&kit, 1);
+    find_until(&kit, "a", KLANE_BLOCKER_LATER);
+    assert_int_equal(resolve(&kit, 0, KLANE_SKIP), KLANE_OK);
+    kit_wait_event(&kit, KLANE_EVENT_SKIPPED, 1);
+    assert_string_equal(kit.message, "by hand");
+    kit_wait_committed(&kit, 0, 1);
+    assert_int_equal(klane_finish(kit.runtime, kept_token, KLANE_DONE, -1, NULL),
+                     KLANE_ERR_STALE);
+    kit_end(&kit);
+}
+
 static void what_runs_is_left_alone(void **state)
 {
     struct kit kit;
@@ -462,6 +491,7 @@ int main(void)
         cmocka_unit_test(a_waiting_record_is_retried_at_once),
         cmocka_unit_test(a_waiting_record_is_ended),
         cmocka_unit_test(a_waiting_record_becomes_a_dead_letter),
+        cmocka_unit_test(what_others_were_to_finish_is_ended),
         cmocka_unit_test(what_runs_is_left_alone),
         cmocka_unit_test(a_parked_head_is_retried_or_ended),
         cmocka_unit_test(a_function_says_when_a_record_may_run),
