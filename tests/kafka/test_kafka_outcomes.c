@@ -105,11 +105,49 @@ static void keys_and_topics_are_held_and_released(void **state)
     kafka_test_end(test);
 }
 
+static enum klane_outcome lose_every_tenth(struct kit *kit, const struct klane_record *record)
+{
+    klane_token_t token;
+
+    (void)kit;
+    return record->offset % 10 == 0 && record->attempt == 1 ? klane_later(record, &token)
+                                                            : KLANE_DONE;
+}
+
+/* Some answers never come: those records run again, and all is committed. */
+static void a_record_that_nobody_answers_for_runs_again(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_route route;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_test_kit(test, NULL);
+    test->kit.act = lose_every_tenth;
+    kit_create(&test->kit);
+    klane_route_init(&route, sizeof route);
+    route.topic = test->topic;
+    route.handler = kit_handle;
+    route.context = &test->kit;
+    route.retry_delay_ms = 1;
+    route.later_max_ms = 100;
+    assert_int_equal(klane_route(test->kit.runtime, &route), KLANE_OK);
+    assert_int_equal(klane_start(test->kit.runtime), KLANE_OK);
+    test->is_running = true;
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, RECORDS);
+    kit_wait_ended(&test->kit, RECORDS + RECORDS / 10);
+
+    kit_wait_event(&test->kit, KLANE_EVENT_OVERRUN, RECORDS / 10);
+    assert_int_equal(klane_commit(test->kit.runtime, KAFKA_KIT_MS), KLANE_OK);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), RECORDS);
+    kafka_test_end(test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         kafka_test_case(a_header_says_when_a_record_may_run),
         kafka_test_case(keys_and_topics_are_held_and_released),
+        kafka_test_case(a_record_that_nobody_answers_for_runs_again),
     };
     int failed = check_run(tests);
 
