@@ -756,16 +756,16 @@ KLANE_API klane_err_t klane_lane_find(struct klane_runtime *runtime, const char 
  * Hold a key of a topic, a topic (key NULL) or everything (topic NULL): what runs of it, or is
  * just about to, ends, and nothing else of it starts until klane_release() is called with the
  * same. The records of a held key wait in their lane, or are parked, and hold nothing up but their
- * partition's base; a held topic takes nothing in. key: as it names the lane. A topic is held by
- * its own name also where a pattern brought it, and whenever its partitions come; nothing of it is
- * kept beyond the runtime. Holding twice is holding once. Thread: any but the control thread.
- * Blocks: until that answers. Errors: INVALID, NOMEM, STATE (not running, or on the control
- * thread), SYSTEM, FORKED.
+ * partition's base; a held topic takes nothing in, but what is being read for parked lanes. key:
+ * as it names the lane. A topic is held by its own name also where a pattern brought it, and
+ * whenever its partitions come; nothing of it is kept beyond the runtime. Holding twice is holding
+ * once. Thread: any but the control thread. Blocks: until that answers. Errors: INVALID, NOMEM,
+ * STATE (not running, or on the control thread), SYSTEM, FORKED.
  */
 KLANE_API klane_err_t klane_hold(struct klane_runtime *runtime, const char *topic,
                                  const void *key, size_t key_size);
 
-/** Let go on what klane_hold() with the same arguments has held; what is held by another call
+/** Let go of what klane_hold() with the same arguments has held; what is held by another call
  *  besides stays held. Errors: as klane_hold(), and NOT_FOUND (it is not held). */
 KLANE_API klane_err_t klane_release(struct klane_runtime *runtime, const char *topic,
                                     const void *key, size_t key_size);
@@ -786,9 +786,10 @@ KLANE_API klane_err_t klane_resolve(struct klane_runtime *runtime, const char *t
                                     const char *reason);
 
 /**
- * Commit now, and wait until all that was finished before the call is acknowledged as committed.
- * timeout_ms -1: without limit. Thread: any but the control thread. Blocks: until then.
- * Errors: INVALID, TIMEOUT (it is tried on), STOPPED, STATE, SYSTEM, FORKED.
+ * Commit now, and wait until that is acknowledged: bases and progress maps as they are after all
+ * that was finished before the call. timeout_ms -1: without limit. Thread: any but the control
+ * thread. Blocks: until then. Errors: INVALID, TIMEOUT (it is tried on), FENCED (a partition was
+ * given up meanwhile, and not all of it was committed), STOPPED, STATE, SYSTEM, FORKED.
  */
 KLANE_API klane_err_t klane_commit(struct klane_runtime *runtime, int64_t timeout_ms);
 

@@ -110,7 +110,8 @@ struct klane_assignment {
     struct progress_mark progress; /* of the map that was acknowledged */
     struct progress_mark committing_progress; /* sent with committing */
     bool ever_committed;
-    bool dirty; /* in the core's list of what may have to be committed */
+    bool dirty;    /* in the core's list of what may have to be committed */
+    uint64_t mark; /* the number of marks when it got dirty */
     struct klane_assignment *dirty_next;
     struct klane_assignment *committing_next;
 
@@ -166,6 +167,13 @@ static inline enum assignment_state assignment_state(const struct klane_assignme
 static inline bool assignment_counts(const struct klane_assignment *assignment)
 {
     return assignment_state(assignment) <= ASSIGNMENT_DRAINING;
+}
+
+/* From SETTLING on: all that it has finished is acknowledged as committed. */
+static inline bool assignment_is_settled(const struct klane_assignment *assignment)
+{
+    return assignment->committed == assignment->base_final &&
+           assignment->progress.hash == assignment->map.mark.hash;
 }
 
 void assignment_init(struct klane_assignment *assignment, struct partition *partition,

@@ -69,32 +69,60 @@ static struct klane_slot *in_memory(const struct klane_assignment *assignment, i
 {
     const struct offsets *offsets = &assignment->offsets;
     uint32_t sequence = offsets->first;
-    struct klane_slot *slot;
+    struct klane_slot *slot, *found;
 
-    while ((slot = offsets_in_ring(offsets, &sequence)) != NULL)
-        if (slot->record.offset == offset)
-            return slot;
+    while ((slot = offsets_in_ring(offsets, &sequence)) != NULL) {
+        /* With those that passes have brought behind it. */
+        found = lane_head(slot->control.lane, assignment) == slot
+                    ? in_lane(slot->control.lane, offset, assignment)
+                    : NULL;
+        if (found != NULL)
+            return found;
+    }
     for (uint32_t i = 0; i < offsets->heads.count; i++) {
-        slot = in_lane(lane_of_head(offsets->heads.entries[i].node), offset, assignment);
-        if (slot != NULL)
-            return slot;
+        found = in_lane(lane_of_head(offsets->heads.entries[i].node), offset, assignment);
+        if (found != NULL)
+            return found;
     }
     return NULL;
+}
+
+/* Several lanes may stand at one offset, which a pass has reached: of one of them it is a record.
+ * Those that have records before it in memory are not there yet. NULL: it cannot be told. */
+static struct parked *parked_at(const struct klane_assignment *assignment, int64_t offset,
+                                uint32_t *count)
+{
+    const struct heap *entries = &assignment->parking.parked;
+    struct parked *found = NULL;
+
+    *count = 0;
+    for (uint32_t i = 0; i < entries->count; i++) {
+        struct parked *parked = parked_of_next(entries->entries[i].node);
+
+        if (parked->next != offset)
+            continue;
+        ++*count;
+        if (found == NULL || parked->is_unmet || parked->attempts > 0)
+            found = parked;
+    }
+    if (found == NULL || found->slots > 0 ||
+        (*count > 1 && !found->is_unmet && found->attempts == 0))
+        return NULL;
+    return found;
 }
 
 bool core_unfinished_at(const struct klane_assignment *assignment, int64_t offset,
                         struct core_blocker *blocker)
 {
-    const struct heap *entries = &assignment->parking.parked;
+    uint32_t count = 0;
 
     if (assignment_state(assignment) >= ASSIGNMENT_SETTLING)
         return false;
     *blocker = (struct core_blocker){.offset = offset, .slot = in_memory(assignment, offset)};
-    for (uint32_t i = 0; blocker->slot == NULL && i < entries->count; i++)
-        if (entries->entries[i].value == offset)
-            blocker->parked = parked_of_next(entries->entries[i].node);
-    return blocker->parked != NULL ||
-           (blocker->slot != NULL && blocker->slot->control.state != SLOT_FINISHED);
+    if (blocker->slot != NULL)
+        return blocker->slot->control.state != SLOT_FINISHED;
+    blocker->parked = parked_at(assignment, offset, &count);
+    return count > 0;
 }
 
 bool core_waits(const struct klane_slot *slot)
@@ -107,6 +135,9 @@ bool core_wait_ends(struct core *core, struct klane_slot *slot)
     KLANE_ASSERT(core_waits(slot));
     if (core_is_held(core, slot))
         return false;
+    /* What has ended the process was not tried for that. */
+    if (slot->control.crashes > 0)
+        slot->control.state = SLOT_SCHEDULED;
     slot->control.crashes = 0;
     slot_due_now(slot);
     heap_set(&core->timers, &slot->control.lane->timer, core->now_ms);
@@ -118,15 +149,21 @@ void core_wait_is_over(struct core *core, struct klane_slot *slot)
     KLANE_ASSERT(core_waits(slot));
     heap_remove(&core->timers, &slot->control.lane->timer);
     slot->control.lane->held = NULL;
+    slot->record.attempt -= slot->control.state == SLOT_SCHEDULED;
+    slot_due_now(slot);
 }
 
-void core_parked_wait_ends(struct core *core, struct parked *parked)
+bool core_parked_wait_ends(struct core *core, struct parked *parked)
 {
+    if (parked->is_held)
+        return false;
     if (heap_has(&parked->timer))
         heap_remove(&core->parked_timers, &parked->timer);
     parked->due_ms = parked->due_wall_ms = 0;
     parked->crashes = 0;
+    parked->is_due_now = true;
     parked_fit_check(parked);
+    return true;
 }
 
 void core_parked_finish(struct core *core, struct parked *parked, bool is_skipped)
@@ -135,9 +172,12 @@ void core_parked_finish(struct core *core, struct parked *parked, bool is_skippe
 
     if (parked->takes_part)
         parked_leave(core, parked);
+    if (heap_has(&parked->timer))
+        heap_remove(&core->parked_timers, &parked->timer);
+    parked->due_ms = parked->due_wall_ms = 0;
     parked_set_next(parked, parked->next + 1);
     if (parked->next < parked->end)
-        core_parked_wait_ends(core, parked);
+        parked_fit_check(parked);
     else
         parked_remove(core, parked);
     commit_mark(&core->commit, assignment);

@@ -20,8 +20,8 @@ bool core_blocker(const struct klane_assignment *assignment, struct core_blocker
 bool core_lane_blocker(const struct core *core, const struct klane_assignment *assignment,
                        const struct lane_name *name, struct core_blocker *blocker);
 
-/* The unfinished record of this offset, in memory, or the head of a parked lane. False: there is
- * none. */
+/* The unfinished record of this offset, in memory, or the head of a parked lane; or neither, as it
+ * waits behind others of its lane, or it cannot be told whose it is. False: there is none. */
 bool core_unfinished_at(const struct klane_assignment *assignment, int64_t offset,
                         struct core_blocker *blocker);
 
@@ -34,8 +34,9 @@ bool core_wait_ends(struct core *core, struct klane_slot *slot);
 /* It waits no more: the caller says by core_came_back() what has become of it. */
 void core_wait_is_over(struct core *core, struct klane_slot *slot);
 
-/* A parked lane need not wait for the time of its head any longer; or its head is finished. */
-void core_parked_wait_ends(struct core *core, struct parked *parked);
+/* A parked lane need not wait for the time of its head any longer (false: it is held by hand); or
+ * its head is finished. */
+bool core_parked_wait_ends(struct core *core, struct parked *parked);
 void core_parked_finish(struct core *core, struct parked *parked, bool is_skipped);
 
 #endif

@@ -35,8 +35,9 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
 
     KLANE_ASSERT(!commit->out);
     KLANE_ASSERT(commit->sent == NULL);
-    commit->dirty = NULL;
+    commit->dirty = commit->dirty_last = NULL;
     commit->left_out = NULL;
+    commit->sent_mark = UINT64_MAX;
     for (; assignment != NULL; assignment = next) {
         int64_t base = assignment_base(assignment);
 
@@ -55,6 +56,8 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
             continue;
         }
         bytes += assignment->map.mark.size;
+        if (assignment->mark < commit->sent_mark)
+            commit->sent_mark = assignment->mark;
         assignment->committing = base;
         assignment->committing_progress = assignment->map.mark;
         assignment->committing_next = commit->sent;
@@ -67,10 +70,6 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
     commit->finished = is_left ? commit->records : 0;
     commit->sent_ms = now_ms;
     commit->out = commit->sent != NULL;
-    commit->is_whole = commit->dirty == NULL;
-    commit->rounds += commit->is_whole;
-    if (!commit->out && commit->is_whole)
-        commit->answered = commit->rounds;
     return commit->sent;
 }
 
@@ -97,6 +96,7 @@ void commit_refuse(struct commit *commit, struct klane_assignment *assignment, b
     unsend(commit, assignment);
     trial_answered(assignment, false);
     commit_mark(commit, assignment);
+    commit->failures++;
     commit->refused = true;
 }
 
@@ -106,10 +106,10 @@ void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms)
     commit->out = false;
     if (!acknowledged || commit->refused)
         commit->not_before_ms = now_ms + COMMIT_RETRY_MS;
-    else if (commit->is_whole)
-        commit->answered = commit->rounds;
-    if (!acknowledged)
+    if (!acknowledged) {
         commit_hurry(commit);
+        commit->failures++;
+    }
     commit->refused = false;
     while (commit->sent != NULL) {
         struct klane_assignment *assignment = commit->sent;
@@ -129,16 +129,30 @@ void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms)
     }
 }
 
+/* No longer among the dirty. */
+static void clean(struct commit *commit, struct klane_assignment *assignment)
+{
+    struct klane_assignment *previous = NULL, *each;
+
+    for (each = commit->dirty; each != assignment; each = each->dirty_next)
+        previous = each;
+    if (previous != NULL)
+        previous->dirty_next = assignment->dirty_next;
+    else
+        commit->dirty = assignment->dirty_next;
+    if (commit->dirty_last == assignment)
+        commit->dirty_last = previous;
+    assignment->dirty = false;
+}
+
 void commit_forget(struct commit *commit, struct klane_assignment *assignment)
 {
-    struct klane_assignment **link;
+    bool is_last = assignment_state(assignment) >= ASSIGNMENT_SETTLING;
 
-    for (link = &commit->dirty; assignment->dirty; link = &(*link)->dirty_next) {
-        if (*link != assignment)
-            continue;
-        *link = assignment->dirty_next;
-        assignment->dirty = false;
-        break;
-    }
+    if ((assignment->dirty || assignment->committing != -1) &&
+        !(is_last && assignment_is_settled(assignment)))
+        commit->forgotten++;
+    if (assignment->dirty)
+        clean(commit, assignment);
     unsend(commit, assignment);
 }

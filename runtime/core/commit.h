@@ -26,17 +26,20 @@ struct commit {
     uint32_t records;
     uint32_t finished; /* records since the last commit was sent */
     int64_t sent_ms;
-    int64_t not_before_ms;             /* after a failure */
-    struct klane_assignment *dirty;    /* what may have a new base; by dirty_next */
+    int64_t not_before_ms;          /* after a failure */
+    struct klane_assignment *dirty; /* what may have a new base; by dirty_next, those that
+                                          wait longest first */
+    struct klane_assignment *dirty_last;
     struct klane_assignment *sent;     /* the commit that is out; by committing_next */
     struct klane_assignment *left_out; /* of what was dirty before that, by dirty_next: they have
                                           nothing new; until the next mark */
     struct progress_writer writer;
-    uint32_t rounds;   /* commits that left nothing out of what was dirty */
-    uint32_t answered; /* the last of these of which all is acknowledged */
+    uint64_t marks;     /* times that something got dirty */
+    uint64_t sent_mark; /* the first of those that are out */
+    uint32_t failures;  /* commits, or parts of them */
+    uint32_t forgotten; /* assignments that ended with something to commit */
     bool out;
-    bool refused;  /* some part of the commit that is out was refused */
-    bool is_whole; /* the last commit left nothing out */
+    bool refused; /* some part of the commit that is out was refused */
 };
 
 static inline void commit_init(struct commit *commit, uint32_t interval_ms, uint32_t records)
@@ -62,8 +65,13 @@ static inline void commit_mark(struct commit *commit, struct klane_assignment *a
     if (assignment->dirty)
         return;
     assignment->dirty = true;
-    assignment->dirty_next = commit->dirty;
-    commit->dirty = assignment;
+    assignment->mark = ++commit->marks;
+    assignment->dirty_next = NULL;
+    if (commit->dirty == NULL)
+        commit->dirty = assignment;
+    else
+        commit->dirty_last->dirty_next = assignment;
+    commit->dirty_last = assignment;
 }
 
 /* What is dirty does not wait for its time. */
@@ -80,15 +88,12 @@ void commit_refuse(struct commit *commit, struct klane_assignment *assignment, b
 /* The commit that is out was answered: each of its assignments is committed, or dirty again. */
 void commit_answer(struct commit *commit, bool acknowledged, int64_t now_ms);
 
-/* What is finished now is committed when this is true of the number. */
-static inline uint32_t commit_next_round(const struct commit *commit)
+/* What was dirty when there were so many marks has been sent and answered; as committed, if there
+ * were no failures since. */
+static inline bool commit_is_answered(const struct commit *commit, uint64_t marks)
 {
-    return commit->rounds + 1;
-}
-
-static inline bool commit_is_done(const struct commit *commit, uint32_t round)
-{
-    return (int32_t)(commit->answered - round) >= 0 || (!commit->out && commit->dirty == NULL);
+    return (commit->dirty == NULL || commit->dirty->mark > marks) &&
+           (!commit->out || commit->sent_mark > marks);
 }
 
 /* The assignment ends: forget it. */

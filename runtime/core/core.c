@@ -241,12 +241,14 @@ static bool may_run(struct core *core, struct lane *lane)
 {
     struct klane_slot *slot = lane->held;
 
+    if (schedule_puts_aside(core, lane))
+        return false;
     if (!trial_lets(core, slot)) {
         lane->held = NULL;
         slot_crashes(core, slot);
         return false;
     }
-    return !schedule_puts_aside(core, lane) && weights_pay(core, lane);
+    return weights_pay(core, lane);
 }
 
 static struct klane_slot *hand_out(struct lane *lane)

@@ -29,6 +29,9 @@ static void hold_check(struct core *core, struct partition *partition)
 
 void stops_check(struct core *core, struct partition *partition)
 {
+    /* Its next record does not come now: nobody makes room for it. */
+    if (partition->stops & STOPS_ALL)
+        wants_are_met(core, partition);
     hold_check(core, partition);
 }
 

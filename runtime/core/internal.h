@@ -31,6 +31,9 @@ void stops_check(struct core *core, struct partition *partition);
 /* A map was written: does it speak of enough? */
 void reach_check(struct core *core, const struct klane_assignment *assignment);
 
+/* The wall's clock may jump: so often it is looked at while a record waits for a time of it. */
+#define WALL_LOOK_MS 60000
+
 /* The main flow leaves so much to what cannot wait: lanes, and the table of parked ones. */
 #define ROOM_KEPT (2 * SLAB_CHUNK_BYTES)
 
@@ -135,9 +138,11 @@ static inline void parking_slot_gone(struct core *core, const struct klane_slot 
 
 /* What is known of a record that is to run again. */
 struct head_note {
-    uint32_t attempts; /* so far */
-    int64_t due_ms;    /* before which it is not to run; 0: at once */
-    uint32_t crashes;  /* of the attempts, those that ended with the process */
+    uint32_t attempts;   /* so far */
+    int64_t due_ms;      /* before which it is not to run; 0: at once */
+    uint32_t crashes;    /* of the attempts, those that ended with the process */
+    bool is_held;        /* by hand: due_ms is of no account */
+    int64_t due_wall_ms; /* instead of due_ms, by the wall's clock */
 };
 
 /* A slot in its lane is to be dropped unfinished: its lane is parked from there on. False: no

@@ -72,14 +72,15 @@ static void run_again(struct core *core, struct klane_slot *slot, int64_t retry_
 /* It has to run again, and not here. */
 static void run_elsewhere(struct core *core, struct klane_slot *slot, int64_t retry_at_ms)
 {
-    struct head_note note = {slot->record.attempt - 1, 0, slot->control.crashes};
+    struct head_note note = {.attempts = slot->record.attempt - 1,
+                             .crashes = slot->control.crashes};
 
     if (slot->record.has & SLOT_HAS_LETTER) {
         KLANE_MARK("a dead letter comes back unfinished while its partition drains");
-        note = (struct head_note){slot_attempts(slot), 0, 0};
+        note = (struct head_note){.attempts = slot_attempts(slot)};
     } else if (slot->back.outcome == SLOT_RETRY) {
         KLANE_MARK("a record is to be retried while its partition drains");
-        note = (struct head_note){slot->record.attempt, retry_at_ms, 0};
+        note = (struct head_note){.attempts = slot->record.attempt, .due_ms = retry_at_ms};
     } else {
         KLANE_MARK("a record comes back unfinished while its partition drains");
     }

@@ -73,7 +73,7 @@ void parked_set_next(struct parked *parked, int64_t next)
     if (next != parked->next) {
         parked->attempts = 0;
         parked->crashes = 0;
-        parked->is_unmet = false;
+        parked->is_unmet = parked->is_held = parked->is_due_now = false;
     }
     parked->next = next;
     heap_set(&parked->assignment->parking.parked, &parked->by_next, next);

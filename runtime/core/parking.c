@@ -5,9 +5,6 @@
 #include "core/internal.h"
 #include "core/parked.h"
 
-/* The wall's clock may jump: so often it is looked at while a head waits for a time of it. */
-#define WALL_LOOK_MS 60000
-
 /* ---- the main flow ----------------------------------------------------------------------- */
 
 static void keep(struct core *core, struct parked *parked, struct klane_slot *slot,
@@ -175,13 +172,15 @@ static void note_head(struct core *core, struct parked *parked, const struct hea
 {
     parked->attempts = note->attempts;
     parked->crashes = note->crashes;
+    parked->is_held = note->is_held;
     parked->due_ms = note->due_ms;
-    parked->due_wall_ms = 0;
+    parked->due_wall_ms = note->due_wall_ms;
     if (heap_has(&parked->timer))
         heap_remove(&core->parked_timers, &parked->timer);
-    if (note->due_ms == 0)
+    if (note->due_ms == 0 && note->due_wall_ms == 0 && !note->is_held)
         return;
-    heap_set(&core->parked_timers, &parked->timer, note->due_ms);
+    /* A time of the wall's is looked at with the next tick. */
+    heap_set(&core->parked_timers, &parked->timer, note->is_held ? INT64_MAX : note->due_ms);
     if (heap_has(&parked->fit))
         heap_remove(&parked->assignment->parking.fit, &parked->fit);
 }
@@ -191,14 +190,19 @@ static void note_head(struct core *core, struct parked *parked, const struct hea
 /* A shorter wait is over before a pass would have brought the records back. */
 #define WAIT_TO_PARK_MS 1000
 
-/* When the lane's held slot, which waits, may run. */
-static int64_t due_of(const struct core *core, const struct lane *lane)
+/* What is to be known of the lane's held slot, which waits. */
+static struct head_note note_of(const struct core *core, const struct lane *lane)
 {
     int64_t timer_ms = core->timers.entries[lane->timer.place].value;
+    struct head_note note = {.attempts = slot_attempts(lane->held)};
 
-    if (lane->held->control.state == SLOT_WAITING || timer_ms == INT64_MAX)
-        return timer_ms;
-    return slot_due_ms(lane->held) - core->commit.writer.wall_ms;
+    if (lane->held->control.state == SLOT_WAITING)
+        note.due_ms = timer_ms;
+    else if (timer_ms == INT64_MAX)
+        note.is_held = true;
+    else
+        note.due_wall_ms = slot_due_ms(lane->held);
+    return note;
 }
 
 /* A dead letter stays, whose handler would run once more; and what is not to run here. */
@@ -206,7 +210,8 @@ static bool may_be_parked(const struct core *core, const struct lane *lane)
 {
     const struct klane_slot *slot = lane->held;
 
-    return due_of(core, lane) >= clock_after(core->now_ms, WAIT_TO_PARK_MS) &&
+    return core->timers.entries[lane->timer.place].value >=
+               clock_after(core->now_ms, WAIT_TO_PARK_MS) &&
            !(slot->record.has & SLOT_HAS_LETTER) && slot->control.crashes == 0 &&
            assignment_may_start(slot->record.assignment);
 }
@@ -252,11 +257,11 @@ static void park_whole(struct core *core, struct lane *lane, struct parked *park
     lane_settle(core, lane);
 }
 
-/* False: no memory. */
+/* False: it stays. */
 static bool park_waiting(struct core *core, struct lane *lane)
 {
     const struct klane_slot *held = lane->held;
-    const struct head_note note = {slot_attempts(held), due_of(core, lane), 0};
+    const struct head_note note = note_of(core, lane);
     struct klane_assignment *assignment = held->record.assignment;
     struct parked *parked = parked_find(core, assignment, parking_fingerprint(assignment, held),
                                         (enum lane_kind)lane->kind);
@@ -266,9 +271,9 @@ static bool park_waiting(struct core *core, struct lane *lane)
         if (parked == NULL)
             return false;
         note_head(core, parked, &note);
-    } else if (parked->next < held->record.offset) {
+    } else if (parked->next <= held->record.offset) {
         KLANE_MARK("a lane that waits stays, as another has its fingerprint");
-        return true;
+        return false;
     }
     if (parked->takes_part)
         parked_leave(core, parked);
@@ -283,9 +288,7 @@ bool parking_park_waiting(struct core *core)
 
     for (; lane != NULL && core_is_half_full(core) && may_park_more(core); lane = next) {
         next = lane->ready_next;
-        if (!park_waiting(core, lane))
-            break;
-        has_parked = true;
+        has_parked |= park_waiting(core, lane);
     }
     return has_parked;
 }
@@ -352,10 +355,10 @@ bool parking_restore(struct core *core, struct klane_assignment *assignment,
     parked->others_from = INT64_MIN;
     /* A head that a map has from a parked lane may lie before its next record. */
     parked->is_unmet = false;
-    note_head(core, parked, &(struct head_note){lane->attempts, 0, lane->crashes});
-    parked->due_wall_ms = lane->due_ms;
-    if (lane->due_ms > 0)
-        heap_set(&core->parked_timers, &parked->timer, 0);
+    note_head(core, parked,
+              &(struct head_note){.attempts = lane->attempts,
+                                  .crashes = lane->crashes,
+                                  .due_wall_ms = lane->due_ms});
     parked_fit_check(parked);
     return true;
 }

@@ -64,6 +64,8 @@ struct parked {
     int64_t due_ms;         /* before which it is not to run again; 0: at once */
     int64_t due_wall_ms;    /* the same by the wall's clock, if a map has it from there; or 0 */
     struct heap_node timer; /* in the core's parked_timers, until due_ms */
+    bool is_held;           /* the program held its head when it was parked */
+    bool is_due_now;        /* its head need not wait for a time of its own */
     bool is_record;         /* of one record without a lane, named by its offset */
     bool is_unmet;          /* a record of it is known to be at next: no pass has met it yet */
     uint8_t size_class;     /* of the slab */

@@ -219,6 +219,8 @@ static void head_is_known(struct klane_slot *slot, const struct parked *parked)
     slot->record.attempt += parked->attempts;
     slot->control.crashes = parked->crashes & PROGRESS_CRASHES_MAX;
     slot->control.is_plain &= parked->crashes == 0;
+    if (parked->is_due_now)
+        slot_due_now(slot);
 }
 
 /* The last of room is for lanes that have nothing in memory. */

@@ -161,7 +161,7 @@ static void gather_parked(struct gathering *gathering)
         KLANE_ASSERT(parked->next < parked->end);
         if (parked->due_wall_ms > 0)
             lane.due_ms = parked->due_wall_ms;
-        else if (parked->due_ms > 0 && parked->due_ms != INT64_MAX)
+        else if (parked->due_ms > 0)
             lane.due_ms = wall(gathering->writer, parked->due_ms);
         gather(gathering, &lane);
     }

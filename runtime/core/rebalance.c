@@ -93,7 +93,8 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
     struct head_note note = {0};
 
     if (held != NULL)
-        note = (struct head_note){slot_attempts(held), 0, held->control.crashes};
+        note =
+            (struct head_note){.attempts = slot_attempts(held), .crashes = held->control.crashes};
     if (held != NULL && held->control.state == SLOT_READY) {
         ready_remove(&core->ready, lane);
         weights_pay_back(core, held);
@@ -176,8 +177,7 @@ static void drain_check(struct core *core, struct klane_assignment *assignment, 
 
 static void settle_check(struct core *core, struct klane_assignment *assignment, int64_t now_ms)
 {
-    bool is_committed = assignment->committed == assignment->base_final &&
-                        assignment->progress.hash == assignment->map.mark.hash;
+    bool is_committed = assignment_is_settled(assignment);
 
     if (!is_committed && now_ms < assignment->deadline_ms)
         return;

@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The wall's clock may jump: so often it is looked at while a record waits for a time of it. */
-#define WALL_LOOK_MS 60000
-
 /* ---- what is held ------------------------------------------------------------------------ */
 
 static bool is_same(const struct schedule_hold *hold, const char *topic, const void *key,
@@ -19,9 +16,9 @@ static bool is_same(const struct schedule_hold *hold, const char *topic, const v
 {
     if ((hold->topic == NULL) != (topic == NULL) || (hold->key == NULL) != (key == NULL))
         return false;
-    if (topic != NULL && strcmp(hold->topic, topic) != 0)
+    if (key != NULL && (hold->key_size != key_size || memcmp(hold->key, key, key_size) != 0))
         return false;
-    return key == NULL || (hold->key_size == key_size && memcmp(hold->key, key, key_size) == 0);
+    return topic == NULL || strcmp(hold->topic, topic) == 0;
 }
 
 static struct schedule_hold **find(struct core *core, const char *topic, const void *key,
@@ -47,7 +44,7 @@ bool schedule_stops(const struct core *core, const struct lane_name *name)
     return false;
 }
 
-static bool slot_is_stopped(const struct core *core, const struct klane_slot *slot)
+bool core_is_held(const struct core *core, const struct klane_slot *slot)
 {
     struct lane_name name;
 
@@ -55,11 +52,6 @@ static bool slot_is_stopped(const struct core *core, const struct klane_slot *sl
         return false;
     name = parked_name_of_slot(slot, (enum lane_kind)slot->control.lane->kind);
     return schedule_stops(core, &name);
-}
-
-bool core_is_held(const struct core *core, const struct klane_slot *slot)
-{
-    return slot_is_stopped(core, slot);
 }
 
 static void hold_free(struct schedule_hold *hold)
@@ -98,7 +90,7 @@ bool schedule_puts_aside(struct core *core, struct lane *lane)
 {
     struct klane_slot *slot = lane->held;
     int64_t due_ms = slot_due_ms(slot) - core->commit.writer.wall_ms;
-    bool is_stopped = slot_is_stopped(core, slot);
+    bool is_stopped = core_is_held(core, slot);
 
     if (!is_stopped && ((slot->record.has & SLOT_HAS_DUE) == 0 || due_ms <= core->now_ms))
         return false;
@@ -122,6 +114,11 @@ struct klane_slot *schedule_take(struct core *core, struct lane *lane)
     return slot;
 }
 
+struct stopping {
+    struct core *core;
+    struct partition *partition;
+};
+
 /* What workers would pass on to each other is to be asked for. */
 static void ask_for_each(struct core *core, struct lane *lane)
 {
@@ -137,19 +134,34 @@ static void ask_for_each(struct core *core, struct lane *lane)
     }
 }
 
-static void stop_lane(struct table_node *node, void *core)
+static void stop_lane(struct table_node *node, void *context)
 {
+    const struct stopping *stopping = context;
     struct lane *lane = lane_of_node(node);
 
-    if (slot_is_stopped(core, lane->first))
-        ask_for_each(core, lane);
+    if (lane->partition == stopping->partition)
+        ask_for_each(stopping->core, lane);
 }
 
 /* Lanes of single records are not in the table. */
-static void stop_ready(struct partition *partition)
+static void stop_partition(struct core *core, struct partition *partition)
 {
+    struct stopping stopping = {core, partition};
+
     for (struct lane *lane = partition->ready.list.first; lane; lane = lane->ready_next)
         lane->held->control.is_plain = false;
+    table_each(&core->lanes.table, stop_lane, &stopping);
+}
+
+static void stop_key(struct core *core, struct partition *partition,
+                     const struct schedule_hold *hold)
+{
+    const struct lane_name name = {partition, LANE_OF_KEY, hold->key, hold->key_size};
+    uint64_t hash;
+    struct lane *lane = lane_find(&core->lanes, &name, &hash);
+
+    if (lane != NULL)
+        ask_for_each(core, lane);
 }
 
 /* ---- by hand ----------------------------------------------------------------------------- */
@@ -182,11 +194,14 @@ bool core_hold(struct core *core, const char *topic, const void *key, uint32_t k
     if (*link == NULL)
         return false;
     for (struct partition *each = core->partitions; each != NULL; each = each->next) {
+        if (topic != NULL && strcmp(each->topic->name, topic) != 0)
+            continue;
         schedule_partition(core, each);
-        if (each->stops & STOPS_ALL)
-            stop_ready(each);
+        if (key == NULL)
+            stop_partition(core, each);
+        else
+            stop_key(core, each, *link);
     }
-    table_each(&core->lanes.table, stop_lane, core);
     return true;
 }
 
@@ -215,11 +230,11 @@ static void release_parked(struct core *core)
     for (uint32_t i = 0; i < timers->count;) {
         struct parked *parked = parked_of_timer(timers->entries[i].node);
 
-        if (parked->due_ms != INT64_MAX) {
+        if (!parked->is_held) {
             i++;
             continue;
         }
-        parked->due_ms = 0;
+        parked->is_held = false;
         heap_remove(timers, &parked->timer);
         parked_fit_check(parked);
     }

@@ -115,7 +115,7 @@ static void say_parked(struct klane_runtime *runtime, const struct parked *parke
 {
     blocker->attempts = parked->attempts;
     blocker->fingerprint = parked->is_record ? 0 : parked->fingerprint;
-    if (parked->due_ms == INT64_MAX)
+    if (parked->is_held)
         blocker->state = KLANE_BLOCKER_HELD;
     else if (parked->due_wall_ms > 0)
         blocker->due_ms = parked->due_wall_ms - clock_wall_ms();

@@ -208,13 +208,16 @@ static void place_of(const struct topic *topic, const struct klane_assignment *a
             rules->null_keys == KLANE_NULL_KEYS_ORDERED ? LANE_OF_NULL_KEYS : LANE_OF_RECORD;
 }
 
+/* Later times count as this, which is far enough from where numbers end. */
+#define DUE_MS_MAX (INT64_MAX / 4)
+
 /* Milliseconds as decimal digits and nothing else; -1: it is something else. */
 static int64_t time_in(const char *text, size_t size)
 {
     int64_t time_ms = 0;
 
     for (size_t i = 0; i < size; i++) {
-        if (text[i] < '0' || text[i] > '9' || time_ms > (INT64_MAX - 9) / 10)
+        if (text[i] < '0' || text[i] > '9' || time_ms > (DUE_MS_MAX - 9) / 10)
             return -1;
         time_ms = time_ms * 10 + (text[i] - '0');
     }
@@ -235,7 +238,7 @@ static int64_t due_of(struct klane_runtime *runtime, const struct topic *topic,
         const struct klane_record view = view_of(topic, assignment, record);
 
         due_ms = rules->due(&view, rules->due_context);
-        return due_ms > 0 ? due_ms : 0;
+        return due_ms < 0 ? 0 : due_ms < DUE_MS_MAX ? due_ms : DUE_MS_MAX;
     }
     if (!headers_find(record->headers, record->headers_size, topic->due_header, &text, &size))
         return 0;

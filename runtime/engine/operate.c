@@ -83,10 +83,8 @@ static klane_err_t resolve_parked(struct klane_runtime *runtime, struct parked *
 
     if (order->outcome == KLANE_DEAD_LETTER)
         return KLANE_ERR_STATE; /* it is not in memory */
-    if (order->outcome == KLANE_RETRY) {
-        core_parked_wait_ends(core, parked);
-        return KLANE_OK;
-    }
+    if (order->outcome == KLANE_RETRY)
+        return core_parked_wait_ends(core, parked) ? KLANE_OK : KLANE_ERR_STATE;
     core_parked_finish(core, parked, order->outcome == KLANE_SKIP);
     if (order->outcome == KLANE_SKIP)
         control_event(runtime, KLANE_EVENT_SKIPPED, KLANE_OK, assignment, order->offset, 0,
@@ -143,8 +141,9 @@ static klane_err_t resolve(struct klane_runtime *runtime, struct klane_assignmen
     /* Whoever has the partition next decides. */
     if (!assignment_may_start(assignment))
         return KLANE_ERR_STATE;
-    return found.slot != NULL ? resolve_slot(runtime, found.slot, order)
-                              : resolve_parked(runtime, found.parked, order);
+    if (found.slot != NULL)
+        return resolve_slot(runtime, found.slot, order);
+    return found.parked == NULL ? KLANE_ERR_BUSY : resolve_parked(runtime, found.parked, order);
 }
 
 klane_err_t klane_resolve(struct klane_runtime *runtime, const char *topic, int32_t partition,
@@ -163,27 +162,42 @@ klane_err_t klane_resolve(struct klane_runtime *runtime, const char *topic, int3
 
 /* ---- commit ------------------------------------------------------------------------------ */
 
-/* round 0: it was not looked at yet. */
+struct commit_order {
+    bool is_begun;
+    uint64_t marks;
+    uint32_t failures;
+    uint32_t forgotten;
+};
+
 static klane_err_t committed(struct klane_runtime *runtime, struct klane_assignment *assignment,
                              void *with)
 {
     struct commit *commit = &runtime->control.core.commit;
-    uint32_t *round = with;
+    struct commit_order *order = with;
 
     (void)assignment;
-    if (*round == 0) {
+    if (!order->is_begun) {
         control_collect(runtime);
-        *round = commit_next_round(commit);
-        if (!commit_is_done(commit, *round))
-            commit_hurry(commit);
+        *order = (struct commit_order){true, commit->marks, commit->failures, commit->forgotten};
     }
-    return commit_is_done(commit, *round) ? KLANE_OK : QUESTION_WAITS;
+    if (commit->forgotten != order->forgotten)
+        return KLANE_ERR_FENCED;
+    if (commit->failures != order->failures) {
+        /* What failed is dirty again, by a later mark. */
+        order->marks = commit->marks;
+        order->failures = commit->failures;
+    }
+    if (commit_is_answered(commit, order->marks))
+        return KLANE_OK;
+    if (!commit->out)
+        commit_hurry(commit);
+    return QUESTION_WAITS;
 }
 
 klane_err_t klane_commit(struct klane_runtime *runtime, int64_t timeout_ms)
 {
-    uint32_t round = 0;
-    struct question question = {.answer = committed, .with = &round, .deadline_ms = INT64_MAX};
+    struct commit_order order = {.is_begun = false};
+    struct question question = {.answer = committed, .with = &order, .deadline_ms = INT64_MAX};
 
     if (runtime == NULL)
         return KLANE_ERR_INVALID;

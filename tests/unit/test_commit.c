@@ -120,12 +120,52 @@ static void commit_takes_each_assignment_with_a_new_base_once(void **state)
     commit_mark(&fixture->commit, &fixture->assignments[1]);
     sent = commit_send(&fixture->commit, 0);
 
-    assert_ptr_equal(sent, &fixture->assignments[0]);
-    assert_ptr_equal(sent->committing_next, &fixture->assignments[2]);
-    assert_null(fixture->assignments[2].committing_next);
+    assert_ptr_equal(sent, &fixture->assignments[2]);
+    assert_ptr_equal(sent->committing_next, &fixture->assignments[0]);
+    assert_null(fixture->assignments[0].committing_next);
     assert_int_equal(fixture->assignments[0].committing, 6);
     assert_int_equal(fixture->assignments[1].committing, -1);
     assert_int_equal(fixture->assignments[2].committing, 9);
+}
+
+static void what_was_dirty_is_answered_whatever_came_since(void **state)
+{
+    struct fixture *fixture = *state;
+    struct commit *commit = &fixture->commit;
+    uint64_t marks;
+
+    assert_true(commit_is_answered(commit, commit->marks));
+    advance(fixture, 0, 5);
+    advance(fixture, 1, 5);
+    marks = commit->marks;
+    assert_false(commit_is_answered(commit, marks));
+    commit_send(commit, 0);
+    advance(fixture, 0, 6);
+    assert_false(commit_is_answered(commit, marks));
+    commit_answer(commit, true, 0);
+    assert_true(commit_is_answered(commit, marks));
+    assert_false(commit_is_answered(commit, commit->marks));
+    assert_int_equal(commit->failures, 0);
+    commit_send(commit, 0);
+    commit_answer(commit, false, 0);
+    assert_int_equal(commit->failures, 1);
+}
+
+static void what_ends_with_something_to_commit_is_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct commit *commit = &fixture->commit;
+
+    commit_forget(commit, &fixture->assignments[0]);
+    assert_int_equal(commit->forgotten, 0);
+    for (int i = 0; i < ASSIGNMENTS; i++)
+        advance(fixture, i, 5);
+    commit_forget(commit, &fixture->assignments[2]);
+    assert_int_equal(commit->forgotten, 1);
+    advance(fixture, 2, 5);
+    commit_send(commit, 0);
+    commit_forget(commit, &fixture->assignments[0]);
+    assert_int_equal(commit->forgotten, 2);
 }
 
 static void commit_without_a_new_base_is_not_sent(void **state)
@@ -251,6 +291,8 @@ int main(void)
         COMMIT_TEST(settling_assignment_makes_it_due_at_once),
         COMMIT_TEST(no_commit_is_due_while_one_is_out),
         COMMIT_TEST(commit_takes_each_assignment_with_a_new_base_once),
+        COMMIT_TEST(what_was_dirty_is_answered_whatever_came_since),
+        COMMIT_TEST(what_ends_with_something_to_commit_is_counted),
         COMMIT_TEST(commit_without_a_new_base_is_not_sent),
         COMMIT_TEST(committed_is_what_was_acknowledged_and_not_what_was_sent),
         COMMIT_TEST(failed_commit_is_sent_again_after_a_pause),

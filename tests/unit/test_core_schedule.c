@@ -3,7 +3,9 @@
  * worker, their lane waits, and nothing else does. */
 #include "lib/core_kit.h"
 
-enum { RECORDS_MAX = 32, WALL_MS = 1000000 };
+#include "core/blocker.h"
+
+enum { RECORDS_MAX = 32, QUOTA = 8, WALL_MS = 1000000 };
 
 struct fixture {
     struct core_kit kit;
@@ -16,6 +18,7 @@ static int setup(void **state)
     struct core_config config = core_kit_config();
 
     config.records_max = RECORDS_MAX;
+    config.lane_records_max = QUOTA;
     config.parks = true;
     config.map_limit = 4096;
     core_kit_init(&fixture.kit, config);
@@ -384,6 +387,51 @@ static void many_that_wait_are_parked_with_their_heads(void **state)
     }
 }
 
+static void a_parked_record_need_not_wait_for_its_time_any_more(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    int64_t due_ms = kit->now_ms + 86400000, from;
+    struct core_blocker found;
+
+    take_in(fixture, 0, "a", due_ms);
+    relieve(fixture, 4);
+    assert_true(core_unfinished_at(fixture->assignment, 0, &found));
+    assert_non_null(found.parked);
+    assert_true(core_parked_wait_ends(&kit->core, found.parked));
+    assert_non_null(core_next_pass(&kit->core, &from));
+    bring(fixture, 0, "a", due_ms);
+    assert_true(core_swept_to(&kit->core, fixture->assignment, 1));
+    core_kit_run(kit, 0);
+}
+
+/* Of which one is the record that is to be ended cannot be told while others stand there too. */
+static void a_parked_record_behind_others_in_memory_is_not_ended(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct core_blocker found;
+    int64_t from;
+
+    for (int64_t offset = 0; offset < QUOTA + 2; offset++)
+        take_in(fixture, offset, "a", 0);
+    assert_true(core_unfinished_at(fixture->assignment, QUOTA, &found));
+    assert_null(found.parked);
+    assert_null(found.slot);
+    assert_false(core_unfinished_at(fixture->assignment, QUOTA + 2, &found));
+    for (int64_t offset = 0; offset < QUOTA; offset++)
+        core_kit_run(kit, offset);
+    assert_true(core_unfinished_at(fixture->assignment, QUOTA, &found));
+    assert_non_null(found.parked);
+    core_parked_finish(&kit->core, found.parked, true);
+    assert_non_null(core_next_pass(&kit->core, &from));
+    assert_int_equal(from, QUOTA + 1);
+    bring(fixture, QUOTA + 1, "a", 0);
+    assert_true(core_swept_to(&kit->core, fixture->assignment, QUOTA + 2));
+    core_kit_run(kit, QUOTA + 1);
+    assert_int_equal(assignment_base(fixture->assignment), QUOTA + 2);
+}
+
 static void what_was_held_when_it_was_parked_is_read_again_when_it_is_released(void **state)
 {
     struct fixture *fixture = *state;
@@ -455,6 +503,8 @@ int main(void)
         TEST(a_record_held_past_its_retry_keeps_its_attempts),
         TEST(many_that_wait_are_parked_with_their_heads),
         TEST(what_was_kept_behind_a_parked_lane_is_held_too),
+        TEST(a_parked_record_need_not_wait_for_its_time_any_more),
+        TEST(a_parked_record_behind_others_in_memory_is_not_ended),
         TEST(what_was_held_when_it_was_parked_is_read_again_when_it_is_released),
     };
 

@@ -264,6 +264,43 @@ static enum klane_outcome keep_token(struct kit *kit, const struct klane_record 
 }
 
 /* Its token was lost, say. */
+static int64_t due_late(const struct klane_record *record, void *context)
+{
+    (void)record;
+    (void)context;
+    return now_ms() + NEVER_MS;
+}
+
+static void a_scheduled_record_becomes_a_dead_letter_at_once(void **state)
+{
+    struct klane_topic topic;
+    struct klane_route route;
+    struct kit kit;
+
+    (void)state;
+    kit_init(&kit, 1);
+    klane_topic_init(&topic, sizeof(topic));
+    topic.name = "t";
+    topic.due = due_late;
+    klane_route_init(&route, sizeof(route));
+    route.topic = "t";
+    route.handler = kit_handle;
+    route.context = &kit;
+    route.dead_letter = keep;
+    route.dead_letter_context = &kit;
+    kit_create(&kit);
+    assert_int_equal(klane_topic(kit.runtime, &topic), KLANE_OK);
+    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
+    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_append(&kit, 0, "a");
+    find_until(&kit, "a", KLANE_BLOCKER_SCHEDULED);
+    assert_int_equal(resolve(&kit, 0, KLANE_DEAD_LETTER), KLANE_OK);
+    kit_wait_event(&kit, KLANE_EVENT_DEAD_LETTER, 1);
+    assert_int_equal(kit_event(&kit, KLANE_EVENT_DEAD_LETTER).value, 0);
+    kit_wait_committed(&kit, 0, 1);
+    kit_end(&kit);
+}
+
 static void what_others_were_to_finish_is_ended(void **state)
 {
     struct kit kit;
@@ -481,6 +518,35 @@ static void a_commit_that_is_not_answered_is_waited_for_in_vain(void **state)
     kit_end(&kit);
 }
 
+static klane_err_t commit_err;
+
+static void *commit_for_ever(void *kit)
+{
+    commit_err = klane_commit(((struct kit *)kit)->runtime, -1);
+    return NULL;
+}
+
+static void what_is_lost_is_not_said_to_be_committed(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    pthread_t thread;
+    struct kit kit;
+
+    (void)state;
+    kit_init(&kit, 1);
+    kit_start(&kit);
+    assert_int_equal(klane_commit(kit.runtime, 20000), KLANE_OK);
+    klane_memory_fail_commits(kit.source, UINT32_MAX, KLANE_ERR_IO);
+    kit_append(&kit, 0, "a");
+    kit_wait_done(&kit, 1);
+    assert_int_equal(pthread_create(&thread, NULL, commit_for_ever, &kit), 0);
+    nanosleep(&pause, NULL); /* for it to be asked: else nothing is left to commit */
+    assert_int_equal(klane_memory_revoke(kit.source, "t", 0, true), KLANE_OK);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(commit_err == KLANE_ERR_FENCED || commit_err == KLANE_OK);
+    kit_end(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +557,7 @@ int main(void)
         cmocka_unit_test(a_waiting_record_is_retried_at_once),
         cmocka_unit_test(a_waiting_record_is_ended),
         cmocka_unit_test(a_waiting_record_becomes_a_dead_letter),
+        cmocka_unit_test(a_scheduled_record_becomes_a_dead_letter_at_once),
         cmocka_unit_test(what_others_were_to_finish_is_ended),
         cmocka_unit_test(what_runs_is_left_alone),
         cmocka_unit_test(a_parked_head_is_retried_or_ended),
@@ -499,6 +566,7 @@ int main(void)
         cmocka_unit_test(a_header_and_what_hides_it_are_refused),
         cmocka_unit_test(what_is_finished_is_committed_on_demand),
         cmocka_unit_test(a_commit_that_is_not_answered_is_waited_for_in_vain),
+        cmocka_unit_test(what_is_lost_is_not_said_to_be_committed),
     };
 
     return check_run(tests);
