@@ -299,9 +299,149 @@ static void progress_tells_what_a_group_has_committed(void **state)
     kafka_kit_commit(test->group, test->from, 1, 0);
     print_progress(test, output);
     assert_non_null(strstr(output, "partition 0: base 20, ceiling 20\n"));
-    assert_non_null(strstr(output, "reads on at 20, 0 below the log's end, and runs again the 0"));
+    assert_non_null(
+        strstr(output, "reads on at 20, 0 below the log's end, and runs again the 0"));
     assert_non_null(strstr(output, "key \"k0\" is not blocked below the ceiling\n"));
     assert_non_null(strstr(output, "partition 1: base 0, without a progress map"));
+}
+
+/* ---- letters ----------------------------------------------------------------------------- */
+
+/* A dead letter as klane writes it, in the topic that is test->to. */
+static void append_letter(const struct test *test, int32_t partition, const char *key,
+                          const char *value, const char *offset)
+{
+    const struct klane_header_in headers[] = {
+        {"trace", "77", 2},
+        {"empty", NULL, 0},
+        {"__connect.errors.topic", test->from, strlen(test->from)},
+        {"__connect.errors.partition", "1", 1},
+        {"__connect.errors.offset", offset, strlen(offset)},
+        {"__connect.errors.exception.message", "shop is away", 12},
+        {"__connect.errors.attempts", "3", 1},
+    };
+    const struct kafka_kit_record record = {
+        .topic = test->to,
+        .partition = partition,
+        .key = key,
+        .key_size = key == NULL ? 0 : strlen(key),
+        .value = value,
+        .value_size = value == NULL ? 0 : strlen(value),
+        .headers = headers,
+        .header_count = sizeof headers / sizeof headers[0],
+    };
+
+    assert_int_equal(kafka_kit_append(&record), 0);
+}
+
+/* What the program prints when it is asked so; it has to end well, or must not. */
+static const char *letters(const struct test *test, const char *arguments, bool ends_well)
+{
+    static char output[OUTPUT_SIZE];
+    char command[1024];
+
+    snprintf(command, sizeof command, "%s%s %s %s %s log_level=2 2>&1", ends_well ? "" : "! ",
+             KLANE_EXAMPLE_LETTERS, kafka_kit_bootstrap(), test->to, arguments);
+    check_command(command, output, sizeof output);
+    return output;
+}
+
+/* The record at this offset came back with all that it had and with nothing else. */
+static void assert_sent_back(rd_kafka_t *reader, int64_t offset, const char *key,
+                             const char *value)
+{
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, KAFKA_KIT_MS);
+    rd_kafka_headers_t *headers;
+    const void *bytes;
+    size_t size;
+
+    assert_non_null(message);
+    assert_int_equal(message->err, 0);
+    assert_int_equal(message->offset, offset);
+    assert_int_equal(message->key == NULL, key == NULL);
+    assert_int_equal(message->payload == NULL, value == NULL);
+    assert_int_equal(message->key_len, key == NULL ? 0 : strlen(key));
+    assert_int_equal(message->len, value == NULL ? 0 : strlen(value));
+    assert_memory_equal(message->key == NULL ? "" : message->key, key == NULL ? "" : key,
+                        message->key_len);
+    assert_memory_equal(message->payload == NULL ? "" : message->payload,
+                        value == NULL ? "" : value, message->len);
+    assert_int_equal(rd_kafka_message_headers(message, &headers), 0);
+    assert_int_equal(rd_kafka_header_cnt(headers), 2);
+    assert_int_equal(rd_kafka_header_get_last(headers, "trace", &bytes, &size), 0);
+    assert_int_equal(size, 2);
+    assert_memory_equal(bytes, "77", 2);
+    assert_int_equal(rd_kafka_header_get_last(headers, "empty", &bytes, &size), 0);
+    assert_null(bytes);
+    rd_kafka_message_destroy(message);
+}
+
+static rd_kafka_t *reader_of_from(const struct test *test)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_t *reader =
+        rd_kafka_new(RD_KAFKA_CONSUMER, kafka_kit_consumer_conf("reader"), NULL, 0);
+
+    assert_non_null(reader);
+    rd_kafka_topic_partition_list_add(list, test->from, 1)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(reader, list), 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    return reader;
+}
+
+static void letters_are_listed_shown_and_sent_back(void **state)
+{
+    struct test *test = *state;
+    char expected[OUTPUT_SIZE];
+    rd_kafka_t *reader;
+
+    make_from(test, PARTITIONS);
+    make_to(test);
+    append_letter(test, 0, "anna", "bad book", "5");
+    append_letter(test, 1, NULL, "", "6");
+#define EXPECT(arguments, ...)                                                                   \
+    snprintf(expected, sizeof expected, __VA_ARGS__);                                            \
+    assert_string_equal(letters(test, arguments, true), expected)
+    EXPECT("list",
+           "0:0: %s [1] offset 5, key anna: 3 attempts, shop is away\n"
+           "1:0: %s [1] offset 6, key : 3 attempts, shop is away\n",
+           test->from, test->from);
+    EXPECT("show 0:0",
+           "0:0: %s [1] offset 5, key anna: 3 attempts, shop is away\n"
+           "    trace: 77\n    empty: \n    __connect.errors.topic: %s\n"
+           "    __connect.errors.partition: 1\n    __connect.errors.offset: 5\n"
+           "    __connect.errors.exception.message: shop is away\n"
+           "    __connect.errors.attempts: 3\n    bad book\n",
+           test->from, test->from);
+    EXPECT("send 0:0", "sent back to %s [1]: 0:0, key anna\n", test->from);
+    EXPECT("send all", "sent back to %s [1]: 0:0, key anna\nsent back to %s [1]: 1:0, key \n",
+           test->from, test->from);
+    EXPECT("send all", "%s", "");
+#undef EXPECT
+    reader = reader_of_from(test);
+    assert_sent_back(reader, 0, "anna", "bad book");
+    assert_sent_back(reader, 1, "anna", "bad book");
+    assert_sent_back(reader, 2, NULL, "");
+    rd_kafka_destroy(reader);
+    assert_int_equal(kafka_kit_count(test->from, 0), 0);
+    assert_int_equal(kafka_kit_count(test->from, 1), 3);
+}
+
+static void letters_that_cannot_be_found_or_sent_are_said_to_be_so(void **state)
+{
+    struct test *test = *state;
+
+    make_to(test);
+    append_letter(test, 0, "anna", "bad book", "5");
+    check_says(letters(test, "show 0:1", false), "there is no letter 0:1");
+    check_says(letters(test, "show 0:99", false), "there is no letter 0:99");
+    check_says(letters(test, "show 7:0", false), "there is no letter 7:0");
+    check_says(letters(test, "show 0", false), "usage");
+    check_says(letters(test, "send 0:0x", false), "usage");
+    check_says(letters(test, "list fetch.wait.max.ms=many", false), "fetch.wait.max.ms");
+    /* The topic that it came from is not there, and the broker makes none. */
+    check_says(letters(test, "send all message.timeout.ms=500", false), test->from);
+    assert_int_equal(kafka_kit_committed("klane-letters", test->to, 0), -1);
 }
 
 /* ---- transform --------------------------------------------------------------------------- */
@@ -391,6 +531,8 @@ int main(void)
     static const struct CMUnitTest kafka_examples[] = {
         EXAMPLE_TEST(minimal_prints_in_order_and_goes_on_where_it_was_stopped),
         EXAMPLE_TEST(progress_tells_what_a_group_has_committed),
+        EXAMPLE_TEST(letters_are_listed_shown_and_sent_back),
+        EXAMPLE_TEST(letters_that_cannot_be_found_or_sent_are_said_to_be_so),
         EXAMPLE_TEST(transform_produces_each_record_once_in_its_keys_order),
         EXAMPLE_TEST(transform_loses_nothing_when_it_is_stopped_and_killed_on_the_way),
         EXAMPLE_TEST(transform_stops_in_time_while_the_output_is_away),
