@@ -10,6 +10,7 @@ extern const struct bench_case schedule_cases[];
 extern const struct bench_case order_cases[];
 extern const struct bench_case isolation_cases[];
 extern const struct bench_case poison_cases[];
+extern const struct bench_case later_cases[];
 extern const struct bench_case memory_cases[];
 extern const struct bench_case weight_cases[];
 #ifdef BENCH_SQLITE
