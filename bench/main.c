@@ -26,6 +26,7 @@ static const struct family families[] = {
     {schedule_cases, NULL, NULL},
     {order_cases, NULL, NULL},
     {isolation_cases, NULL, NULL},
+    {all_stuck_cases, NULL, NULL},
     {poison_cases, NULL, NULL},
     {later_cases, NULL, NULL},
     {memory_cases, NULL, NULL},

@@ -9,6 +9,7 @@ extern const struct bench_case dispatch_cases[];
 extern const struct bench_case schedule_cases[];
 extern const struct bench_case order_cases[];
 extern const struct bench_case isolation_cases[];
+extern const struct bench_case all_stuck_cases[];
 extern const struct bench_case poison_cases[];
 extern const struct bench_case later_cases[];
 extern const struct bench_case memory_cases[];

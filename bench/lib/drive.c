@@ -48,6 +48,12 @@ struct klane_source *drive_log(int32_t partitions)
 
 void drive_append(struct klane_source *log, int32_t partitions, uint64_t number)
 {
+    drive_append_to(log, DRIVE_TOPIC, partitions, number);
+}
+
+void drive_append_to(struct klane_source *log, const char *topic, int32_t partitions,
+                     uint64_t number)
+{
     unsigned char key[DRIVE_KEY_BYTES];
     const struct klane_memory_record record = {
         .key = key,
@@ -59,9 +65,9 @@ void drive_append(struct klane_source *log, int32_t partitions, uint64_t number)
     };
 
     drive_key(key, number);
-    bench_check(klane_memory_append(log, DRIVE_TOPIC, (int32_t)(number % (uint64_t)partitions),
-                                    &record, NULL),
-                "klane_memory_append");
+    bench_check(
+        klane_memory_append(log, topic, (int32_t)(number % (uint64_t)partitions), &record, NULL),
+        "klane_memory_append");
 }
 
 void drive_fill(struct klane_source *log, int32_t partitions, uint64_t records, uint64_t keys)

@@ -30,6 +30,8 @@ struct klane_source *drive_log(int32_t partitions);
 
 /* Append one record, to partition number modulo partitions. */
 void drive_append(struct klane_source *log, int32_t partitions, uint64_t number);
+void drive_append_to(struct klane_source *log, const char *topic, int32_t partitions,
+                     uint64_t number);
 
 /* Append records with keys drawn uniformly from 0 to keys - 1. */
 void drive_fill(struct klane_source *log, int32_t partitions, uint64_t records, uint64_t keys);
