@@ -27,6 +27,7 @@ static const struct family families[] = {
     {order_cases, NULL, NULL},
     {isolation_cases, NULL, NULL},
     {all_stuck_cases, NULL, NULL},
+    {outage_cases, NULL, NULL},
     {poison_cases, NULL, NULL},
     {later_cases, NULL, NULL},
     {memory_cases, NULL, NULL},

@@ -10,6 +10,7 @@ extern const struct bench_case schedule_cases[];
 extern const struct bench_case order_cases[];
 extern const struct bench_case isolation_cases[];
 extern const struct bench_case all_stuck_cases[];
+extern const struct bench_case outage_cases[];
 extern const struct bench_case poison_cases[];
 extern const struct bench_case later_cases[];
 extern const struct bench_case memory_cases[];

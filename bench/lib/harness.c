@@ -43,6 +43,9 @@ static const struct bench_metric metrics[] = {
     {"swept", "of the log's bytes", false, NULL},
     {"passes", "passes", false, NULL},
     {"at-once", "handlers", false, NULL},
+    {"least-second", "of the rate offered", true, NULL},
+    {"median-second", "of the rate offered", true, NULL},
+    {"budget-used", "of the budget", false, NULL},
 };
 
 const struct bench_metric *bench_metric_find(const char *name)
