@@ -528,8 +528,8 @@ struct klane_route {
     klane_handler_fn handler;
     void *context;
     int64_t retry_delay_ms; /**< For a bare KLANE_RETRY. Default 1,000. */
-    uint32_t slow_ms;       /**< A handler that runs longer no longer counts as a worker.
-                           Default 1,000. */
+    uint32_t slow_ms;       /**< A handler that runs longer no longer counts as a worker. Seen a
+                                 quarter of that late at most. Default 500. */
     uint32_t attempts_max;  /**< A record that has failed so often is given up. They are kept with
                                  what is committed, where that has progress maps, and so count on
                                  in another process as of then. Default 0: any number. */

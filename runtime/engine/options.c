@@ -57,7 +57,7 @@ void klane_route_init(struct klane_route *route, size_t route_size)
 {
     const struct klane_route defaults = {.match = KLANE_MATCH_ALL,
                                          .retry_delay_ms = 1000,
-                                         .slow_ms = 1000,
+                                         .slow_ms = 500,
                                          .later_overrun = KLANE_RETRY};
 
     given_init(route, route_size, &defaults, sizeof(defaults));
