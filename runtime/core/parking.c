@@ -99,6 +99,20 @@ static struct parked *add_for(struct core *core, const struct klane_slot *slot)
     return parked;
 }
 
+/* An entry has one head. What is known of that would be lost if it began before it; and of another
+ * key also what is finished would be read again, before its head. */
+static bool has_note(const struct parked *parked)
+{
+    return parked->attempts > 0 || heap_has(&parked->timer);
+}
+
+static bool is_of_another(const struct parked *parked, const struct klane_slot *slot)
+{
+    struct lane_name name = parked_name_of_slot(slot, (enum lane_kind)slot->control.lane->kind);
+
+    return parked->own != parked_own(parked->assignment, &name);
+}
+
 /* Half of the lane is parked. False: workers have it all, or there is no memory. */
 static bool shorten(struct core *core, struct lane *lane)
 {
@@ -109,7 +123,8 @@ static bool shorten(struct core *core, struct lane *lane)
     bool is_new = parked == NULL;
     struct klane_slot *first, *slot, *next;
 
-    if (!assignment_may_start(assignment))
+    if (!assignment_may_start(assignment) ||
+        (!is_new && has_note(parked) && is_of_another(parked, lane->last)))
         return false;
     /* First, as it can fail. */
     if (is_new)
@@ -271,7 +286,8 @@ static bool park_waiting(struct core *core, struct lane *lane)
         if (parked == NULL)
             return false;
         note_head(core, parked, &note);
-    } else if (parked->next <= held->record.offset) {
+    } else if (parked->next <= held->record.offset || has_note(parked) ||
+               is_of_another(parked, held)) {
         KLANE_MARK("a lane that waits stays, as another has its fingerprint");
         return false;
     }
