@@ -14,7 +14,8 @@
  *   NULL -> successor     append    control      compare-and-swap
  *   successor -> NULL     cut       control      compare-and-swap
  *   successor -> TAKEN    take      its holder   compare-and-swap
- *   NULL, successor -> DONE         finish       its holder, exchange
+ *   TAKEN -> successor    put back  its holder   store
+ *   NULL, successor, TAKEN -> DONE  finish       its holder, exchange
  *
  * The holder of a link is the one thread that was handed it: by the return value of append,
  * finish or take, or by a queue. Control holds what it has taken back and what waits for a retry.
@@ -30,16 +31,23 @@
  *    further.
  * 3. take moves the right to the successor to the holder before the link itself is finished: only
  *    then may a batch contain both. TAKEN is never followed by append, as the taken link is then
- *    nearer to the tail, and never by cut, which finds TAKEN.
+ *    nearer to the tail, and never by cut, which finds TAKEN. A taken link that is finished may
+ *    stay TAKEN: nobody looks at its word for a successor any more.
  * 4. A holder never reads a link again after it has finished it and reported it to control: only
  *    control frees links, and only after that report.
+ * 5. put back gives the right to the successor up again: from then on whoever has the link takes
+ *    it, finish returns it, or cut takes it back. As nobody but the holder changes TAKEN, it is a
+ *    store. What is cut off there goes with all that is behind it, so nothing behind may be held
+ *    any more: several are put back from the last to the first, and none is touched afterwards.
  *
  * Edges:
  *   C1  append, release -> finish, take, acquire: the successor's contents before it is run.
  *   C2  finish, release -> append (failed), acquire: the work on a link before its successor is
  *       started by control.
- *   C3  cut needs no release: what it takes back was never seen by anybody else. Its failure
- *       needs no acquire: control reads nothing of the links that it did not get.
+ *   C3  cut needs no release: what it takes back goes to nobody else. Its failure needs no
+ *       acquire: control reads nothing of the links that it did not get.
+ *   C4  put back, release -> cut, finish, take, acquire: what the holder did to the successor, and
+ *       to those behind it, before control frees or somebody runs them.
  * Every interleaving within a bound on context switches is searched under the C11 memory model, on
  * this very file (tests/model/chain.cpp). */
 #ifndef KLANE_SYNC_CHAIN_H
@@ -79,7 +87,8 @@ static inline bool chain_append(struct chain_link *tail, struct chain_link *link
 /* Holder: the link is finished. Returns the successor, which the caller now holds, or NULL. */
 static inline struct chain_link *chain_finish(struct chain_link *link)
 {
-    /* C1 acquire: the successor's contents. C2 release: pairs with a failing chain_append(). */
+    /* C1, C4 acquire: the successor's contents. C2 release: pairs with a failing
+     * chain_append(). */
     return atomic_exchange_explicit(&link->next, CHAIN_DONE, memory_order_acq_rel);
 }
 
@@ -91,12 +100,20 @@ static inline struct chain_link *chain_take(struct chain_link *link)
 
     if (next == NULL)
         return NULL;
-    /* C1 acquire: the successor's contents. Relaxed when it fails: cut took the successor
+    /* C1, C4 acquire: the successor's contents. Relaxed when it fails: cut took the successor
      * away. */
     if (!atomic_compare_exchange_strong_explicit(&link->next, &next, CHAIN_TAKEN,
                                                  memory_order_acquire, memory_order_relaxed))
         return NULL;
     return next;
+}
+
+/* Holder: give the successor up, which chain_take() has returned for this link; those that were
+ * taken behind it were put back before. */
+static inline void chain_put_back(struct chain_link *link, struct chain_link *successor)
+{
+    /* C4 release: pairs with chain_cut(), chain_finish() and chain_take(). */
+    atomic_store_explicit(&link->next, successor, memory_order_release);
 }
 
 /* Control: take back everything behind link, whose successor is successor. False: it was passed
@@ -105,9 +122,17 @@ static inline bool chain_cut(struct chain_link *link, struct chain_link *success
 {
     struct chain_link *expected = successor;
 
-    /* C3: relaxed both ways. */
+    /* C4 acquire: pairs with chain_put_back(). C3: relaxed when it fails. */
     return atomic_compare_exchange_strong_explicit(&link->next, &expected, NULL,
-                                                   memory_order_relaxed, memory_order_relaxed);
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
+/* Any thread that knows that the link is not freed: whether its holder has taken the successor, as
+ * far as can be seen. */
+static inline bool chain_is_taken(const struct chain_link *link)
+{
+    /* Relaxed: a look that orders nothing. */
+    return atomic_load_explicit(&link->next, memory_order_relaxed) == CHAIN_TAKEN;
 }
 
 #endif

@@ -3,10 +3,11 @@
  *
  * Control appends the links of one lane, hands over what is its own to start, takes back what
  * workers report, cuts once at any point, and lets a retry run again. Workers run links and pass
- * on, with or without batches. Checked in every interleaving: what control wrote into a link is
- * seen by who runs it, and control may overwrite it once it came back (Relacy's race detection);
- * links run one at a time, in order, and see what the one before did; each is finished once or
- * taken back once; and in the end nothing is left behind. */
+ * on, with or without batches, of which they put back what is behind a retry. Checked in every
+ * interleaving: what control wrote into a link is seen by who runs it, and control may overwrite
+ * it once it came back (Relacy's race detection); links run one at a time, in order, and see what
+ * the one before did; each is finished once or taken back once; and in the end nothing is left
+ * behind. */
 #include "sync/chain.h"
 
 #include "model.h"
@@ -29,14 +30,14 @@ struct plan_cut {
 struct plan_batch {
     enum { LINKS = 3, WORKERS = 1, CUT = 1, RETRY = 0, BATCH = 1, LATER = 0 };
 };
-struct plan_retry {
-    enum { LINKS = 3, WORKERS = 1, CUT = 1, RETRY = 1, BATCH = 0, LATER = 0 };
+struct plan_put_back {
+    enum { LINKS = 3, WORKERS = 1, CUT = 1, RETRY = 1, BATCH = 2, LATER = 0 };
 };
 struct plan_later {
     enum { LINKS = 3, WORKERS = 1, CUT = 1, RETRY = 0, BATCH = 0, LATER = 1 };
 };
 struct plan_all {
-    enum { LINKS = 5, WORKERS = 2, CUT = 1, RETRY = 1, BATCH = 1, LATER = 1 };
+    enum { LINKS = 5, WORKERS = 2, CUT = 1, RETRY = 1, BATCH = 2, LATER = 1 };
 };
 
 struct model_link {
@@ -174,13 +175,22 @@ struct lane_model : rl::test_suite<lane_model<plan>, 1 + plan::WORKERS> {
 
     /* ---- workers ---- */
 
+    /* What the function of a batch does, whether it counts or not. */
+    void see(struct model_link *link)
+    {
+        RL_ASSERT(link->payload(RL_INFO) == 100 + (int)(link - links));
+    }
+
     void run(struct model_link *link)
     {
-        int i = (int)(link - links);
-
-        RL_ASSERT(link->payload(RL_INFO) == 100 + i);
-        RL_ASSERT(progress(RL_INFO) == i || plan::CUT);
+        see(link);
+        RL_ASSERT(progress(RL_INFO) == (int)(link - links) || plan::CUT);
         link->attempts++;
+    }
+
+    void finish(struct model_link *link)
+    {
+        progress(RL_INFO) = progress(RL_INFO) + 1;
     }
 
     void report(struct model_link *link, int report)
@@ -188,31 +198,62 @@ struct lane_model : rl::test_suite<lane_model<plan>, 1 + plan::WORKERS> {
         link->report.store(report, rl::mo_release, RL_INFO);
     }
 
-    /* Returns what the worker runs next. */
-    struct model_link *run_one(struct model_link *link)
+    /* Takes what is behind batch[0], if the plan has batches. Returns how many it has then. */
+    int take_some(struct model_link **batch)
     {
-        struct model_link *first = NULL;
-        struct chain_link *next;
+        int count = 1;
 
-        if (plan::BATCH) {
-            next = chain_take(&link->chain);
-            if (next != NULL) {
-                run(link);
-                progress(RL_INFO) = progress(RL_INFO) + 1;
-                first = link;
-                link = (struct model_link *)next;
-            }
+        while (count <= plan::BATCH) {
+            struct chain_link *next = chain_take(&batch[count - 1]->chain);
+
+            if (next == NULL)
+                break;
+            batch[count++] = (struct model_link *)next;
         }
-        run(link);
-        if (plan::RETRY && link->attempts == 1 && rl::rand(2) == 1) {
-            if (first != NULL)
-                report(first, REPORT_FINISHED);
-            report(link, REPORT_RETRY);
+        return count;
+    }
+
+    /* What is behind number failed has not run. */
+    void put_back(struct model_link **batch, int failed, int count)
+    {
+        bool wrongly = model_mutates("put back from the first on", MUTATE_RULE);
+
+        for (int n = failed + 1; n < count; n++) {
+            int i = wrongly ? n : count + failed - n;
+
+            see(batch[i]);
+            chain_put_back(&batch[i - 1]->chain, &batch[i]->chain);
+            if (model_mutates("touch what was put back", MUTATE_RULE))
+                see(batch[i]);
+        }
+    }
+
+    /* Returns what the worker runs next. */
+    struct model_link *run_some(struct model_link *link)
+    {
+        struct model_link *batch[plan::BATCH + 1];
+        struct chain_link *next;
+        int count, i;
+
+        batch[0] = link;
+        count = take_some(batch);
+        for (i = 0; i < count; i++)
+            see(batch[i]);
+        for (i = 0; i < count; i++) {
+            run(batch[i]);
+            if (plan::RETRY && batch[i]->attempts == 1 && rl::rand(2) == 1)
+                break;
+            finish(batch[i]);
+        }
+        if (i < count)
+            put_back(batch, i, count);
+        for (int k = 0; k < i && k < count - 1; k++)
+            report(batch[k], REPORT_FINISHED);
+        if (i < count) {
+            report(batch[i], REPORT_RETRY);
             return NULL;
         }
-        progress(RL_INFO) = progress(RL_INFO) + 1;
-        if (first != NULL)
-            report(first, REPORT_FINISHED);
+        link = batch[count - 1];
         if (plan::LATER && rl::rand(2) == 1) {
             report(link, REPORT_LATER);
             return NULL;
@@ -238,7 +279,7 @@ struct lane_model : rl::test_suite<lane_model<plan>, 1 + plan::WORKERS> {
             }
             link = ready.exchange(NULL, rl::mo_acquire, RL_INFO);
             while (link != NULL)
-                link = run_one(link);
+                link = run_some(link);
         }
     }
 
@@ -257,7 +298,8 @@ static bool search(bool quiet)
            model_search<lane_model<plan_append> >("append", rl::sched_bound, 3, 0, quiet) &&
            model_search<lane_model<plan_cut> >("cut", rl::sched_bound, 3, 0, quiet) &&
            model_search<lane_model<plan_batch> >("cut and batch", rl::sched_bound, 3, 0, quiet) &&
-           model_search<lane_model<plan_retry> >("cut and retry", rl::sched_bound, 2, 0, quiet) &&
+           model_search<lane_model<plan_put_back> >("cut and put back", rl::sched_bound, 2, 0,
+                                                    quiet) &&
            model_search<lane_model<plan_later> >("cut and later", rl::sched_bound, 2, 0, quiet) &&
            model_search<lane_model<plan_two> >("two workers", rl::sched_bound, 2, 0, quiet) &&
            model_search<lane_model<plan_all> >("all", rl::sched_random, 0, 200000, quiet);
@@ -272,8 +314,12 @@ static const struct mutant mutants[] = {
     {"chain_finish", MUTATE_SPLIT, rl::mo_relaxed, rl::mo_relaxed},
     {"chain_take", MUTATE_ORDER, rl::mo_acquire, rl::mo_relaxed},
     {"chain_take", MUTATE_SPLIT, rl::mo_relaxed, rl::mo_relaxed},
+    {"chain_put_back", MUTATE_ORDER, rl::mo_release, rl::mo_relaxed},
+    {"chain_cut", MUTATE_ORDER, rl::mo_acquire, rl::mo_relaxed},
     {"chain_cut", MUTATE_SPLIT, rl::mo_relaxed, rl::mo_relaxed},
     {"report before finish", MUTATE_RULE, rl::mo_relaxed, rl::mo_relaxed},
+    {"put back from the first on", MUTATE_RULE, rl::mo_relaxed, rl::mo_relaxed},
+    {"touch what was put back", MUTATE_RULE, rl::mo_relaxed, rl::mo_relaxed},
     {"keep to a failed cut", MUTATE_RULE, rl::mo_relaxed, rl::mo_relaxed},
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A lane and its chain, with one worker on the same thread, against an array of records: each is
- * run once and in order, or taken back, never both; whatever is appended, cut, retried and
- * reported when.
+ * run once and in order, or taken back, never both; whatever is appended, cut, put back, retried
+ * and reported when.
  *
  * In the array stand, in this order, records that have run, that the worker has (several, if it
  * took a batch), and that are queued or held by control. */
@@ -104,13 +104,23 @@ static void finish_one(struct model *model)
         hand_over(model, slot_of_link(next));
 }
 
-/* The worker gives its only record back: control holds it for another attempt. */
+/* The worker puts back what it has behind so many records. */
+static void put_back(struct model *model, uint32_t keep)
+{
+    uint32_t first = first_in(model, WITH_WORKER) + keep;
+
+    for (uint32_t i = first_in(model, QUEUED) - 1; i >= first; i--) {
+        chain_put_back(&model->entries[i - 1].slot->chain, &model->entries[i].slot->chain);
+        model->entries[i].stage = QUEUED;
+    }
+}
+
+/* The worker gives its first record back, for which control holds it, and those behind it. */
 static void retry(struct model *model)
 {
     struct entry *entry = &model->entries[first_in(model, WITH_WORKER)];
 
-    if (count_in(model, WITH_WORKER) > 1)
-        return;
+    put_back(model, 1);
     entry->stage = QUEUED;
     model->lane->held = entry->slot;
 }
@@ -189,7 +199,9 @@ static void step(struct model *model)
         return;
     else if (what < 72)
         retry(model);
-    else if (what < 80 && count_in(model, WITH_WORKER) < BATCH_MAX)
+    else if (what < 74)
+        put_back(model, 1 + (uint32_t)below(model, count_in(model, WITH_WORKER)));
+    else if (what < 84 && count_in(model, WITH_WORKER) < BATCH_MAX)
         take_another(model);
     else
         finish_one(model);

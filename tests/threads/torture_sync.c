@@ -22,6 +22,7 @@ enum {
     RING_SIZE = 4, /* small, so that it is full at times */
     BURST_MAX = 40,
     QUANTUM = 8,
+    BATCH_MAX = 5,
     STALLED_S = 20
 };
 
@@ -120,30 +121,42 @@ static bool handle(struct worker *worker, struct record *record)
     return true;
 }
 
-/* Run a record, or two as a batch. Returns what comes next in the lane. */
+/* A batch that begins with this record. Returns how many records it has. */
+static int take_some(struct worker *worker, struct record *record, struct record **batch)
+{
+    int most = 1 + (int)check_random_below(&worker->random, BATCH_MAX);
+    int count = 0;
+    struct chain_link *next;
+
+    batch[count++] = record;
+    while (count < most && (next = chain_take(&batch[count - 1]->chain)) != NULL)
+        batch[count++] = record_of_link(next);
+    return count;
+}
+
+/* Run a record, or several as a batch. Returns what comes next in the lane. */
 static struct record *run_some(struct worker *worker, struct record *record)
 {
     struct world *world = worker->world;
+    struct record *batch[BATCH_MAX];
     struct chain_link *next;
+    int count = take_some(worker, record, batch), done = 0;
 
-    if (check_random_below(&worker->random, 4) == 0) {
-        next = chain_take(&record->chain);
-        if (next != NULL) {
-            /* The first of a batch is done for sure: a retry would have to give back both. */
-            record->attempts++;
-            (void)handle(worker, record);
-            report(world, record, REPORT_FINISHED);
-            record = record_of_link(next);
-        }
-    }
-    if (!handle(worker, record)) {
-        report(world, record, REPORT_RETRY);
+    while (done < count && handle(worker, batch[done]))
+        done++;
+    /* What is behind one that was not done has not run. */
+    for (int i = count - 1; i > done; i--)
+        chain_put_back(&batch[i - 1]->chain, &batch[i]->chain);
+    for (int i = 0; i < done && i + 1 < count; i++)
+        report(world, batch[i], REPORT_FINISHED);
+    if (done < count) {
+        report(world, batch[done], REPORT_RETRY);
         return NULL;
     }
-    next = chain_finish(&record->chain);
+    next = chain_finish(&batch[count - 1]->chain);
     KLANE_ASSERT(next != CHAIN_DONE);
     KLANE_ASSERT(next != CHAIN_TAKEN);
-    report(world, record, REPORT_FINISHED);
+    report(world, batch[count - 1], REPORT_FINISHED);
     return next == NULL ? NULL : record_of_link(next);
 }
 
