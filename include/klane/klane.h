@@ -9,7 +9,8 @@
  *   calls                                        thread          beside the others
  *   -------------------------------------------  --------------  --------------------------------
  *   klane_create                                 any             independent runtimes only
- *   klane_handle, klane_route, klane_topic       one             before klane_start
+ *   klane_handle, klane_handle_batch,            one             before klane_start
+ *     klane_route, klane_topic
  *   klane_start, klane_run                       one             once for a runtime
  *   klane_stop                                   any, signals    everything but klane_destroy
  *   klane_wait                                   any             everything but klane_destroy
@@ -22,8 +23,8 @@
  *     klane_commit
  *   klane_progress_read, _fingerprint            any             everything
  *   klane_retry, klane_skip, klane_later,        the handler's   one thread for one record
- *     klane_header, klane_header_at,             own thread
- *     klane_cancelled
+ *     klane_header, klane_header_at,             own thread      or one batch
+ *     klane_cancelled, klane_batch_set
  *
  *   callback                                     runs on
  *   -------------------------------------------  ------------------------------------------------
@@ -142,6 +143,34 @@ enum klane_outcome {
  */
 typedef enum klane_outcome (*klane_handler_fn)(const struct klane_record *record, void *context);
 
+struct klane_batch;
+
+/**
+ * A handler of several records at once. Runs on a worker; the records of one lane stand in their
+ * order, and no other handler has that lane meanwhile. What it says of none of them is done.
+ */
+typedef void (*klane_batch_fn)(struct klane_batch *batch, void *context);
+
+/** What a batch function is given; it and the records' structures are gone when that returns.
+ *  Grows only at its end. */
+struct klane_batch {
+    const struct klane_record *records;
+    size_t count;
+    struct klane_runtime *runtime; /**< klane's own; leave it alone. */
+};
+
+/**
+ * Say what becomes of record number index (from 0) of a batch: KLANE_DONE, KLANE_RETRY, KLANE_SKIP
+ * or KLANE_DEAD_LETTER. What is said last counts; klane_retry(), klane_skip() and
+ * klane_dead_letter() with &batch->records[index] say it by themselves, so that what they return
+ * need not be used. Of each lane the first record that is not finished by that (a retry, or a dead
+ * letter, which is still to be kept) ends the batch: whatever was said of the records of that
+ * lane behind it, they count as not run, and run again after it, as the same attempt.
+ * Thread: the function's. Blocks: never. Errors: INVALID (no such record).
+ */
+KLANE_API klane_err_t klane_batch_set(struct klane_batch *batch, size_t index,
+                                      enum klane_outcome outcome);
+
 /** Names an asynchronous record: index and generation, so an old one is known as stale. */
 typedef uint64_t klane_token_t;
 
@@ -181,7 +210,8 @@ KLANE_API const char *klane_failure(const struct klane_record *record, uint32_t 
  * that then returns another outcome after all takes the token back, unless it was finished. From
  * this call on later_max_ms of the route counts.
  * Thread: the handler's, at most once for an attempt: again gives token 0. Blocks: never.
- * Returns KLANE_LATER; KLANE_RETRY where token is NULL, or no handler has the record.
+ * Returns KLANE_LATER; KLANE_RETRY where token is NULL, or no handler has the record. A record of
+ * a batch cannot be answered later: it is to be retried then, and the token is 0.
  */
 KLANE_API enum klane_outcome klane_later(const struct klane_record *record, klane_token_t *token);
 
@@ -518,19 +548,25 @@ enum klane_overrun {
     KLANE_OVERRUN_STOP = 2    /**< The runtime stops as fatal, and names the record. */
 };
 
+/** What may be in one batch. */
+enum klane_batch_keys {
+    KLANE_BATCH_ONE_KEY = 0,  /**< Records of one lane that follow each other in it. */
+    KLANE_BATCH_MANY_KEYS = 1 /**< Such runs of several lanes of the route, of any partition. */
+};
+
 /** Fill it with klane_route_init() first. Grows only at its end. */
 struct klane_route {
     uint32_t struct_size;
     const char *topic;
     enum klane_match match; /**< On the record's own key, whatever names its lane. */
     const void *key;
-    size_t key_size; /**< Bytes. */
-    klane_handler_fn handler;
-    void *context;
-    int64_t retry_delay_ms; /**< For a bare KLANE_RETRY. Default 1,000. */
-    uint32_t slow_ms;       /**< A handler that runs longer no longer counts as a worker. Seen a
-                                 quarter of that late at most. Default 500. */
-    uint32_t attempts_max;  /**< A record that has failed so often is given up. They are kept with
+    size_t key_size;          /**< Bytes. */
+    klane_handler_fn handler; /**< NULL where batch is set. */
+    void *context;            /**< Of either. */
+    int64_t retry_delay_ms;   /**< For a bare KLANE_RETRY. Default 1,000. */
+    uint32_t slow_ms;         /**< A handler that runs longer no longer counts as a worker. Seen a
+                                   quarter of that late at most. Default 500. */
+    uint32_t attempts_max; /**< A record that has failed so often is given up. They are kept with
                                  what is committed, where that has progress maps, and so count on
                                  in another process as of then. Default 0: any number. */
     int64_t retry_delay_max_ms; /**< Not 0: each wait is twice the one before, from retry_delay_ms
@@ -564,6 +600,20 @@ struct klane_route {
     enum klane_outcome later_overrun; /**< KLANE_RETRY: after the delays above, with the limits of
                                            its attempts; KLANE_SKIP; KLANE_DEAD_LETTER. Default
                                            KLANE_RETRY. */
+    klane_batch_fn
+        batch;          /**< Instead of handler: it gets up to batch_max records at once. A record
+                               with a weight, and one on trial (see KLANE_EVENT_CRASHED), comes
+                               alone; a run ends before a record of another route or stay, and
+                               before a scheduled one. Beside the budget each worker keeps some 120
+                               bytes for each record of the largest batch that it had. Default
+                               NULL. */
+    uint32_t batch_max; /**< 1 to 4,096. Default 100. */
+    uint32_t batch_min; /**< A batch waits for so many records, 1 to batch_max, but no longer
+                                   than batch_wait_ms, from when the first of them could have run;
+                                   and not while memory is full. Default 1: it takes what there
+                                   is. */
+    uint32_t batch_wait_ms; /**< Set together with batch_min. Up to 3,600,000. Default 0. */
+    enum klane_batch_keys batch_keys; /**< Default KLANE_BATCH_ONE_KEY. */
 };
 
 KLANE_API void klane_route_init(struct klane_route *route, size_t route_size);
@@ -603,6 +653,11 @@ KLANE_API klane_err_t klane_route(struct klane_runtime *runtime, const struct kl
 KLANE_API klane_err_t klane_handle(struct klane_runtime *runtime, const char *topic,
                                    klane_handler_fn handler, void *context);
 
+/** The same with a batch function for up to batch_max records of one key. Errors: as
+ *  klane_route(). */
+KLANE_API klane_err_t klane_handle_batch(struct klane_runtime *runtime, const char *topic,
+                                         klane_batch_fn batch, void *context, uint32_t batch_max);
+
 /* ---- asynchronous records and own threads ------------------------------------------------ */
 
 /**
@@ -625,9 +680,10 @@ KLANE_API bool klane_token_cancelled(struct klane_runtime *runtime, klane_token_
 /**
  * Take the next record whose turn it is onto the calling thread, instead of or beside klane's
  * workers; klane_finish() ends it, within later_max_ms of its route. record_size: sizeof(*record).
- * timeout_ms -1: without limit; 0: only look. The record's handler is not called. Beside workers
- * that are idle, which are woken first, a call may wait long. Thread: any but the control thread,
- * which callbacks for events and keys run on. Errors: INVALID, TIMEOUT, STOPPED, STATE, FORKED.
+ * timeout_ms -1: without limit; 0: only look. The record's handler is not called, and those of a
+ * batch come one by one. Beside workers that are idle, which are woken first, a call may wait
+ * long. Thread: any but the control thread, which callbacks for events and keys run on. Errors:
+ * INVALID, TIMEOUT, STOPPED, STATE, FORKED.
  */
 KLANE_API klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *record,
                                  size_t record_size, klane_token_t *token, int64_t timeout_ms);
@@ -637,7 +693,8 @@ KLANE_API klane_err_t klane_take(struct klane_runtime *runtime, struct klane_rec
 /** Counts since klane_start() and, named so, gauges of now. Grows only at its end. */
 struct klane_stats {
     uint64_t records; /**< Taken in from the source. */
-    uint64_t started; /**< Handler starts, retries included. */
+    uint64_t started; /**< Handler starts, retries included; of a batch each record, also those
+                           that count as not run. */
     uint64_t done;    /**< Finished as done. */
     uint64_t skipped; /**< Finished as skipped. */
     uint64_t retried; /**< Attempts that ended in a retry. */
@@ -712,7 +769,8 @@ enum klane_blocker_state {
     KLANE_BLOCKER_PARKED = 5,  /**< The log to be read again: only its place there is kept. */
     KLANE_BLOCKER_CRASHED = 6, /**< Nothing: it has killed the process too often. */
     KLANE_BLOCKER_SCHEDULED = 7, /**< Its own time: see due of struct klane_topic. */
-    KLANE_BLOCKER_HELD = 8       /**< klane_release(). */
+    KLANE_BLOCKER_HELD = 8,      /**< klane_release(). */
+    KLANE_BLOCKER_BATCH = 9      /**< More records for its batch. */
 };
 
 /** What keeps a partition's base, or a lane, where it is. Grows only at its end. */
@@ -722,7 +780,8 @@ struct klane_blocker {
     uint32_t attempts; /**< So far, with the one that runs. */
     int64_t due_ms;    /**< RETRY, SCHEDULED, and PARKED until then: until it may run. Else 0. */
     int64_t age_ms;    /**< Since its timestamp; -1: none, or not known. */
-    int32_t worker;    /**< RUNNING: which, from 0. Else -1. */
+    int32_t worker;    /**< RUNNING: which, from 0; -1 in a batch of many keys, but for the first
+                            of it. Else -1. */
     bool is_dead_letter;   /**< Its attempts are over, and its place has not taken it yet. */
     uint64_t fingerprint;  /**< Of its lane, as progress maps know it; 0: it has none. */
     int64_t key_size;      /**< Bytes of the key of its lane; -1: it has none, or it is parked. */

@@ -86,6 +86,8 @@ enum over_budget {
 struct klane_assignment {
     /* Written by control, read by workers before each start: A1. */
     _Atomic uint8_t state;
+    /* The same: no record of it starts that control has not handed over. */
+    _Atomic bool asks;
 
     /* Fixed: workers read it. */
     uint32_t epoch;
@@ -154,6 +156,16 @@ static inline bool assignment_is_fenced(const struct klane_assignment *assignmen
 {
     /* Relaxed: advice to whoever finishes; control decides. */
     return atomic_load_explicit(&assignment->state, memory_order_relaxed) >= ASSIGNMENT_SETTLING;
+}
+
+/* Any thread: a slot that came by the chain may start unasked. */
+static inline bool slot_is_paid(const struct klane_slot *slot)
+{
+    /* Relaxed: who sees late that nothing is on trial any more asks control. */
+    return slot->record.is_paid ||
+           ((slot->record.has & (SLOT_WAS_EARLY | SLOT_HAS_WEIGHT | SLOT_HAS_DUE)) ==
+                SLOT_WAS_EARLY &&
+            !atomic_load_explicit(&slot->record.assignment->asks, memory_order_relaxed));
 }
 
 /* Control. */

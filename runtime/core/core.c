@@ -14,6 +14,7 @@ bool core_init(struct core *core, const struct core_config *config)
     core_budget(core, config->limit_bytes, config->reserve_bytes, config->weight_max);
     heap_init(&core->timers);
     heap_init(&core->parked_timers);
+    TAILQ_INIT(&core->gather.filled);
     admission_init(&core->admission, config->records_max, config->lane_records_max);
     commit_init(&core->commit, config->commit_interval_ms, config->commit_records);
     /* Each record in memory may wait for a retry: no timer can fail for want of memory later. */
@@ -39,6 +40,7 @@ void core_deinit(struct core *core)
     }
     schedule_deinit(core);
     progress_writer_deinit(&core->commit.writer);
+    gather_deinit(&core->gather);
     heap_deinit(&core->parked_timers);
     table_deinit(&core->parked);
     lane_table_deinit(&core->lanes);
@@ -111,8 +113,10 @@ void hold_slot(struct core *core, struct klane_slot *slot)
     KLANE_ASSERT(lane->held == NULL);
     slot->control.state = SLOT_READY;
     lane->held = slot;
-    if ((slot->control.is_plain && lane->partition->stops == 0) ||
-        !schedule_puts_aside(core, lane))
+    if ((!slot->control.is_plain || lane->partition->stops > 0) &&
+        schedule_puts_aside(core, lane))
+        return;
+    if (core->gather.routes == NULL || !gather_add(core, lane))
         ready_add(&core->ready, lane);
 }
 
@@ -147,8 +151,12 @@ struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *as
     if (slot == NULL)
         return NULL;
     slot->record.assignment = assignment;
-    if (trial_asks_for_each(&assignment->trial) || is_stopped(core, assignment, record, place))
+    if (is_stopped(core, assignment, record, place)) {
         slot->record.is_paid = slot->control.is_plain = false;
+    } else if (trial_asks_for_each(&assignment->trial)) {
+        slot->record.is_paid = slot->control.is_plain = false;
+        slot->record.has |= SLOT_WAS_EARLY;
+    }
     return slot;
 }
 
@@ -191,6 +199,8 @@ static bool lane_takes(struct core *core, struct klane_assignment *assignment,
     }
     if (lane_append(lane, slot))
         hold_slot(core, slot);
+    else if (lane->held != NULL)
+        gather_grows(core, lane);
     offsets_add(&assignment->offsets, slot);
     slot_counted(core, slot);
     quota_check(core, lane);
@@ -258,20 +268,38 @@ static struct klane_slot *hand_out(struct lane *lane)
     KLANE_ASSERT(slot->control.state == SLOT_READY);
     lane->held = NULL;
     slot->control.state = SLOT_OUT;
+    slot->back.with = NULL;
     return slot;
+}
+
+/* What was ready, and is to be gathered first, as it could not be before; or is held now. */
+static bool is_put_aside(struct core *core, struct lane *lane)
+{
+    return (!lane->held->control.is_plain && schedule_puts_aside(core, lane)) ||
+           gather_takes(core, lane);
+}
+
+static struct lane *take_ready(struct core *core)
+{
+    struct lane *lane = ready_take(&core->ready);
+
+    if (core->gather.routes != NULL)
+        while (lane != NULL && is_put_aside(core, lane))
+            lane = ready_take(&core->ready);
+    return lane;
 }
 
 /* From this lane on, whose slot is not plain. */
 static struct klane_slot *next_that_may_run(struct core *core, struct lane *lane)
 {
     while (lane != NULL && !lane->held->control.is_plain && !may_run(core, lane))
-        lane = ready_take(&core->ready);
+        lane = take_ready(core);
     return lane == NULL ? NULL : hand_out(lane);
 }
 
 struct klane_slot *core_next_ready(struct core *core)
 {
-    struct lane *lane = ready_take(&core->ready);
+    struct lane *lane = take_ready(core);
 
     if (lane == NULL)
         return NULL;
@@ -326,6 +354,7 @@ void core_tick(struct core *core, int64_t now_ms)
         slot->record.attempt += slot->control.state == SLOT_WAITING;
         hold_slot(core, slot);
     }
+    gather_tick(core);
     parking_tick(core, now_ms);
     trials_check(core, now_ms);
     if (core->stuck_look_ms <= now_ms)
@@ -343,6 +372,7 @@ int64_t core_next_due_ms(const struct core *core)
 {
     int64_t due_ms = commit_due_ms(&core->commit, core->settling > 0);
     int64_t trials_ms = trials_due_ms(core);
+    int64_t gather_ms = gather_due_ms(core);
 
     if (core->timers.count > 0 && core->timers.entries[0].value < due_ms)
         due_ms = core->timers.entries[0].value;
@@ -352,6 +382,8 @@ int64_t core_next_due_ms(const struct core *core)
         due_ms = core->stuck_look_ms;
     if (trials_ms < due_ms)
         due_ms = trials_ms;
+    if (gather_ms < due_ms)
+        due_ms = gather_ms;
     if (core->draining + core->settling > 0)
         for (struct klane_assignment *each = core->assignments; each; each = each->next)
             if (assignment_state(each) == ASSIGNMENT_DRAINING ||
@@ -390,6 +422,7 @@ void core_verify(const struct core *core)
     }
     KLANE_ASSERT(slots == core->admission.records);
     KLANE_ASSERT((core->weights.line.first == NULL) == (core->weights.waiting == 0));
+    gather_verify(&core->gather);
     KLANE_ASSERT(core->weights.waiting == 0 || core->weights.out > 0);
     KLANE_ASSERT(assigned == core->assigned);
     KLANE_ASSERT(draining == core->draining);

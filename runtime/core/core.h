@@ -15,6 +15,7 @@
 #include "core/admission.h"
 #include "core/assignment.h"
 #include "core/commit.h"
+#include "core/gather.h"
 #include "core/lane.h"
 #include "core/heap.h"
 #include "core/place.h"
@@ -72,6 +73,7 @@ struct core {
     struct table parked;       /* lanes, of all assignments */
     struct heap parked_timers; /* of them those whose head waits for a retry, by due time */
     struct ready_round ready;
+    struct gather gather;
     struct heap timers; /* lanes that wait for a retry, by due time */
     struct admission admission;
     struct weights weights;
@@ -102,6 +104,10 @@ bool core_init(struct core *core, const struct core_config *config);
 /* Instead of what the config says of it, before anything is taken in. */
 void core_budget(struct core *core, uint64_t records_bytes, uint64_t reserve_bytes,
                  uint64_t weights_bytes);
+
+/* How routes 0 to count - 1 gather; the same. Called once, or not at all: then none does. False:
+ * no memory. */
+bool core_gathers(struct core *core, const struct gather_rule *rules, uint32_t count);
 
 /* Nothing may be out. */
 void core_deinit(struct core *core);
@@ -172,7 +178,8 @@ void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
  * until settle_by_ms, however long before that a drain is complete. */
 void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int64_t now_ms);
 
-/* Nothing in memory can run. Where there is room, what was held as the fullest goes on. Where
+/* Nothing in memory can run but what is gathered, which goes if memory is nearly full, before
+ * anything else. Where there is room, what was held as the fullest goes on. Where
  * memory is nearly full, of the lanes that have not got on for a while the longest are parked by
  * half; and where it is full and there is nothing to park, the partition that has most of it
  * holds, until it has half of that, if there is another that still takes in. */
@@ -195,6 +202,13 @@ void core_tick(struct core *core, int64_t now_ms);
 
 /* The next slot to hand to a worker, which the caller does. NULL: none. */
 struct klane_slot *core_next_ready(struct core *core);
+
+/* The next batch to hand to a worker: the first of a list of slots by back.with. is_wanted:
+ * workers will soon have nothing else; else only one that is full. NULL: none. */
+struct klane_slot *core_next_batch(struct core *core, bool is_wanted);
+
+/* core_next_batch() would have one that is wanted. */
+bool core_has_batch(const struct core *core);
 
 /* The next notice, one bit; its assignment in *assignment. 0: none. */
 enum assignment_notice core_next_notice(struct core *core, struct klane_assignment **assignment);

@@ -129,6 +129,10 @@ void core_relieve(struct core *core, int64_t now_ms)
         fullest_go_on(core);
     if (!core_is_nearly_full(core) || (!core->config.parks && !core_is_full(core)))
         return;
+    if (core->gather.lanes > 0) {
+        gather_let_go(core);
+        return;
+    }
     if (!core->config.parks) {
         hold_fullest(core);
         return;

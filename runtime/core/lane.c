@@ -84,7 +84,7 @@ struct lane *lane_create(struct lane_table *table, struct slab *slab,
     lane->count = 0;
     lane->head.place = lane->timer.place = HEAP_NOWHERE;
     lane->kind = (uint8_t)name->kind;
-    lane->over_quota = false;
+    lane->has_waited = lane->over_quota = false;
     lane->size_class = size_class;
     if (name->kind == LANE_OF_RECORD)
         table->alone++;

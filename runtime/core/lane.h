@@ -35,15 +35,19 @@ struct lane {
     struct klane_slot *first;
     struct klane_slot *last;
     struct klane_slot *held; /* the slot that control holds: SLOT_READY, _WAITING, _HEAVY or
-                                _SCHEDULED; or NULL */
-    struct lane *ready_next; /* in the partition's list of ready lanes, or among the heavy ones */
+                                _SCHEDULED, or _GATHERED; or NULL */
+    struct lane *ready_next; /* in the partition's list of ready lanes, among the heavy ones, or
+                                among those gathered */
     struct lane *ready_previous;
     uint64_t bytes;         /* of the large slots in the list */
     int64_t seen_head;      /* its first offset at the last look for what is stuck */
+    int64_t gathered_ms;    /* while held is SLOT_GATHERED: since when */
+    uint32_t gathered;      /* the same: records that it was counted with */
     uint32_t count;         /* slots in the list */
     struct heap_node head;  /* in the offsets of its first slot outside the ring */
     struct heap_node timer; /* while held is SLOT_WAITING or _SCHEDULED */
     uint8_t kind;           /* enum lane_kind */
+    bool has_waited;        /* since it was last handed over: for its batch, long enough */
     bool over_quota;        /* it has made its partition hold */
     uint8_t size_class;     /* of the slab */
 };

@@ -87,6 +87,19 @@ static void run_elsewhere(struct core *core, struct klane_slot *slot, int64_t re
     slot_unfinished(core, slot, &note);
 }
 
+/* A batch has put it back, and its assignment starts nothing any more. Returns what is behind. */
+static struct chain_link *put_back_late(struct core *core, struct klane_slot *slot)
+{
+    KLANE_MARK("a record is put back after its fence");
+    slot->back.outcome = SLOT_NOT_STARTED;
+    if (assignment_counts(slot->record.assignment))
+        run_elsewhere(core, slot, 0);
+    else
+        core->counts.fenced++;
+    slot->control.state = SLOT_FINISHED;
+    return chain_finish(&slot->chain);
+}
+
 static void count_finished(struct core *core, const struct klane_slot *slot)
 {
     if (slot->back.outcome == SLOT_SKIPPED)
@@ -125,11 +138,11 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
     slot->control.state = SLOT_FINISHED;
     if (!slot->back.passed)
         next = chain_finish(&slot->chain);
-    if (next != NULL) {
-        /* What of this assignment could not start any more was taken back when it was fenced. */
-        KLANE_ASSERT(assignment_may_start(slot_of_link(next)->record.assignment));
+    /* What could not start any more was taken back by its fence, but for what a batch had. */
+    while (next != NULL && !assignment_may_start(slot_of_link(next)->record.assignment))
+        next = put_back_late(core, slot_of_link(next));
+    if (next != NULL)
         hold_slot(core, slot_of_link(next));
-    }
     lane_settle(core, lane);
     if (core->draining > 0)
         drains_check(core, now_ms);

@@ -153,6 +153,8 @@ static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind
         slot->record.is_paid = slot->control.is_plain = false;
     if (lane_append(lane, slot))
         hold_slot(core, slot);
+    else if (lane->held != NULL)
+        gather_grows(core, lane);
     offsets_feed(&assignment->offsets, slot);
     return true;
 }

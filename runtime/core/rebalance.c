@@ -102,6 +102,8 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
     } else if (held != NULL && held->control.state == SLOT_HEAVY) {
         weights_forget(core, lane);
         trial_back(core, held);
+    } else if (held != NULL && held->control.state == SLOT_GATHERED) {
+        gather_remove(core, lane);
     } else if (held != NULL) {
         /* A record's own time is asked for again. */
         if (held->control.state == SLOT_WAITING)

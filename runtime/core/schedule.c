@@ -126,9 +126,12 @@ static void ask_for_each(struct core *core, struct lane *lane)
 
     if (lane->held != NULL)
         lane->held->control.is_plain = false;
+    if (lane->held != NULL && lane->held->control.state == SLOT_GATHERED)
+        gather_again(core, lane);
     for (slot = lane_shorten(lane, 1); slot != NULL; slot = next) {
         next = slot->control.next;
         slot->record.is_paid = slot->control.is_plain = false;
+        slot->record.has &= (uint8_t)~SLOT_WAS_EARLY;
         if (lane_append(lane, slot))
             hold_slot(core, slot);
     }
@@ -150,6 +153,7 @@ static void stop_partition(struct core *core, struct partition *partition)
 
     for (struct lane *lane = partition->ready.list.first; lane; lane = lane->ready_next)
         lane->held->control.is_plain = false;
+    gather_stop(core, partition);
     table_each(&core->lanes.table, stop_lane, &stopping);
 }
 

@@ -30,7 +30,7 @@ enum slot_outcome {
     SLOT_SKIPPED,
     SLOT_RETRY,
     SLOT_NOT_STARTED, /* its assignment no longer starts anything */
-    SLOT_UNPAID,      /* it came by the chain, and its weight has to be paid first */
+    SLOT_ASKS,        /* it came by the chain, and control has to say when it runs */
     SLOT_DEAD_LETTER  /* it is to be one; never told to the core, for which that is a retry */
 };
 
@@ -48,7 +48,8 @@ enum slot_has {
     SLOT_HAS_LANE_KEY = 4,
     SLOT_HAS_WEIGHT = 8,
     SLOT_HAS_LETTER = 16, /* its handler's attempts are over: back.notice goes with it */
-    SLOT_HAS_DUE = 32
+    SLOT_HAS_DUE = 32,
+    SLOT_WAS_EARLY = 64 /* came in when the log did not know of its stay yet: slot_is_paid() */
 };
 
 /* Where control has a slot. */
@@ -59,6 +60,7 @@ enum slot_state {
     SLOT_WAITING,   /* for the time of its retry, held by control */
     SLOT_HEAVY,     /* for its weight to be free, held by control */
     SLOT_SCHEDULED, /* for its time, or to be released, held by control */
+    SLOT_GATHERED,  /* for others of its batch, held by control */
     SLOT_FINISHED   /* came back and is settled, behind one that has not */
 };
 
@@ -67,7 +69,11 @@ struct klane_slot {
 
     /* Written by the holder that ends the attempt; control's once the mail arrived. */
     struct {
-        struct mail mail;
+        union {
+            struct mail mail;
+            struct klane_slot *with; /* by control: the next of the batch that it hands over; then
+                                        by its holder, while it runs: the first of it */
+        };
         struct slot_notice *notice;
         uint32_t token;  /* 0: none */
         uint8_t outcome; /* enum slot_outcome */
@@ -105,7 +111,8 @@ struct klane_slot {
         uint32_t attempt;
         uint16_t route;
         uint8_t has;  /* enum slot_has */
-        bool is_paid; /* it may start, as far as weights and trials are concerned */
+        bool is_paid; /* it may start, as far as weights and trials are concerned; if not, see
+                         slot_is_paid() */
     } record;
 
     unsigned char bytes[];

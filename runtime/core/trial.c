@@ -8,6 +8,13 @@
 /* How long the log, and a batch, are waited for. */
 #define STEP_MS 1000
 
+/* Before, no worker goes on with what came in by itself. */
+static void set_asks(struct klane_assignment *assignment, bool asks)
+{
+    /* Relaxed: slot_is_paid(). Slots that it is asked for are published afterwards. */
+    atomic_store_explicit(&assignment->asks, asks, memory_order_relaxed);
+}
+
 void trial_begin(struct core *core, struct klane_assignment *assignment)
 {
     struct trial *trial = &assignment->trial;
@@ -17,6 +24,7 @@ void trial_begin(struct core *core, struct klane_assignment *assignment)
         return;
     trial->starts = 1;
     trial->state = TRIAL_ASKS;
+    set_asks(assignment, true);
     core->trials++;
     ready_open(&core->ready, assignment->partition, 0);
     commit_mark(&core->commit, assignment);
@@ -44,6 +52,7 @@ void trial_end(struct core *core, struct klane_assignment *assignment)
     if (trial->state == TRIAL_NONE)
         return;
     trial->state = TRIAL_NONE;
+    set_asks(assignment, false);
     core->trials_on -= trial->is_on;
     trial->is_on = false;
     core->trials--;
@@ -122,6 +131,7 @@ static void go_on(struct core *core, struct klane_assignment *assignment, int64_
 
     ready_open(&core->ready, assignment->partition, trial->is_on ? trial->chosen : READY_ALL);
     trial->chosen = 0;
+    set_asks(assignment, trial->is_on);
     trial->state = TRIAL_RUNS;
     trial->step_ms = clock_after(now_ms, STEP_MS);
 }

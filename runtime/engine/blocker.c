@@ -38,6 +38,9 @@ static void say_out(struct klane_runtime *runtime, const struct klane_slot *slot
     if (worker != NULL) {
         blocker->state = KLANE_BLOCKER_RUNNING;
         blocker->worker = (int32_t)(worker - runtime->workers);
+    } else if (route_of(runtime, slot)->gather.many_lanes && ready_is_empty(&runtime->ready)) {
+        /* Beside the first of a batch. */
+        blocker->state = KLANE_BLOCKER_RUNNING;
     } else {
         blocker->state =
             ready_is_empty(&runtime->ready) ? KLANE_BLOCKER_LATER : KLANE_BLOCKER_READY;
@@ -67,6 +70,9 @@ static void say_state(struct klane_runtime *runtime, const struct klane_slot *sl
     switch ((enum slot_state)slot->control.state) {
     case SLOT_READY:
         blocker->state = KLANE_BLOCKER_READY;
+        break;
+    case SLOT_GATHERED:
+        blocker->state = KLANE_BLOCKER_BATCH;
         break;
     case SLOT_HEAVY:
         blocker->state = KLANE_BLOCKER_WEIGHT;

@@ -89,47 +89,74 @@ void control_collect(struct klane_runtime *runtime)
     }
 }
 
-void control_reclaim(struct klane_runtime *runtime)
+/* Once around the ring: the order of what stays is kept. */
+static void filter_ring(struct klane_runtime *runtime, batch_stays_fn stays)
 {
-    /* Once around the ring: the order of what stays is kept. */
     for (uint32_t left = ready_count(&runtime->ready); left > 0; left--) {
         struct klane_slot *slot = ready_pop(&runtime->ready);
 
-        while (slot != NULL && !assignment_may_start(slot->record.assignment))
-            slot = slot_refuse(runtime, slot);
+        if (slot != NULL)
+            slot = batch_filter(runtime, slot, stays);
         if (slot != NULL)
             ready_push(&runtime->ready, slot);
     }
     idle_wake_one(&runtime->idle);
 }
 
+static bool may_start(const struct klane_runtime *runtime, const struct klane_slot *slot)
+{
+    (void)runtime;
+    return assignment_may_start(slot->record.assignment);
+}
+
+void control_reclaim(struct klane_runtime *runtime)
+{
+    filter_ring(runtime, may_start);
+}
+
+static bool is_not_held(const struct klane_runtime *runtime, const struct klane_slot *slot)
+{
+    return !core_is_held(&runtime->control.core, slot);
+}
+
 void control_recall(struct klane_runtime *runtime)
 {
-    for (uint32_t left = ready_count(&runtime->ready); left > 0; left--) {
-        struct klane_slot *slot = ready_pop(&runtime->ready);
-
-        if (slot == NULL)
-            break;
-        if (!core_is_held(&runtime->control.core, slot)) {
-            ready_push(&runtime->ready, slot);
-            continue;
-        }
-        slot->back.outcome = SLOT_UNPAID;
-        slot->back.passed = false;
-        control_came_back(runtime, slot);
-    }
-    idle_wake_one(&runtime->idle);
+    filter_ring(runtime, is_not_held);
+    control_collect(runtime);
 }
 
 /* ---- what is to be done ------------------------------------------------------------------ */
 
-static void hand_over(struct klane_runtime *runtime)
+/* What is ready by itself, and batches that were gathered, by turns. */
+static struct klane_slot *next_by_turns(struct klane_runtime *runtime)
+{
+    struct control *control = &runtime->control;
+    struct core *core = &control->core;
+    /* What waits beside it would else be handed over before. */
+    bool is_wanted = core->ready.lanes > 0 || ready_is_low(&runtime->ready);
+    bool is_turn_of_batches = control->is_turn_of_batches;
+    struct klane_slot *slot;
+
+    control->is_turn_of_batches = !is_turn_of_batches;
+    slot = is_turn_of_batches ? core_next_batch(core, is_wanted) : core_next_ready(core);
+    if (slot != NULL)
+        return slot;
+    return is_turn_of_batches ? core_next_ready(core) : core_next_batch(core, is_wanted);
+}
+
+static struct klane_slot *next_slot(struct klane_runtime *runtime)
 {
     struct core *core = &runtime->control.core;
+
+    return core->gather.routes == NULL ? core_next_ready(core) : next_by_turns(runtime);
+}
+
+static void hand_over(struct klane_runtime *runtime)
+{
     struct klane_slot *slot;
     bool pushed = false;
 
-    while (ready_room(&runtime->ready) > 0 && (slot = core_next_ready(core)) != NULL) {
+    while (ready_room(&runtime->ready) > 0 && (slot = next_slot(runtime)) != NULL) {
         /* There is room, and control is the only producer. */
         bool fits = ready_push(&runtime->ready, slot);
 
@@ -419,8 +446,8 @@ static enum bell_urgency least_urgency(const struct klane_runtime *runtime)
         (runtime->options.stop_when_caught_up && core->behind == 0))
         return BELL_QUIET;
     /* There is more to hand over, or to take in. */
-    if (core->held > 0 || core->ready.lanes > 0 || core->weights.waiting > 0 ||
-        core_is_half_full(core))
+    if (core->held > 0 || core->ready.lanes > 0 || core->gather.lanes > 0 ||
+        core->weights.waiting > 0 || core_is_half_full(core))
         return BELL_WANTED;
     return BELL_URGENT;
 }
@@ -429,7 +456,8 @@ static enum bell_urgency least_urgency(const struct klane_runtime *runtime)
 static bool has_news(const struct klane_runtime *runtime)
 {
     return !mailbox_is_empty(&runtime->outcomes) || !mailbox_is_empty(&runtime->questions) ||
-           (runtime->control.core.ready.lanes > 0 && ready_is_low(&runtime->ready));
+           ((runtime->control.core.ready.lanes > 0 || core_has_batch(&runtime->control.core)) &&
+            ready_is_low(&runtime->ready));
 }
 
 static void sleep_until_due(struct klane_runtime *runtime)

@@ -18,6 +18,7 @@
 
 #include "base/cache_line.h"
 #include "core/core.h"
+#include "engine/batch.h"
 #include "engine/fences.h"
 #include "engine/routes.h"
 #include "observe/observe.h"
@@ -51,8 +52,10 @@ struct worker {
     _Alignas(CACHE_LINE) _Atomic uint64_t turn;
     _Atomic(struct klane_slot *) running;
     _Atomic bool exited;
-    uint32_t quiet;       /* the worker's own: outcomes sent since control was last rung */
-    bool left_as_surplus; /* the worker's, until it has exited */
+    uint32_t quiet;           /* the worker's own: outcomes sent since control was last rung */
+    bool left_as_surplus;     /* the worker's, until it has exited */
+    struct batch_space space; /* the worker's own */
+    _Atomic uint64_t joined;  /* records that began in a turn beside its first */
 
     /* Control's. */
     _Alignas(CACHE_LINE) uint64_t turn_seen;
@@ -105,6 +108,7 @@ struct control {
     bool caught_up;
     int64_t due_said_s;       /* the second in which a due time was last said to be none */
     struct question *waiting; /* by next */
+    bool is_turn_of_batches;  /* before what is ready by itself */
     bool refused;             /* the source offers again what there was no memory for */
     uint64_t loops;
     uint64_t sleeps;
@@ -179,6 +183,14 @@ static inline const struct route *route_of(const struct klane_runtime *runtime,
     return &runtime->routes.routes[slot->record.route];
 }
 
+/* A handler's slot: that is a batch function, which has dead letters and what was taken by
+ * klane_take() never. */
+static inline bool slot_is_in_batch(const struct klane_runtime *runtime,
+                                    const struct klane_slot *slot)
+{
+    return route_of(runtime, slot)->batch != NULL && (slot->record.has & SLOT_HAS_LETTER) == 0;
+}
+
 static inline bool runtime_started(const struct klane_runtime *runtime)
 {
     return runtime_state(runtime) != RUNTIME_NEW;
@@ -236,12 +248,23 @@ void control_event(struct klane_runtime *runtime, enum klane_event_type type, kl
 void *worker_main(void *worker);
 /* Give a slot back to control, which looks at it at once. */
 void slot_report(struct klane_runtime *runtime, struct klane_slot *slot);
+/* What only gives memory back: control hears of it now and then, in time if it has more for the
+ * ring, and at once if it asks for every outcome. */
+void slot_report_quietly(struct worker *worker, struct klane_slot *slot);
+/* The handler begins with this slot; it has returned. */
+void turn_begin(struct worker *worker, struct klane_slot *slot);
+void turn_end(struct worker *worker);
+/* Run one slot. Returns the next of its lane, if this worker is to run it. in_row: how many of one
+ * lane it has run with this. */
+struct klane_slot *run_single(struct worker *worker, struct klane_slot *slot, uint32_t in_row);
+/* Finished: report it, and go on with what the chain passes on, or yield. */
+struct klane_slot *pass_on(struct worker *worker, struct klane_slot *slot, uint32_t in_row);
 /* A slot is away and will not come back soon: control may have more for the ring. */
 void slot_left_ring(struct klane_runtime *runtime);
 /* A slot whose assignment may not start it: report it, and return what the chain passes on. */
 struct klane_slot *slot_refuse(struct klane_runtime *runtime, struct klane_slot *slot);
-/* A slot that the chain has passed on, and of which control has to say when it may run: reported.
- * Returns NULL, what is left. */
+/* A slot of which control has to say again when it may run: reported. Returns NULL, what is
+ * left. */
 struct klane_slot *slot_ask(struct klane_runtime *runtime, struct klane_slot *slot);
 /* The record as the program sees it. */
 void slot_show(struct klane_slot *slot, struct klane_record *record);

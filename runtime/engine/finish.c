@@ -92,7 +92,7 @@ static struct klane_slot *startable(struct klane_runtime *runtime, struct klane_
 {
     while (slot != NULL && !assignment_may_start(slot->record.assignment))
         slot = slot_refuse(runtime, slot);
-    return slot == NULL || slot->record.is_paid ? slot : slot_ask(runtime, slot);
+    return slot == NULL || slot_is_paid(slot) ? slot : slot_ask(runtime, slot);
 }
 
 klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *record,
@@ -117,6 +117,7 @@ klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *recor
             slot = wait_for_slot(runtime, end_ms);
         if (slot == NULL)
             return runtime_is_closing(runtime) ? KLANE_ERR_STOPPED : KLANE_ERR_TIMEOUT;
+        batch_give_up(runtime, slot);
         slot = startable(runtime, slot);
     } while (slot == NULL);
     slot_left_ring(runtime);
@@ -124,7 +125,8 @@ klane_err_t klane_take(struct klane_runtime *runtime, struct klane_record *recor
     given_answer(record, record_size, &taken, sizeof(taken));
     /* Relaxed: a count for statistics. */
     atomic_fetch_add_explicit(&runtime->taken, 1, memory_order_relaxed);
-    klane_later(&taken, token);
+    slot->back.with = slot;
+    slot_later(slot, token);
     /* There is no handler to return: the completion alone reports it, and nobody knows the token
      * yet, so it cannot have come. */
     completed = tokens_returned(&runtime->tokens, tokens_index(*token));

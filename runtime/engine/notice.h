@@ -14,6 +14,9 @@
 void notice_set(struct klane_slot *slot, enum klane_outcome outcome, int64_t delay_ms,
                 const char *reason);
 
+/* By the holder, at most once for an attempt: klane_finish() will say. */
+void slot_later(struct klane_slot *slot, klane_token_t *token);
+
 /* Of a slot that has none. False: no memory. */
 bool notice_make(struct klane_slot *slot, int64_t delay_ms, const char *reason);
 

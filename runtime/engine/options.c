@@ -55,10 +55,15 @@ void klane_topic_init(struct klane_topic *topic, size_t topic_size)
 
 void klane_route_init(struct klane_route *route, size_t route_size)
 {
-    const struct klane_route defaults = {.match = KLANE_MATCH_ALL,
-                                         .retry_delay_ms = 1000,
-                                         .slow_ms = 500,
-                                         .later_overrun = KLANE_RETRY};
+    const struct klane_route defaults = {
+        .match = KLANE_MATCH_ALL,
+        .retry_delay_ms = 1000,
+        .slow_ms = 500,
+        .later_overrun = KLANE_RETRY,
+        .batch_max = 100,
+        .batch_min = 1,
+        .batch_keys = KLANE_BATCH_ONE_KEY,
+    };
 
     given_init(route, route_size, &defaults, sizeof(defaults));
 }

@@ -57,8 +57,11 @@ static enum klane_outcome note(const struct klane_record *record, enum klane_out
     struct klane_slot *slot = slot_of(record);
 
     /* After klane_later() the completion may be writing there. */
-    if (slot != NULL && slot->back.token == 0)
-        notice_set(slot, outcome, delay_ms, reason);
+    if (slot == NULL || slot->back.token != 0)
+        return outcome;
+    notice_set(slot, outcome, delay_ms, reason);
+    if (slot_is_in_batch(runtime_of(slot), slot))
+        slot->back.outcome = (uint8_t)slot_outcome(runtime_of(slot), slot, outcome);
     return outcome;
 }
 
@@ -89,11 +92,21 @@ const char *klane_failure(const struct klane_record *record, uint32_t *attempts)
     return slot->back.notice->reason;
 }
 
+void slot_later(struct klane_slot *slot, klane_token_t *token)
+{
+    struct klane_runtime *runtime = runtime_of(slot);
+    klane_token_t made = tokens_make(&runtime->tokens, slot, slot->record.assignment->epoch,
+                                     overrun_due_ms(runtime, slot));
+
+    /* There are as many places as records can be in memory. */
+    KLANE_ASSERT(made != 0);
+    slot->back.token = tokens_index(made) + 1;
+    *token = made;
+}
+
 enum klane_outcome klane_later(const struct klane_record *record, klane_token_t *token)
 {
     struct klane_slot *slot = slot_of(record);
-    struct klane_runtime *runtime;
-    klane_token_t made;
 
     if (token == NULL)
         return KLANE_RETRY;
@@ -103,23 +116,25 @@ enum klane_outcome klane_later(const struct klane_record *record, klane_token_t 
     /* Asked twice: the first token stands. */
     if (slot->back.token != 0)
         return KLANE_LATER;
-    runtime = runtime_of(slot);
-    made = tokens_make(&runtime->tokens, slot, slot->record.assignment->epoch,
-                       overrun_due_ms(runtime, slot));
-    /* There are as many places as records can be in memory. */
-    KLANE_ASSERT(made != 0);
-    slot->back.token = tokens_index(made) + 1;
-    *token = made;
+    if (slot_is_in_batch(runtime_of(slot), slot)) {
+        slot->back.outcome = SLOT_RETRY;
+        return KLANE_RETRY;
+    }
+    slot_later(slot, token);
     return KLANE_LATER;
 }
 
 bool klane_cancelled(const struct klane_record *record)
 {
-    const struct klane_slot *slot = slot_of(record);
+    const struct klane_slot *slot = slot_of(record), *first = slot;
 
+    if (slot == NULL)
+        return false;
+    if (slot_is_in_batch(runtime_of(slot), slot))
+        first = slot->back.with;
     /* Relaxed: advice to a handler. */
-    return slot != NULL && (!assignment_may_start(slot->record.assignment) ||
-                            atomic_load_explicit(&slot->back.overrun, memory_order_relaxed));
+    return !assignment_may_start(slot->record.assignment) ||
+           atomic_load_explicit(&first->back.overrun, memory_order_relaxed);
 }
 
 klane_err_t klane_header(const struct klane_record *record, const char *name, const void **value,

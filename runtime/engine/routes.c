@@ -4,12 +4,15 @@
 #include "base/assert.h"
 #include "base/errstr.h"
 #include "base/given.h"
+#include "core/core.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define KEY_VERSION_MAX (UINT32_MAX - 1)
+#define BATCH_MAX 4096U
+#define BATCH_WAIT_MAX_MS 3600000
 
 static void topic_free(struct topic *topic)
 {
@@ -236,8 +239,14 @@ static bool route_is_twice(const struct routes *routes, const struct topic *topi
 /* What is wrong beside numbers; NULL: nothing. */
 static const char *wrong_with(const struct klane_route *rules)
 {
-    if (rules->handler == NULL)
-        return "handler is NULL";
+    if (rules->handler == NULL && rules->batch == NULL)
+        return "handler is NULL, and batch too";
+    if (rules->handler != NULL && rules->batch != NULL)
+        return "handler is set, and batch too";
+    if (rules->batch_min > 1 && rules->batch_wait_ms == 0)
+        return "batch_min is set, but batch_wait_ms is 0: nothing would wait for it";
+    if (rules->batch_min == 1 && rules->batch_wait_ms > 0)
+        return "batch_wait_ms is set, but batch_min is 1: there is nothing to wait for";
     if (rules->exhausted == KLANE_EXHAUSTED_DEAD_LETTER && rules->dead_letter == NULL)
         return "exhausted asks for dead letters, but dead_letter is NULL";
     if (rules->later_overrun == KLANE_LATER)
@@ -267,6 +276,10 @@ static klane_err_t check_route(const struct klane_route *rules, char *errstr, si
         {"later_overrun", (int)rules->later_overrun, KLANE_RETRY, KLANE_DEAD_LETTER},
         {"match", (int)rules->match, 0, KLANE_MATCH_PREFIX},
         {"key_size", (int64_t)rules->key_size, 0, UINT32_MAX},
+        {"batch_max", rules->batch_max, 1, BATCH_MAX},
+        {"batch_min", rules->batch_min, 1, rules->batch_max},
+        {"batch_wait_ms", rules->batch_wait_ms, 0, BATCH_WAIT_MAX_MS},
+        {"batch_keys", (int)rules->batch_keys, 0, KLANE_BATCH_MANY_KEYS},
     };
     const struct given_bound *wrong = given_outside(bounds, sizeof(bounds) / sizeof(bounds[0]));
     klane_err_t err = check_name(rules->topic, errstr, errstr_size);
@@ -282,6 +295,16 @@ static klane_err_t check_route(const struct klane_route *rules, char *errstr, si
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, "a route of topic \"%s\": %s",
                           rules->topic, wrong_with(rules));
     return KLANE_OK;
+}
+
+static struct gather_rule gather_rule(const struct klane_route *rules)
+{
+    return (struct gather_rule){
+        .records_max = rules->batch_max,
+        .records_min = rules->batch_min,
+        .wait_ms = rules->batch_wait_ms,
+        .many_lanes = rules->batch_keys == KLANE_BATCH_MANY_KEYS,
+    };
 }
 
 klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
@@ -322,6 +345,8 @@ klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
     *route = (struct route){
         .handler = rules->handler,
         .context = rules->context,
+        .batch = rules->batch,
+        .gather = gather_rule(rules),
         .key = key,
         .key_size = (uint32_t)rules->key_size,
         .match = rules->match,
@@ -494,6 +519,29 @@ klane_err_t routes_ready(struct routes *routes, bool has_patterns, char *errstr,
             err = pattern_ready(routes->topics[i], errstr, errstr_size);
     }
     return err;
+}
+
+klane_err_t routes_gather(struct routes *routes, struct core *core)
+{
+    struct gather_rule *rules = calloc(routes->route_count, sizeof(*rules));
+    bool any = false, succeeded = true;
+
+    if (rules == NULL)
+        return KLANE_ERR_NOMEM;
+    for (uint32_t i = 0; i < routes->route_count; i++) {
+        struct route *route = &routes->routes[i];
+
+        route->gathers =
+            route->batch != NULL && (route->gather.many_lanes || route->gather.records_min > 1);
+        if (!route->gathers)
+            continue;
+        rules[i] = route->gather;
+        any = true;
+    }
+    if (any)
+        succeeded = core_gathers(core, rules, routes->route_count);
+    free(rules);
+    return succeeded ? KLANE_OK : KLANE_ERR_NOMEM;
 }
 
 bool routes_have_weights(const struct routes *routes)

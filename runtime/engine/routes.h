@@ -8,18 +8,23 @@
 #define KLANE_ENGINE_ROUTES_H
 
 #include "core/assignment.h"
+#include "core/gather.h"
 #include "core/retry.h"
 
 #include <klane/klane.h>
 
 #include <regex.h>
 
+struct core;
 struct klane_runtime;
 
 struct route {
-    klane_handler_fn handler;
+    klane_handler_fn handler; /* NULL: it has batches */
     void *context;
-    void *key; /* a copy; NULL: all keys */
+    klane_batch_fn batch;      /* NULL: it has a handler */
+    struct gather_rule gather; /* of its batches, whether they are gathered or not */
+    bool gathers;              /* from start on */
+    void *key;                 /* a copy; NULL: all keys */
     uint32_t key_size;
     enum klane_match match;
     struct retry_policy retry;
@@ -76,6 +81,9 @@ klane_err_t routes_route(struct routes *routes, struct klane_runtime *runtime,
  * begin with ^ are patterns. */
 klane_err_t routes_ready(struct routes *routes, bool has_patterns, char *errstr,
                          size_t errstr_size);
+
+/* At start: tell the core which routes gather. Errors: NOMEM. */
+klane_err_t routes_gather(struct routes *routes, struct core *core);
 
 /* Control: a topic of this name, if it was registered, is known to be missing. */
 void routes_met(struct routes *routes, const char *name);

@@ -302,6 +302,19 @@ klane_err_t klane_handle(struct klane_runtime *runtime, const char *topic,
     return klane_route(runtime, &route);
 }
 
+klane_err_t klane_handle_batch(struct klane_runtime *runtime, const char *topic,
+                               klane_batch_fn batch, void *context, uint32_t batch_max)
+{
+    struct klane_route route;
+
+    klane_route_init(&route, sizeof(route));
+    route.topic = topic;
+    route.batch = batch;
+    route.context = context;
+    route.batch_max = batch_max;
+    return klane_route(runtime, &route);
+}
+
 /* ---- start ------------------------------------------------------------------------------- */
 
 static _Thread_local const struct klane_runtime *runtime_of_thread;
@@ -397,6 +410,11 @@ klane_err_t klane_start(struct klane_runtime *runtime)
         observe_log(&runtime->observe, KLANE_LOG_ERROR, "cannot start: %s", errstr);
         return err;
     }
+    /* By klane_take() each goes alone. */
+    if (runtime->options.workers > 0)
+        err = routes_gather(&runtime->routes, &runtime->control.core);
+    if (err != KLANE_OK)
+        return err;
     core_budget(&runtime->control.core, budget.records, budget.reserve, budget.weights);
     runtime->control.now_ms = clock_now_ms();
     runtime->control.monitor_period_ms = monitor_period(&runtime->routes);

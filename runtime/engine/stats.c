@@ -34,7 +34,8 @@ static uint64_t starts(const struct klane_runtime *runtime)
     uint64_t sum = atomic_load_explicit(&runtime->taken, memory_order_relaxed);
 
     for (uint32_t i = 0; i < runtime->control.workers_used; i++)
-        sum += (atomic_load_explicit(&runtime->workers[i].turn, memory_order_relaxed) + 1) / 2;
+        sum += (atomic_load_explicit(&runtime->workers[i].turn, memory_order_relaxed) + 1) / 2 +
+               atomic_load_explicit(&runtime->workers[i].joined, memory_order_relaxed);
     return sum;
 }
 

@@ -10,8 +10,8 @@
 
 #include <inttypes.h>
 
-/* Records of one lane in a row while other lanes are ready. */
-#define QUANTUM_RECORDS 64U
+/* Records of one lane, or batches, in a row while other lanes are ready. */
+#define QUANTUM 64U
 
 void slot_report(struct klane_runtime *runtime, struct klane_slot *slot)
 {
@@ -19,9 +19,7 @@ void slot_report(struct klane_runtime *runtime, struct klane_slot *slot)
     bell_ring(&runtime->bell, BELL_URGENT);
 }
 
-/* For what only gives memory back: control hears of it now and then, in time if it has more for
- * the ring, and at once if it asks for every outcome. */
-static void report_quietly(struct worker *worker, struct klane_slot *slot)
+void slot_report_quietly(struct worker *worker, struct klane_slot *slot)
 {
     struct klane_runtime *runtime = worker->runtime;
     enum bell_urgency urgency = BELL_QUIET;
@@ -112,7 +110,7 @@ enum slot_outcome slot_outcome(struct klane_runtime *runtime, const struct klane
     return SLOT_RETRY;
 }
 
-static void turn_begin(struct worker *worker, struct klane_slot *slot)
+void turn_begin(struct worker *worker, struct klane_slot *slot)
 {
     /* Relaxed: only this thread writes it. */
     uint64_t turn = atomic_load_explicit(&worker->turn, memory_order_relaxed);
@@ -123,7 +121,7 @@ static void turn_begin(struct worker *worker, struct klane_slot *slot)
     atomic_store_explicit(&worker->turn, turn + 1, memory_order_release);
 }
 
-static void turn_end(struct worker *worker)
+void turn_end(struct worker *worker)
 {
     /* Relaxed: only this thread writes it, and an even turn says nothing of any slot. */
     uint64_t turn = atomic_load_explicit(&worker->turn, memory_order_relaxed);
@@ -131,19 +129,18 @@ static void turn_end(struct worker *worker)
     atomic_store_explicit(&worker->turn, turn + 1, memory_order_relaxed);
 }
 
-/* Finished: report it, and go on with what the chain passes on, or yield. */
-static struct klane_slot *pass_on(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
+struct klane_slot *pass_on(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
 {
     struct chain_link *next;
 
-    if (in_row >= QUANTUM_RECORDS && !ready_is_empty(&worker->runtime->ready)) {
+    if (in_row >= QUANTUM && !ready_is_empty(&worker->runtime->ready)) {
         KLANE_MARK("a hot lane yields");
         slot_report(worker->runtime, slot);
         return NULL;
     }
     slot->back.passed = true;
     next = chain_finish(&slot->chain);
-    report_quietly(worker, slot);
+    slot_report_quietly(worker, slot);
     return next == NULL ? NULL : slot_of_link(next);
 }
 
@@ -157,13 +154,12 @@ static bool takes_back(struct klane_runtime *runtime, struct klane_slot *slot,
 
 struct klane_slot *slot_ask(struct klane_runtime *runtime, struct klane_slot *slot)
 {
-    slot->back.outcome = SLOT_UNPAID;
+    slot->back.outcome = SLOT_ASKS;
     slot_report(runtime, slot);
     return NULL;
 }
 
-/* Run one slot. Returns the next of its lane, if this worker is to run it. */
-static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
+struct klane_slot *run_single(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
 {
     struct klane_runtime *runtime = worker->runtime;
     const struct route *route = route_of(runtime, slot);
@@ -172,7 +168,7 @@ static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, ui
 
     if (!assignment_may_start(slot->record.assignment))
         return slot_refuse(runtime, slot);
-    if (!slot->record.is_paid)
+    if (!slot_is_paid(slot))
         return slot_ask(runtime, slot);
     slot_show(slot, &record);
     turn_begin(worker, slot);
@@ -192,6 +188,14 @@ static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, ui
         return pass_on(worker, slot, in_row);
     slot_report(runtime, slot);
     return NULL;
+}
+
+/* Run one slot, or a batch that begins with it. Returns the next of its lane, if this worker is to
+ * run it. */
+static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
+{
+    return route_of(worker->runtime, slot)->batch == NULL ? run_single(worker, slot, in_row)
+                                                          : run_batch(worker, slot, in_row);
 }
 
 /* Whether this worker is one too many, as a slow one came back. */
@@ -275,6 +279,7 @@ void *worker_main(void *argument)
     const struct klane_options *options = &runtime->options;
 
     thread_belongs_to(runtime);
+    batch_space_init(&worker->space);
     if (options->worker_start == NULL ||
         options->worker_start(options->worker_context, &worker->local)) {
         work(worker);
@@ -285,6 +290,7 @@ void *worker_main(void *argument)
         atomic_store_explicit(&runtime->worker_refused, true, memory_order_relaxed);
         bell_write(&runtime->bell);
     }
+    batch_space_free(&worker->space);
     idle_seat_leave(&runtime->idle, worker->seat);
     /* W1 release: pairs with workers_join(): the thread is at its end, and joining does not
      * wait. */

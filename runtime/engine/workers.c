@@ -121,6 +121,17 @@ static struct klane_slot *worker_look(struct klane_runtime *runtime, struct work
     return slot;
 }
 
+/* The drain goes on without it, and without what its batch has behind it. */
+static void drop_from_drain(struct control *control, struct klane_slot *slot)
+{
+    for (; slot != NULL; slot = slot->control.next) {
+        if (!slot->control.overdue)
+            core_overdue(&control->core, slot, control->now_ms);
+        if (!chain_is_taken(&slot->chain))
+            return;
+    }
+}
+
 static void look_at(struct klane_runtime *runtime, struct worker *worker)
 {
     struct control *control = &runtime->control;
@@ -149,7 +160,7 @@ static void look_at(struct klane_runtime *runtime, struct worker *worker)
         worker->overrun = true;
     if (assignment_state(assignment) == ASSIGNMENT_DRAINING && !slot->control.overdue &&
         elapsed_ms >= control->core.config.drain_ms)
-        core_overdue(&control->core, slot, control->now_ms);
+        drop_from_drain(control, slot);
 }
 
 /* While lanes are ready, slow workers do not count: spare ones stand in. */

@@ -268,7 +268,7 @@ static void recall(struct process *process)
         process->ring_first = (process->ring_first + 1) % RING_MAX;
         process->ring_count--;
         if (core_is_held(&process->core, slot)) {
-            slot->back.outcome = SLOT_UNPAID;
+            slot->back.outcome = SLOT_ASKS;
             slot->back.passed = false;
             core_came_back(&process->core, slot, 0, process->core.now_ms);
             continue;

@@ -250,7 +250,7 @@ bool worker_step(struct world *world, struct process *process, struct worker *wo
                 return true;
             }
             worker->taken = NULL;
-            write_outcome(worker, SLOT_UNPAID);
+            write_outcome(worker, SLOT_ASKS);
             worker->state = WORKER_FINISHED;
             return true;
         }

@@ -460,6 +460,32 @@ static void core_without_partitions_is_not_caught_up(void **state)
     assert_false(core_is_caught_up(&fixture->kit.core));
 }
 
+/* It is only on its way back. */
+static void what_has_passed_is_not_counted_for_a_batch(void **state)
+{
+    const struct gather_rule rule = {.records_max = 3, .records_min = 2, .wait_ms = 100};
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *first;
+
+    assert_true(core_gathers(&kit->core, &rule, 1));
+    core_kit_take_in(kit, fixture->assignment, 0, "a");
+    assert_null(core_next_ready(&kit->core));
+    core_kit_wait(kit, rule.wait_ms);
+    first = core_kit_start(kit, 0);
+    assert_null(core_kit_pass(first));
+
+    core_kit_take_in(kit, fixture->assignment, 1, "a");
+
+    assert_null(core_next_ready(&kit->core));
+    core_kit_report(kit, first);
+    assert_null(core_next_ready(&kit->core));
+    core_kit_take_in(kit, fixture->assignment, 2, "a");
+    core_kit_run(kit, 1);
+    core_kit_wait(kit, rule.wait_ms);
+    core_kit_run(kit, 2);
+}
+
 #define CORE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -469,6 +495,7 @@ int main(void)
         CORE_TEST(lanes_do_not_wait_for_each_other),
         CORE_TEST(worker_passes_a_lane_on_without_asking),
         CORE_TEST(lane_of_a_partition_orders_records_of_all_keys),
+        CORE_TEST(what_has_passed_is_not_counted_for_a_batch),
         CORE_TEST(retry_keeps_its_followers_waiting_until_it_is_done),
         CORE_TEST(retry_of_a_passed_on_record_keeps_its_followers_too),
         CORE_TEST(retries_come_back_by_their_due_times),

@@ -636,7 +636,7 @@ static void what_a_worker_gets_by_the_chain_has_to_be_paid(void **state)
     assert_int_equal(next->record.offset, 1);
     assert_false(next->record.is_paid);
     core_kit_report(kit, first);
-    core_kit_back(kit, next, SLOT_UNPAID);
+    core_kit_back(kit, next, SLOT_ASKS);
     assert_null(core_next_ready(&kit->core));
     core_kit_back(kit, other, SLOT_DONE);
     core_kit_run(kit, 1);

@@ -120,7 +120,7 @@ static void workers_do_not_pass_it_on_to_each_other(void **state)
     assert_non_null(second);
     assert_false(second->record.is_paid);
     core_kit_report(kit, first);
-    core_kit_back(kit, second, SLOT_UNPAID);
+    core_kit_back(kit, second, SLOT_ASKS);
     assert_nothing_ready(fixture);
 
     core_kit_wait(kit, 500);
@@ -224,7 +224,7 @@ static void what_runs_ends_and_what_follows_it_is_held(void **state)
     second = core_kit_pass(first);
     assert_false(second->record.is_paid);
     core_kit_report(kit, first);
-    core_kit_back(kit, second, SLOT_UNPAID);
+    core_kit_back(kit, second, SLOT_ASKS);
     assert_nothing_ready(fixture);
 
     release(fixture, "topic", "a");
@@ -481,7 +481,7 @@ static void what_was_kept_behind_a_parked_lane_is_held_too(void **state)
     assert_non_null(second);
     assert_false(second->record.is_paid);
     core_kit_report(kit, first);
-    core_kit_back(kit, second, SLOT_UNPAID);
+    core_kit_back(kit, second, SLOT_ASKS);
     core_kit_run(kit, 1);
 }
 

@@ -303,7 +303,7 @@ static void a_worker_does_not_go_on_by_itself_on_trial(void **state)
     assert_int_equal(second->record.offset, 4);
     assert_false(second->record.is_paid);
     core_kit_report(kit, first);
-    core_kit_back(kit, second, SLOT_UNPAID);
+    core_kit_back(kit, second, SLOT_ASKS);
     for (int64_t offset = 1; offset < 4; offset++)
         core_kit_run(kit, offset);
     assert_null(next(fixture));

@@ -104,6 +104,10 @@ static void check_runtime(void)
     NAMED(route, handler_overrun, KLANE_OVERRUN_TELL);
     NUMBER(route, later_max_ms);
     NAMED(route, later_overrun, KLANE_RETRY);
+    NUMBER(route, batch_max);
+    NUMBER(route, batch_min);
+    NUMBER(route, batch_wait_ms);
+    NAMED(route, batch_keys, KLANE_BATCH_ONE_KEY);
 }
 
 static void check_logs(void)

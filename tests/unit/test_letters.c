@@ -238,6 +238,27 @@ static void orders_that_are_refused_are_listed_and_sent_back(void **state)
            "'%s' '%s' orders.dead list", KLANE_EXAMPLE_LETTERS, path);
     scratch_deinit(&scratch);
 }
+
+/* A row that the table refuses goes alone, and those of its transaction are there. */
+static void a_reading_that_is_refused_is_the_only_one_that_is_missing(void **state)
+{
+    struct scratch scratch;
+    char log[SCRATCH_PATH_SIZE], table[SCRATCH_PATH_SIZE];
+
+    (void)state;
+    scratch_init(&scratch);
+    scratch_path(&scratch, "readings", log);
+    scratch_path(&scratch, "table", table);
+    expect("", "printf 'north\t20\nsouth\t7\nnorth\tbroken\nnorth\t21\n' | '%s' '%s' readings",
+           KLANE_EXAMPLE_APPEND, log);
+    expect("3 rows", "'%s' '%s' '%s' | cut -d, -f1 | tr -d '\n'", KLANE_EXAMPLE_BATCH, log,
+           table);
+    expect("readings [6] offset 1, key north: 1 attempts, "
+           "CHECK constraint failed: typeof(value) = 'integer'\n",
+           "'%s' '%s' readings.dead list", KLANE_EXAMPLE_LETTERS, log);
+    expect("0 rows, 0 transactions\n", "'%s' '%s' '%s'", KLANE_EXAMPLE_BATCH, log, table);
+    scratch_deinit(&scratch);
+}
 #endif
 
 static void bad_places_are_refused(void **state)
@@ -272,6 +293,7 @@ int main(void)
         cmocka_unit_test(bad_places_are_refused),
 #if defined(KLANE_EXAMPLE_RETRY)
         cmocka_unit_test(orders_that_are_refused_are_listed_and_sent_back),
+        cmocka_unit_test(a_reading_that_is_refused_is_the_only_one_that_is_missing),
 #endif
     };
 
