@@ -195,19 +195,35 @@ static void relieve(const struct world *world, struct process *process)
     core_relieve(&process->core, world->now_ms);
 }
 
+static struct klane_slot *next_slot(struct world *world, struct process *process)
+{
+    bool is_wanted = process->ring_count == 0 || random_below(world, 2);
+    bool is_there = core_has_batch(&process->core);
+    struct klane_slot *slot = core_next_batch(&process->core, is_wanted);
+
+    if (is_wanted && (slot != NULL) != is_there)
+        world_fail(world, "there is a batch, and it does not come, or the other way round");
+    if (slot != NULL && slot->back.with != NULL)
+        KLANE_MARK("sim: a batch of several lanes");
+    return slot != NULL ? slot : core_next_ready(&process->core);
+}
+
+/* The slots of a batch go one by one, each to whoever comes. */
 static bool dispatch(struct world *world, struct process *process)
 {
     struct klane_slot *slot;
 
     if (process->ring_count >= world->plan.ring)
         return false;
-    slot = core_next_ready(&process->core);
+    slot = next_slot(world, process);
     if (slot == NULL) {
         relieve(world, process);
-        return false;
+        return process->core.ready.lanes > 0 || core_has_batch(&process->core);
     }
-    process->ring[(process->ring_first + process->ring_count) % RING_MAX] = slot;
-    process->ring_count++;
+    for (; slot != NULL; slot = slot->back.with) {
+        process->ring[(process->ring_first + process->ring_count) % RING_MAX] = slot;
+        process->ring_count++;
+    }
     return true;
 }
 
@@ -560,6 +576,8 @@ static bool look_for_overdue(struct world *world, struct process *process)
             continue;
         process->stop_trouble = true;
         core_overdue(&process->core, worker->slot, world->now_ms);
+        for (uint32_t n = 0; n < worker->batch_count; n++)
+            core_overdue(&process->core, worker->batch[n], world->now_ms);
         return true;
     }
     return false;
@@ -583,6 +601,7 @@ void process_begin(struct world *world, struct process *process)
 {
     struct history_event event = {.type = HISTORY_WORKERS, .process = process->number};
     struct core_config config = world->plan.core;
+    struct gather_rule rules[ROUTE + 1] = {{0}};
     uint8_t number = process->number;
     int64_t commits = process->commits;
 
@@ -604,6 +623,9 @@ void process_begin(struct world *world, struct process *process)
     if (process->reports == NULL || process->inbox == NULL ||
         !tokens_init(&process->tokens, world->plan.tokens, 1) ||
         !core_init(&process->core, &config))
+        abort();
+    rules[ROUTE] = world->plan.gather;
+    if (rules[ROUTE].records_max > 0 && !core_gathers(&process->core, rules, ROUTE + 1))
         abort();
     if (world->plan.slab_limit > 0)
         process->core.slab.limit_bytes = world->plan.slab_limit;
@@ -711,6 +733,7 @@ static void look_at_the_rest(struct world *world, const struct process *process)
     left(world, process, "parked lanes", core->parked.count);
     left(world, process, "timers", core->timers.count);
     left(world, process, "ready lanes", core->ready.lanes);
+    left(world, process, "gathered lanes", core->gather.lanes);
     left(world, process, "assignments", core->assignments != NULL);
     left(world, process, "draining or settling", core->draining + core->settling);
     left(world, process, "partitions behind", core->behind);

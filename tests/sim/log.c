@@ -131,7 +131,7 @@ void log_describe(const struct world *world, const struct log_record *record,
     source_record->headers_size = (uint32_t)(record->offset % 3) * 9;
     source_record->headers = source_record->headers_size > 0 ? pattern + 7 : NULL;
     source_record->timestamp_ms = record->offset;
-    *place = (struct core_place){.kind = kind_of(&world->plan, record->key), .route = 3};
+    *place = (struct core_place){.kind = kind_of(&world->plan, record->key), .route = ROUTE};
     if (world->plan.weighs && record->offset % 3 == 0)
         place->weight = (uint64_t)record->offset % 70 + 1;
     if (world->plan.schedules && record->offset % 5 == 0)

@@ -162,4 +162,10 @@ void plan_make(struct plan *plan, uint64_t seed)
     choose_size(plan, &random);
     choose_losses(plan, &random);
     plan->retry.attempts_max = ONE_OF(&random, 0, 0, 1, 2);
+    plan->gather.records_max = ONE_OF(&random, 0, 2, 4, BATCH_MAX);
+    plan->gather.records_min = 1 + below(&random, plan->gather.records_max + 1);
+    plan->gather.wait_ms = ONE_OF(&random, 0, 3, 20);
+    plan->gather.many_lanes = below(&random, 2);
+    if (plan->gather.records_min > plan->gather.records_max)
+        plan->gather.records_min = 1;
 }

@@ -10,6 +10,8 @@
 #define PROCESSES_MAX 2
 #define WORKERS_MAX 16
 #define TOKENS_MAX 256
+#define BATCH_MAX 7
+#define ROUTE 3 /* of all records */
 #define KEYS_MAX 4096U
 #define MAP_MAX 4096 /* characters of a progress map */
 
@@ -64,6 +66,7 @@ struct plan {
     uint8_t retry_rate, skip_rate, later_rate, yield_rate, take_rate, stuck_rate;
     uint8_t commit_trouble_rate;
     struct retry_policy retry; /* what is given up becomes a dead letter */
+    struct gather_rule gather; /* records_max 0: batches are not waited for */
     bool weighs;         /* some records have a weight */
     bool schedules;      /* some are not to run before a time */
     uint32_t delay_ms;   /* of retries, at most */

@@ -83,6 +83,14 @@ static void check_record(struct world *world, const struct klane_slot *slot)
                    (long long)expected.offset);
 }
 
+static bool had_it(const struct worker *worker, const struct klane_slot *slot)
+{
+    for (int i = 0; i < HAD_MAX; i++)
+        if (worker->had[i] == slot)
+            return true;
+    return false;
+}
+
 /* Nothing runs before its time, or while it is held, but what a worker had by then. */
 static void check_time(struct world *world, const struct process *process,
                        const struct worker *worker)
@@ -91,7 +99,7 @@ static void check_time(struct world *world, const struct process *process,
 
     if (slot_due_ms(slot) > WALL_MS + world->now_ms)
         world_fail(world, "offset %lld runs before its time", (long long)slot->record.offset);
-    if (core_is_held(&process->core, slot) && slot != worker->had[0] && slot != worker->had[1])
+    if (core_is_held(&process->core, slot) && !had_it(worker, slot))
         world_fail(world, "offset %lld runs though it is held", (long long)slot->record.offset);
 }
 
@@ -169,16 +177,57 @@ static void start(struct world *world, struct process *process, struct worker *w
                            ? 0
                            : random_below(world, world->plan.delay_ms);
     worker->token = 0;
-    worker->taken = NULL;
-    if (random_is(world, world->plan.later_rate) && go_asynchronous(world, process, worker))
+    worker->wants = 0;
+    /* What is in a batch cannot be answered later. */
+    if (worker->batch_count == 0 && random_is(world, world->plan.later_rate) &&
+        go_asynchronous(world, process, worker))
         return;
-    if (worker->outcome != SLOT_RETRY && random_is(world, world->plan.take_rate)) {
-        struct chain_link *taken = chain_take(&slot->chain);
+    if ((slot->record.has & SLOT_HAS_WEIGHT) == 0 && random_is(world, world->plan.take_rate))
+        worker->wants = random_below(world, BATCH_MAX + 1 - worker->batch_count);
+}
 
-        worker->taken = taken != NULL ? slot_of_link(taken) : NULL;
-        if (taken != NULL)
-            KLANE_MARK("sim: a worker takes a successor before it has finished");
+static struct klane_slot *last_of(const struct worker *worker)
+{
+    return worker->batch_count == 0 ? worker->slot : worker->batch[worker->batch_count - 1];
+}
+
+/* As a worker of the engine fills a batch. */
+static void take_behind(struct worker *worker)
+{
+    const struct klane_slot *slot = worker->slot;
+    struct chain_link *link = chain_take(&last_of(worker)->chain);
+    struct klane_slot *next;
+
+    worker->wants--;
+    if (link == NULL) {
+        worker->wants = 0;
+        return;
     }
+    next = slot_of_link(link);
+    if (next->record.assignment == slot->record.assignment && slot_is_paid(next) &&
+        (next->record.has & SLOT_HAS_WEIGHT) == 0 &&
+        assignment_may_start(next->record.assignment)) {
+        KLANE_MARK("sim: a worker takes a successor before it has finished");
+        worker->batch[worker->batch_count++] = next;
+        return;
+    }
+    KLANE_MARK("sim: a worker takes what is not for its batch");
+    worker->unfit = next;
+}
+
+static void put_back_unfit(struct worker *worker)
+{
+    chain_put_back(&last_of(worker)->chain, &worker->unfit->chain);
+    worker->unfit = NULL;
+    worker->wants = 0;
+}
+
+static void put_last_back(struct worker *worker)
+{
+    struct klane_slot *slot = worker->batch[--worker->batch_count];
+
+    KLANE_MARK("sim: a worker puts a successor back");
+    chain_put_back(&last_of(worker)->chain, &slot->chain);
 }
 
 static void write_outcome(struct worker *worker, enum slot_outcome outcome)
@@ -186,7 +235,7 @@ static void write_outcome(struct worker *worker, enum slot_outcome outcome)
     worker->slot->back.outcome = (uint8_t)outcome;
     worker->slot->back.passed = false;
     /* Only what is finished can pass the lane on. */
-    worker->state = outcome == SLOT_RETRY ? WORKER_FINISHED : WORKER_ENDED;
+    worker->state = outcome == SLOT_RETRY ? WORKER_PUTS_BACK : WORKER_ENDED;
     worker->next = NULL;
 }
 
@@ -218,10 +267,12 @@ static void pass_on(struct world *world, struct worker *worker)
     struct klane_slot *slot = worker->slot;
 
     worker->state = WORKER_FINISHED;
-    if (worker->taken != NULL) {
+    if (worker->batch_count > 0) {
         slot->back.passed = true;
-        worker->next = worker->taken;
-        worker->taken = NULL;
+        worker->next = worker->batch[0];
+        worker->batch_count--;
+        memmove(&worker->batch[0], &worker->batch[1],
+                worker->batch_count * sizeof(worker->batch[0]));
     } else if (slot->back.outcome == SLOT_NOT_STARTED ||
                !random_is(world, world->plan.yield_rate)) {
         struct chain_link *next;
@@ -245,26 +296,41 @@ bool worker_step(struct world *world, struct process *process, struct worker *wo
         return true;
     case WORKER_HAS:
         if (assignment_may_start(worker->slot->record.assignment)) {
-            if (worker->slot->record.is_paid) {
+            if (slot_is_paid(worker->slot)) {
                 start(world, process, worker);
                 return true;
             }
-            worker->taken = NULL;
             write_outcome(worker, SLOT_ASKS);
-            worker->state = WORKER_FINISHED;
+            worker->state = WORKER_PUTS_BACK;
             return true;
         }
         KLANE_MARK("sim: a worker is stopped by the fence");
-        worker->taken = NULL;
         write_outcome(worker, SLOT_NOT_STARTED);
         return true;
     case WORKER_RUNS:
+        if (worker->unfit != NULL) {
+            put_back_unfit(worker);
+            return true;
+        }
+        if (worker->wants > 0) {
+            take_behind(worker);
+            return true;
+        }
         if (world->now_ms < worker->until_ms)
             return false;
         handler_returns(world, process, worker);
         return true;
     case WORKER_ENDED:
-        pass_on(world, worker);
+        if (worker->batch_count > 0 && random_below(world, 8) == 0)
+            put_last_back(worker);
+        else
+            pass_on(world, worker);
+        return true;
+    case WORKER_PUTS_BACK:
+        if (worker->batch_count > 0)
+            put_last_back(worker);
+        else
+            worker->state = WORKER_FINISHED;
         return true;
     case WORKER_FINISHED:
         report(process, worker->slot, worker->delay_ms);

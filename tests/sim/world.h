@@ -13,7 +13,8 @@
 #include "sim/plan.h"
 #include "sync/tokens.h"
 
-#define RING_MAX 64
+#define RING_MAX (64 + BATCH_MAX)
+#define HAD_MAX (3 + BATCH_MAX)
 #define WALL_MS INT64_C(1000000) /* at the beginning of the simulated time */
 #define STALE_TOKENS 16
 #define BLOCK_SIZES_MAX 100
@@ -39,14 +40,18 @@ enum worker_state {
     WORKER_HAS,  /* a slot, not started */
     WORKER_RUNS, /* its handler */
     WORKER_ENDED,
+    WORKER_PUTS_BACK, /* what is behind a slot that is to run again */
     WORKER_FINISHED /* the link; not reported yet */
 };
 
 struct worker {
     struct klane_slot *slot;
     struct klane_slot *next;
-    struct klane_slot *taken;
-    const struct klane_slot *had[2]; /* when something was held last */
+    struct klane_slot *batch[BATCH_MAX]; /* taken behind slot, in order */
+    uint32_t batch_count;
+    uint32_t wants; /* so many more for its batch */
+    struct klane_slot *unfit; /* behind the last of them: taken, to be put back */
+    const struct klane_slot *had[HAD_MAX]; /* when something was held last */
     int64_t until_ms;
     int64_t started_ms;
     int64_t delay_ms;
