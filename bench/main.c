@@ -32,6 +32,7 @@ static const struct family families[] = {
     {later_cases, NULL, NULL},
     {memory_cases, NULL, NULL},
     {weight_cases, NULL, NULL},
+    {batch_cases, NULL, NULL},
 #ifdef BENCH_SQLITE
     {budget_cases, NULL, NULL},
     {blocked_cases, NULL, NULL},

@@ -72,19 +72,25 @@ static void *bare_thread(void *argument)
     return NULL;
 }
 
+void sleepers_bare_sleep(struct sleepers *sleepers)
+{
+    pthread_t threads[SLEEPERS_MAX];
+
+    sleepers_begin(sleepers);
+    for (uint32_t i = 0; i < sleepers->workers; i++)
+        if (pthread_create(&threads[i], NULL, bare_thread, sleepers) != 0)
+            bench_fail("no thread");
+    sleepers_wait(sleepers);
+    for (uint32_t i = 0; i < sleepers->workers; i++)
+        pthread_join(threads[i], NULL);
+}
+
 void sleepers_bare_run(struct bench_run *run)
 {
     struct sleepers sleepers;
-    pthread_t threads[SLEEPERS_MAX];
 
     sleepers_init(&sleepers, run);
-    sleepers_begin(&sleepers);
-    for (uint32_t i = 0; i < sleepers.workers; i++)
-        if (pthread_create(&threads[i], NULL, bare_thread, &sleepers) != 0)
-            bench_fail("no thread");
-    sleepers_wait(&sleepers);
-    for (uint32_t i = 0; i < sleepers.workers; i++)
-        pthread_join(threads[i], NULL);
+    sleepers_bare_sleep(&sleepers);
     sleepers_report(&sleepers, run);
     bench_setting(run, "records", (int64_t)sleepers.records);
     bench_setting(run, "workers", sleepers.workers);

@@ -47,6 +47,9 @@ void sleepers_wait(struct sleepers *sleepers);
 
 void sleepers_report(const struct sleepers *sleepers, struct bench_run *run);
 
+/* Bare threads sleep until all is done; the meter has the time of that. */
+void sleepers_bare_sleep(struct sleepers *sleepers);
+
 /* The arm of bare threads. */
 void sleepers_bare_run(struct bench_run *run);
 
