@@ -199,6 +199,9 @@ static void limit_of_bytes_refuses_records_until_others_are_finished(void **stat
     core_kit_deinit(&kit);
 }
 
+/* A slot with it has blocks of another size than a lane. */
+#define LONG_KEY "a key that takes more bytes than those in which a lane differs from a slot"
+
 static void record_without_room_for_its_lane_leaks_no_slot(void **state)
 {
     struct core_config config = core_kit_config();
@@ -214,11 +217,12 @@ static void record_without_room_for_its_lane_leaks_no_slot(void **state)
 
     /* One chunk holds slots, and there is none for a lane. */
     for (int i = 0; i < 20000; i++)
-        assert_false(core_kit_try(&kit, assignment, 0, "a"));
+        assert_false(core_kit_try(&kit, assignment, 0, LONG_KEY));
     kit.core.slab.limit_bytes = 2 * CHUNK + CHUNK / 2;
-    count = fill(&kit, assignment, "a");
+    count = fill(&kit, assignment, LONG_KEY);
 
-    assert_int_equal(count, (CHUNK - 64) / slab_block_size(sizeof(struct klane_slot) + 1));
+    assert_int_equal(
+        count, (CHUNK - 64) / slab_block_size(sizeof(struct klane_slot) + strlen(LONG_KEY)));
     for (int64_t offset = 0; offset < count; offset++)
         core_kit_run(&kit, offset);
     core_kit_deinit(&kit);

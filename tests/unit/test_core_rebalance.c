@@ -492,20 +492,23 @@ static void lane_that_left_the_ring_in_the_last_stay_may_do_so_in_the_new_one(vo
     assert_int_equal(assignment_base(again), again->offsets.frontier);
 }
 
+/* A slot with it has blocks of another size than a lane. */
+#define LONG_KEY "a key that takes more bytes than those in which a lane differs from a slot"
+
 static void slot_in_used_memory_knows_nothing_of_the_last(void **state)
 {
     struct fixture *fixture = *state;
     struct core_kit *kit = &fixture->kit;
     struct klane_slot *first, *second;
 
-    core_kit_take_in(kit, fixture->assignment, 0, "a");
+    core_kit_take_in(kit, fixture->assignment, 0, LONG_KEY);
     first = core_kit_start(kit, 0);
     core_kit_revoke(kit, fixture->assignment);
     core_overdue(&kit->core, first, kit->now_ms);
     assert_null(core_kit_pass(first));
     core_kit_report(kit, first);
     core_kit_settle(kit, fixture->assignment);
-    core_kit_take_in(kit, core_kit_assign(kit, 0, 0), 0, "a");
+    core_kit_take_in(kit, core_kit_assign(kit, 0, 0), 0, LONG_KEY);
     second = core_kit_start(kit, 0);
 
     assert_ptr_equal(second, first);
