@@ -142,12 +142,63 @@ static void a_record_that_nobody_answers_for_runs_again(void **state)
     kafka_test_end(test);
 }
 
+static void handle_batch(struct klane_batch *batch, void *kit)
+{
+    /* Each alone, as the kit's handler would have it; every tenth fails at first. */
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct klane_record *record = &batch->records[i];
+
+        if (record->offset % 10 == 0 && record->attempt == 1) {
+            klane_retry(record, 1, "away");
+            continue;
+        }
+        kit_handle(record, kit);
+    }
+}
+
+static void run_batches(struct kafka_test *test, enum klane_batch_keys keys)
+{
+    struct klane_route route;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_test_kit(test, NULL);
+    kit_create(&test->kit);
+    klane_route_init(&route, sizeof route);
+    route.topic = test->topic;
+    route.batch = handle_batch;
+    route.context = &test->kit;
+    route.batch_keys = keys;
+    route.batch_min = 20;
+    route.batch_wait_ms = 50;
+    assert_int_equal(klane_route(test->kit.runtime, &route), KLANE_OK);
+    assert_int_equal(klane_start(test->kit.runtime), KLANE_OK);
+    test->is_running = true;
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
+    kit_wait_done(&test->kit, RECORDS);
+    assert_int_equal(klane_commit(test->kit.runtime, KAFKA_KIT_MS), KLANE_OK);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), RECORDS);
+    assert_int_equal(kit_stats(&test->kit).retried, RECORDS / 10);
+    kafka_test_end(test);
+}
+
+static void batches_of_a_key_are_committed_record_by_record(void **state)
+{
+    run_batches(*state, KLANE_BATCH_ONE_KEY);
+}
+
+static void batches_of_many_keys_are_committed_record_by_record(void **state)
+{
+    run_batches(*state, KLANE_BATCH_MANY_KEYS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         kafka_test_case(a_header_says_when_a_record_may_run),
         kafka_test_case(keys_and_topics_are_held_and_released),
         kafka_test_case(a_record_that_nobody_answers_for_runs_again),
+        kafka_test_case(batches_of_a_key_are_committed_record_by_record),
+        kafka_test_case(batches_of_many_keys_are_committed_record_by_record),
     };
     int failed = check_run(tests);
 
