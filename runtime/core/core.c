@@ -106,14 +106,9 @@ enum assignment_notice core_next_notice(struct core *core, struct klane_assignme
 
 /* ---- records in -------------------------------------------------------------------------- */
 
-void hold_slot(struct core *core, struct klane_slot *slot)
+void hold_slot_aside(struct core *core, struct lane *lane)
 {
-    struct lane *lane = slot->control.lane;
-
-    KLANE_ASSERT(lane->held == NULL);
-    slot->control.state = SLOT_READY;
-    lane->held = slot;
-    if ((!slot->control.is_plain || lane->partition->stops > 0) &&
+    if ((!lane->held->control.is_plain || lane->partition->stops > 0) &&
         schedule_puts_aside(core, lane))
         return;
     if (core->gather.routes == NULL || !gather_add(core, lane))
@@ -131,15 +126,20 @@ struct lane_name lane_name_of(struct partition *partition, const struct source_r
     };
 }
 
-static bool is_stopped(const struct core *core, const struct klane_assignment *assignment,
-                       const struct source_record *record, const struct core_place *place)
+/* Something of the partition is held, or the log does not know of the stay yet. */
+static __attribute__((noinline)) void ask_for(const struct core *core, struct klane_slot *slot,
+                                              const struct source_record *record,
+                                              const struct core_place *place)
 {
-    struct lane_name name;
+    struct klane_assignment *assignment = slot->record.assignment;
+    struct lane_name name = lane_name_of(assignment->partition, record, place);
 
-    if (assignment->partition->stops == 0)
-        return false;
-    name = lane_name_of(assignment->partition, record, place);
-    return schedule_stops(core, &name);
+    if (schedule_stops(core, &name)) {
+        slot->record.is_paid = slot->control.is_plain = false;
+    } else if (trial_asks_for_each(&assignment->trial)) {
+        slot->record.is_paid = slot->control.is_plain = false;
+        slot->record.has |= SLOT_WAS_EARLY;
+    }
 }
 
 struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *assignment,
@@ -151,12 +151,8 @@ struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *as
     if (slot == NULL)
         return NULL;
     slot->record.assignment = assignment;
-    if (is_stopped(core, assignment, record, place)) {
-        slot->record.is_paid = slot->control.is_plain = false;
-    } else if (trial_asks_for_each(&assignment->trial)) {
-        slot->record.is_paid = slot->control.is_plain = false;
-        slot->record.has |= SLOT_WAS_EARLY;
-    }
+    if (assignment->partition->stops > 0 || trial_asks_for_each(&assignment->trial))
+        ask_for(core, slot, record, place);
     return slot;
 }
 

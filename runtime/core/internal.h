@@ -3,6 +3,7 @@
 #ifndef KLANE_CORE_INTERNAL_H
 #define KLANE_CORE_INTERNAL_H
 
+#include "base/assert.h"
 #include "core/core.h"
 
 /* core.c */
@@ -10,8 +11,23 @@ void notice_add(struct core *core, struct klane_assignment *assignment,
                 enum assignment_notice notice);
 void notice_forget(struct core *core, struct klane_assignment *assignment);
 
-/* Control holds the slot, whose turn it is: its lane is ready, or waits for the slot's time. */
-void hold_slot(struct core *core, struct klane_slot *slot);
+/* What not every slot needs: it may have to wait, for its time or for others. */
+void hold_slot_aside(struct core *core, struct lane *lane);
+
+/* Control holds the slot, whose turn it is: its lane is ready, waits for the slot's time, or
+ * gathers for a batch. */
+static inline void hold_slot(struct core *core, struct klane_slot *slot)
+{
+    struct lane *lane = slot->control.lane;
+
+    KLANE_ASSERT(lane->held == NULL);
+    slot->control.state = SLOT_READY;
+    lane->held = slot;
+    if (slot->control.is_plain && lane->partition->stops == 0 && core->gather.routes == NULL)
+        ready_add(&core->ready, lane);
+    else
+        hold_slot_aside(core, lane);
+}
 
 /* hold.c: the lane has got longer or shorter, and is not parked for that. */
 void quota_hold(struct core *core, struct lane *lane);

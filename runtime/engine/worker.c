@@ -129,7 +129,12 @@ void turn_end(struct worker *worker)
     atomic_store_explicit(&worker->turn, turn + 1, memory_order_relaxed);
 }
 
-struct klane_slot *pass_on(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
+/* Calls would cost a record as much as all that they do: for what each passes through. */
+#define INLINED static inline __attribute__((always_inline))
+
+/* Finished: report it, and go on with what the chain passes on, or yield. */
+INLINED struct klane_slot *pass_on_inlined(struct worker *worker, struct klane_slot *slot,
+                                           uint32_t in_row)
 {
     struct chain_link *next;
 
@@ -159,10 +164,15 @@ struct klane_slot *slot_ask(struct klane_runtime *runtime, struct klane_slot *sl
     return NULL;
 }
 
-struct klane_slot *run_single(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
+struct klane_slot *pass_on(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
+{
+    return pass_on_inlined(worker, slot, in_row);
+}
+
+INLINED struct klane_slot *run_inlined(struct worker *worker, struct klane_slot *slot,
+                                       const struct route *route, uint32_t in_row)
 {
     struct klane_runtime *runtime = worker->runtime;
-    const struct route *route = route_of(runtime, slot);
     struct klane_record record;
     enum klane_outcome outcome;
 
@@ -183,19 +193,28 @@ struct klane_slot *run_single(struct worker *worker, struct klane_slot *slot, ui
             slot_left_ring(runtime);
         return NULL;
     }
-    slot->back.outcome = (uint8_t)slot_outcome(runtime, slot, outcome);
+    slot->back.outcome = SLOT_DONE;
+    if (outcome != KLANE_DONE)
+        slot->back.outcome = (uint8_t)slot_outcome(runtime, slot, outcome);
     if (slot->back.outcome < SLOT_RETRY)
-        return pass_on(worker, slot, in_row);
+        return pass_on_inlined(worker, slot, in_row);
     slot_report(runtime, slot);
     return NULL;
+}
+
+struct klane_slot *run_single(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
+{
+    return run_inlined(worker, slot, route_of(worker->runtime, slot), in_row);
 }
 
 /* Run one slot, or a batch that begins with it. Returns the next of its lane, if this worker is to
  * run it. */
 static struct klane_slot *run(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
 {
-    return route_of(worker->runtime, slot)->batch == NULL ? run_single(worker, slot, in_row)
-                                                          : run_batch(worker, slot, in_row);
+    const struct route *route = route_of(worker->runtime, slot);
+
+    return route->batch == NULL ? run_inlined(worker, slot, route, in_row)
+                                : run_batch(worker, slot, in_row);
 }
 
 /* Whether this worker is one too many, as a slow one came back. */
