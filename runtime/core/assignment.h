@@ -11,7 +11,7 @@
  *   ACTIVE     takes records in, starts and commits them
  *   DRAINING   starts nothing; what is out may still finish, and counts
  *   SETTLING   nothing finishes here any more; the last commit is due or out
- *   ENDED      only waits for the slots that are still out, then it is freed
+ *   ENDED      only waits for the slots and states that are still out, then it is freed
  *
  * Workers load the state before each start: that is the fence.
  *
@@ -25,6 +25,7 @@
 #include "core/parking.h"
 #include "core/progress.h"
 #include "core/ready.h"
+#include "core/states.h"
 #include "core/trial.h"
 
 #include <stdatomic.h>
@@ -41,6 +42,7 @@ struct core_topic {
     const char *name;
     struct progress_scheme scheme;
     enum klane_crashed crashed; /* what becomes of a record that ends the process */
+    struct idle_states *states; /* control's; NULL: its lanes have no states */
 };
 
 /* Stays when its assignment goes: lanes and slots refer to it. */
@@ -59,9 +61,10 @@ struct partition {
     uint64_t bytes;      /* of those slots that are large */
     uint64_t full_at;    /* its load when it was held as the fullest; 0: it is not */
     uint64_t wants;      /* bytes that its next record needs, and had not; 0: there was room */
-    bool crowded;        /* it holds until there is room for that */
-    bool far;            /* it holds, as too much is finished above the ceiling */
-    uint8_t stops;       /* enum partition_stops */
+    struct idle_states idle_states;
+    bool crowded;  /* it holds until there is room for that */
+    bool far;      /* it holds, as too much is finished above the ceiling */
+    uint8_t stops; /* enum partition_stops */
     bool held;
 };
 
@@ -104,6 +107,8 @@ struct klane_assignment {
 #endif
     uint32_t slots;     /* of it in memory, in whatever state */
     uint32_t overdue;   /* of them, running for longer than a drain waits */
+    uint32_t states;    /* cells of it */
+    uint32_t freeing;   /* of them, whose state is to be freed */
     int64_t base_final; /* from SETTLING on */
 
     int64_t committed;  /* acknowledged; until then begin, or -1 if that is to be committed */

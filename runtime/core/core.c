@@ -15,6 +15,7 @@ bool core_init(struct core *core, const struct core_config *config)
     heap_init(&core->timers);
     heap_init(&core->parked_timers);
     TAILQ_INIT(&core->gather.filled);
+    TAILQ_INIT(&core->states.due);
     admission_init(&core->admission, config->records_max, config->lane_records_max);
     commit_init(&core->commit, config->commit_interval_ms, config->commit_records);
     /* Each record in memory may wait for a retry: no timer can fail for want of memory later. */
@@ -26,6 +27,12 @@ bool core_init(struct core *core, const struct core_config *config)
         return true;
     core_deinit(core);
     return false;
+}
+
+bool core_keep_states(struct core *core, uint32_t states_max)
+{
+    /* From a start that failed it may be there. */
+    return core->states.table.segments != NULL || table_init(&core->states.table, states_max);
 }
 
 void core_deinit(struct core *core)
@@ -43,6 +50,7 @@ void core_deinit(struct core *core)
     gather_deinit(&core->gather);
     heap_deinit(&core->parked_timers);
     table_deinit(&core->parked);
+    table_deinit(&core->states.table);
     lane_table_deinit(&core->lanes);
     heap_deinit(&core->timers);
     slab_deinit(&core->slab);
@@ -108,6 +116,8 @@ enum assignment_notice core_next_notice(struct core *core, struct klane_assignme
 
 void hold_slot_aside(struct core *core, struct lane *lane)
 {
+    if (!lane->held->control.is_plain && !states_let(core, lane))
+        return;
     if ((!lane->held->control.is_plain || lane->partition->stops > 0) &&
         schedule_puts_aside(core, lane))
         return;
@@ -164,6 +174,25 @@ void slot_counted(struct core *core, struct klane_slot *slot)
     core->admission.records++;
 }
 
+struct lane *lane_enter(struct core *core, struct lane *lane, const struct lane_name *name,
+                        uint64_t hash, struct klane_slot *slot)
+{
+    if (lane == NULL)
+        lane = lane_create(&core->lanes, &core->slab, name, hash);
+    if (lane == NULL)
+        return NULL;
+    if (slot->record.has & SLOT_HAS_STATE && !states_enter(core, lane, name, hash, slot)) {
+        /* One that was there has its cell. */
+        lane_destroy(&core->lanes, &core->slab, lane);
+        return NULL;
+    }
+    if (lane_append(lane, slot))
+        hold_slot(core, slot);
+    else if (lane->held != NULL)
+        gather_grows(core, lane);
+    return lane;
+}
+
 /* The lane of its name takes it in. False: no memory. */
 static bool lane_takes(struct core *core, struct klane_assignment *assignment,
                        const struct source_record *record, const struct core_place *place)
@@ -187,16 +216,11 @@ static bool lane_takes(struct core *core, struct klane_assignment *assignment,
     slot = slot_of_record(core, assignment, record, place);
     if (slot == NULL)
         return false;
-    if (lane == NULL)
-        lane = lane_create(&core->lanes, &core->slab, &name, hash);
+    lane = lane_enter(core, lane, &name, hash, slot);
     if (lane == NULL) {
         slot_destroy(&core->slab, slot);
         return false;
     }
-    if (lane_append(lane, slot))
-        hold_slot(core, slot);
-    else if (lane->held != NULL)
-        gather_grows(core, lane);
     offsets_add(&assignment->offsets, slot);
     slot_counted(core, slot);
     quota_check(core, lane);
@@ -293,13 +317,24 @@ static struct klane_slot *next_that_may_run(struct core *core, struct lane *lane
     return lane == NULL ? NULL : hand_out(lane);
 }
 
-struct klane_slot *core_next_ready(struct core *core)
+static struct klane_slot *next_of_lanes(struct core *core)
 {
     struct lane *lane = take_ready(core);
 
     if (lane == NULL)
         return NULL;
     return lane->held->control.is_plain ? hand_out(lane) : next_that_may_run(core, lane);
+}
+
+/* By turns, as the program may take long to free a state, and lanes to end. */
+struct klane_slot *core_next_ready(struct core *core)
+{
+    struct klane_slot *slot = NULL;
+
+    if (!states_are_due(&core->states) || core->states.had_turn)
+        slot = next_of_lanes(core);
+    core->states.had_turn = slot == NULL;
+    return slot != NULL ? slot : states_next(&core->states);
 }
 
 struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms)
@@ -396,7 +431,7 @@ bool core_is_caught_up(const struct core *core)
 
 bool core_is_empty(const struct core *core)
 {
-    return core->admission.records == 0;
+    return core->admission.records == 0 && core->states.out == 0;
 }
 
 #ifdef KLANE_TESTING
@@ -424,6 +459,7 @@ void core_verify(const struct core *core)
     KLANE_ASSERT(draining == core->draining);
     KLANE_ASSERT(settling == core->settling);
     lane_table_verify(&core->lanes);
+    states_verify(core);
     heap_verify(&core->timers);
     slab_verify(&core->slab);
 }

@@ -22,6 +22,7 @@
 #include "core/ready.h"
 #include "core/schedule.h"
 #include "core/slot.h"
+#include "core/states.h"
 #include "core/weights.h"
 
 struct core_config {
@@ -77,6 +78,7 @@ struct core {
     struct heap timers; /* lanes that wait for a retry, by due time */
     struct admission admission;
     struct weights weights;
+    struct states states;
     struct commit commit;
     struct core_counts counts;
     struct partition *partitions;
@@ -104,6 +106,10 @@ bool core_init(struct core *core, const struct core_config *config);
 /* Instead of what the config says of it, before anything is taken in. */
 void core_budget(struct core *core, uint64_t records_bytes, uint64_t reserve_bytes,
                  uint64_t weights_bytes);
+
+/* There are topics with states, of so many lanes at once; before core_budget(). False: no
+ * memory. */
+bool core_keep_states(struct core *core, uint32_t states_max);
 
 /* How routes 0 to count - 1 gather; the same. Called once, or not at all: then none does. False:
  * no memory. */
@@ -140,6 +146,10 @@ bool core_take_in(struct core *core, struct klane_assignment *assignment,
 /* A slot came back with what its holder wrote into slot->back. retry_ms: the delay if it is to be
  * retried. Its notice is NULL, or that of a dead letter. The slot may be gone on return. */
 void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms, int64_t now_ms);
+
+/* A slot came back that was to free a state: it has, or it is handed over again. */
+void core_state_freed(struct core *core, struct klane_slot *slot, int64_t now_ms);
+void core_state_kept(struct core *core, struct klane_slot *slot);
 
 /* The log's end as the source last saw it: everything below was offered. */
 void core_end(struct core *core, struct klane_assignment *assignment, int64_t end);
@@ -179,10 +189,11 @@ void core_committed(struct core *core, bool acknowledged, int64_t now_ms);
 void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int64_t now_ms);
 
 /* Nothing in memory can run but what is gathered, which goes if memory is nearly full, before
- * anything else. Where there is room, what was held as the fullest goes on. Where
- * memory is nearly full, of the lanes that have not got on for a while the longest are parked by
- * half; and where it is full and there is nothing to park, the partition that has most of it
- * holds, until it has half of that, if there is another that still takes in. */
+ * anything else; where memory is short, half of the idle states go next. Where there is room, what
+ * was held as the fullest goes on. Where memory is nearly full, of the lanes that have not got on
+ * for a while the longest are parked by half; and where it is full and there is nothing to park,
+ * the partition that has most of it holds, until it has half of that, if there is another that
+ * still takes in. */
 void core_relieve(struct core *core, int64_t now_ms);
 
 /* The program holds a key of a topic, a topic (key NULL) or everything (topic NULL): nothing of it
@@ -200,8 +211,15 @@ void core_tick(struct core *core, int64_t now_ms);
 
 /* ---- what is to be done ------------------------------------------------------------------ */
 
-/* The next slot to hand to a worker, which the caller does. NULL: none. */
+/* The next slot to hand to a worker, which the caller does: of a record, or, by turns, one that
+ * frees a state. NULL: none. */
 struct klane_slot *core_next_ready(struct core *core);
+
+/* It has one, or may have. */
+static inline bool core_has_ready(const struct core *core)
+{
+    return core->ready.lanes > 0 || states_are_due(&core->states);
+}
 
 /* The next batch to hand to a worker: the first of a list of slots by back.with. is_wanted:
  * workers will soon have nothing else; else only one that is full. NULL: none. */
@@ -247,7 +265,7 @@ int64_t core_next_due_ms(const struct core *core);
 /* Everything that the log had is taken in and finished, and every partition's end is known. */
 bool core_is_caught_up(const struct core *core);
 
-/* No slot is in memory. */
+/* No slot is in memory, and none is out that frees a state. */
 bool core_is_empty(const struct core *core);
 
 #ifdef KLANE_TESTING

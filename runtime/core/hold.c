@@ -53,6 +53,25 @@ void quota_hold(struct core *core, struct lane *lane)
     hold_check(core, partition);
 }
 
+/* The main flow leaves so much to what cannot wait: lanes, their cells, and the table of parked
+ * ones. */
+static uint64_t room_kept(const struct core *core)
+{
+    return (core->states.table.segments != NULL ? 3 : 2) * SLAB_CHUNK_BYTES;
+}
+
+static bool is_half_free(const struct core *core)
+{
+    return slab_used(&core->slab) <= core->config.limit_bytes / 2;
+}
+
+/* What fills it can only be parked lanes, which make no room. (A record that waits there for a
+ * retry keeps it from being so, as more could be taken in for each of those otherwise.) */
+static bool is_without_records(const struct core *core)
+{
+    return core->admission.records == 0 && core->states.idle + core->states.freeing == 0;
+}
+
 /* ---- memory is short --------------------------------------------------------------------- */
 
 /* A lane whose head stays for so long is stuck, as far as memory is concerned. */
@@ -123,10 +142,23 @@ static void fullest_go_on(struct core *core)
             fullest_goes_on(core, each);
 }
 
+/* Memory is short, or there may be no room with nothing else in it. */
+static bool states_are_in_the_way(const struct core *core)
+{
+    uint64_t limit = core->config.limit_bytes;
+
+    if (limit == 0 || core->states.idle == 0 || is_half_free(core))
+        return false;
+    return core->admission.records == 0 || core->wanting > 0 || core->pass_wants > 0 ||
+           slab_used(&core->slab) >= limit - limit / 8;
+}
+
 void core_relieve(struct core *core, int64_t now_ms)
 {
     if (!core_is_full(core))
         fullest_go_on(core);
+    if (core->gather.lanes == 0 && states_are_in_the_way(core) && states_relieve(core))
+        return;
     if (!core_is_nearly_full(core) || (!core->config.parks && !core_is_full(core)))
         return;
     if (core->gather.lanes > 0) {
@@ -158,24 +190,12 @@ void core_budget(struct core *core, uint64_t records_bytes, uint64_t reserve_byt
 {
     uint64_t most = records_bytes - records_bytes / 4;
 
-    core->plenty_bytes = most > ROOM_KEPT ? most - ROOM_KEPT : 0;
+    core->plenty_bytes = most > room_kept(core) ? most - room_kept(core) : 0;
     if (records_bytes == 0)
         core->plenty_bytes = UINT64_MAX;
     core->config.limit_bytes = core->slab.limit_bytes = records_bytes;
     core->config.reserve_bytes = reserve_bytes;
     core->config.weight_max = core->weights.max = weights_bytes;
-}
-
-static bool is_half_free(const struct core *core)
-{
-    return slab_used(&core->slab) <= core->config.limit_bytes / 2;
-}
-
-/* What fills it can only be parked lanes, which make no room. (A record that waits there for a
- * retry keeps it from being so, as more could be taken in for each of those otherwise.) */
-static bool is_without_records(const struct core *core)
-{
-    return core->admission.records == 0;
 }
 
 bool core_is_half_full(const struct core *core)
@@ -203,7 +223,7 @@ bool room_is_there(const struct core *core, uint64_t bytes)
 {
     uint64_t limit = core->config.limit_bytes;
 
-    return limit == 0 || slab_used(&core->slab) + ROOM_KEPT + bytes <= limit;
+    return limit == 0 || slab_used(&core->slab) + room_kept(core) + bytes <= limit;
 }
 
 /* How much room has to be there for a record: what is set aside for one is free while there is any
@@ -251,12 +271,12 @@ static bool is_taken(struct core *core, uint64_t needs, uint64_t bytes)
 static bool is_taken_over_budget(struct core *core, struct klane_assignment *assignment,
                                  int64_t offset, uint64_t bytes)
 {
-    bool is_large = needs_of(core, bytes) + ROOM_KEPT > core->config.limit_bytes / 2;
+    bool is_large = needs_of(core, bytes) + room_kept(core) > core->config.limit_bytes / 2;
 
     if (!(is_large && is_half_free(core)) && !is_without_records(core))
         return false;
     KLANE_MARK("a record above the budget is taken in");
-    core->slab.limit_bytes = slab_used(&core->slab) + bytes + ROOM_KEPT;
+    core->slab.limit_bytes = slab_used(&core->slab) + bytes + room_kept(core);
     assignment->over_budget.offset = offset;
     assignment->over_budget.bytes = bytes;
     assignment->over_budget.why = is_large ? OVER_BY_RECORD : OVER_BY_PARKED;
@@ -363,10 +383,13 @@ void room_check(struct core *core)
     struct partition *each;
 
     for (each = core->partitions; each != NULL && core->wanting > 0; each = each->next) {
-        if (!each->crowded ||
-            (!is_half_free(core) && (!is_without_records(core) || is_turn_of_passes(core)) &&
-             !room_is_there(core, each->wants + limit / 8)))
+        if (!each->crowded)
             continue;
+        if (!is_half_free(core) && (!is_without_records(core) || is_turn_of_passes(core)) &&
+            !room_is_there(core, each->wants + limit / 8)) {
+            states_relieve(core);
+            continue;
+        }
         each->crowded = false;
         hold_check(core, each);
     }

@@ -29,6 +29,10 @@ static inline void hold_slot(struct core *core, struct klane_slot *slot)
         hold_slot_aside(core, lane);
 }
 
+/* Puts the slot behind its lane; lane NULL: a new one of this name. NULL: no memory. */
+struct lane *lane_enter(struct core *core, struct lane *lane, const struct lane_name *name,
+                        uint64_t hash, struct klane_slot *slot);
+
 /* hold.c: the lane has got longer or shorter, and is not parked for that. */
 void quota_hold(struct core *core, struct lane *lane);
 
@@ -49,9 +53,6 @@ void reach_check(struct core *core, const struct klane_assignment *assignment);
 
 /* The wall's clock may jump: so often it is looked at while a record waits for a time of it. */
 #define WALL_LOOK_MS 60000
-
-/* The main flow leaves so much to what cannot wait: lanes, and the table of parked ones. */
-#define ROOM_KEPT (2 * SLAB_CHUNK_BYTES)
 
 /* A quarter of the budget is free beside this record, and nobody waits for room: room_for() need
  * not be asked. */
@@ -198,11 +199,14 @@ void slot_unfinished(struct core *core, const struct klane_slot *slot,
  * as its topic says. */
 void slot_crashes(struct core *core, struct klane_slot *slot);
 
-/* What is left of a lane after slots have left it. */
-void lane_settle(struct core *core, struct lane *lane);
+/* What is left of a lane after slots have left it, and of its state; cell NULL: it has none. */
+void lane_settle(struct core *core, struct lane *lane, struct cell *cell);
 
 /* rebalance.c */
 void assignment_free(struct core *core, struct klane_assignment *assignment);
+
+/* If it has ended and waits for nothing any more. */
+void assignment_free_if_over(struct core *core, struct klane_assignment *assignment);
 
 /* Draining assignments that are drained, or out of time, settle; settling ones that are
  * committed, or out of time, are reported. */

@@ -34,8 +34,8 @@ struct lane {
     struct partition *partition;
     struct klane_slot *first;
     struct klane_slot *last;
-    struct klane_slot *held; /* the slot that control holds: SLOT_READY, _WAITING, _HEAVY or
-                                _SCHEDULED, or _GATHERED; or NULL */
+    struct klane_slot *held; /* the slot that control holds: SLOT_READY, _WAITING, _HEAVY,
+                                _SCHEDULED, _GATHERED or _BARRED; or NULL */
     struct lane *ready_next; /* in the partition's list of ready lanes, among the heavy ones, or
                                 among those gathered */
     struct lane *ready_previous;

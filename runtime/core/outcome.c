@@ -26,19 +26,21 @@ void slot_gone(struct core *core, struct klane_slot *slot)
     if (slot->control.overdue)
         assignment->overdue--;
     slot_forget(core, slot);
-    if (assignment->slots == 0 && assignment_state(assignment) == ASSIGNMENT_ENDED)
-        assignment_free(core, assignment);
+    assignment_free_if_over(core, assignment);
 }
 
-void lane_settle(struct core *core, struct lane *lane)
+void lane_settle(struct core *core, struct lane *lane, struct cell *cell)
 {
     struct klane_slot *slot;
 
     while ((slot = lane_take_finished(lane)) != NULL)
         slot_gone(core, slot);
     quota_check(core, lane);
-    if (lane->first == NULL)
-        lane_destroy(&core->lanes, &core->slab, lane);
+    if (lane->first != NULL)
+        return;
+    lane_destroy(&core->lanes, &core->slab, lane);
+    if (cell != NULL)
+        states_leave(core, cell);
 }
 
 static void wait_until(struct core *core, struct klane_slot *slot, int64_t due_ms)
@@ -114,6 +116,7 @@ static void count_finished(struct core *core, const struct klane_slot *slot)
 void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms, int64_t now_ms)
 {
     struct klane_assignment *assignment = slot->record.assignment;
+    struct cell *cell = cell_of_slot(slot);
     struct lane *lane = slot->control.lane;
     struct chain_link *next = NULL;
 
@@ -143,7 +146,7 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
         next = put_back_late(core, slot_of_link(next));
     if (next != NULL)
         hold_slot(core, slot_of_link(next));
-    lane_settle(core, lane);
+    lane_settle(core, lane, cell);
     if (core->draining > 0)
         drains_check(core, now_ms);
 }

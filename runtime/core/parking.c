@@ -258,6 +258,7 @@ static bool may_park_more(const struct core *core)
 static void park_whole(struct core *core, struct lane *lane, struct parked *parked,
                        const struct head_note *note)
 {
+    struct cell *cell = cell_of_slot(lane->first);
     struct klane_slot *slot, *next;
 
     KLANE_MARK("a lane that waits is parked with its head");
@@ -269,7 +270,7 @@ static void park_whole(struct core *core, struct lane *lane, struct parked *park
         parking_unfinished(core, slot, note);
         slot_gone(core, slot);
     }
-    lane_settle(core, lane);
+    lane_settle(core, lane, cell);
 }
 
 /* False: it stays. */

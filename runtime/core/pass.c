@@ -144,17 +144,13 @@ static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind
         return false;
     assignment_charge(core, assignment);
     lane = lane_of(core, &name, &hash);
-    if (lane == NULL)
-        lane = lane_create(&core->lanes, &core->slab, &name, hash);
-    if (lane == NULL || lane_is_full(core, lane))
+    if (lane != NULL && lane_is_full(core, lane))
         return false;
     /* What was kept may be held since then. */
     if (schedule_stops(core, &name))
         slot->record.is_paid = slot->control.is_plain = false;
-    if (lane_append(lane, slot))
-        hold_slot(core, slot);
-    else if (lane->held != NULL)
-        gather_grows(core, lane);
+    if (lane_enter(core, lane, &name, hash, slot) == NULL)
+        return false;
     offsets_feed(&assignment->offsets, slot);
     return true;
 }

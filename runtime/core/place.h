@@ -4,6 +4,7 @@
 #ifndef KLANE_CORE_PLACE_H
 #define KLANE_CORE_PLACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What names a lane, besides its partition. */
@@ -21,6 +22,7 @@ struct core_place {
     uint32_t lane_key_size;
     uint64_t weight; /* bytes that its handler takes; 0: none to speak of */
     int64_t due_ms;  /* since 1970, before which it is not to run; 0: at once */
+    bool has_state;  /* its lane has one; not of LANE_OF_RECORD */
 };
 
 #endif

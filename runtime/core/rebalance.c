@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Partitions come and go. Upholds: a drain is complete when every slot of the partition came
- * back, run or not started, and never later than its deadline; what is still out then counts as
- * unfinished. */
+ * back, run or not started, and its lanes' states are freed, and never later than its deadline;
+ * what is still out then counts as unfinished. */
 #include "base/assert.h"
 #include "core/internal.h"
 
@@ -24,6 +24,7 @@ static struct partition *partition_get(struct core *core, const struct core_topi
         .ready.open = READY_ALL,
         .salt = 0x9e3779b97f4a7c15U,
     };
+    idle_states_init(&partition->idle_states, 0);
     if (core->partitions != NULL)
         partition->salt += core->partitions->salt;
     partition->next = core->partitions;
@@ -86,10 +87,18 @@ void assignment_free(struct core *core, struct klane_assignment *assignment)
     free(assignment);
 }
 
+void assignment_free_if_over(struct core *core, struct klane_assignment *assignment)
+{
+    if (assignment->slots == 0 && assignment->states == 0 &&
+        assignment_state(assignment) == ASSIGNMENT_ENDED)
+        assignment_free(core, assignment);
+}
+
 /* Every slot of this lane that no worker can reach any more is dropped. True: there were some. */
 static bool lane_drop_back(struct core *core, struct lane *lane)
 {
     struct klane_slot *slot, *next, *held = lane->held;
+    struct cell *cell = cell_of_slot(lane->first);
     struct head_note note = {0};
 
     if (held != NULL)
@@ -102,6 +111,8 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
     } else if (held != NULL && held->control.state == SLOT_HEAVY) {
         weights_forget(core, lane);
         trial_back(core, held);
+    } else if (held != NULL && held->control.state == SLOT_BARRED) {
+        states_forget(core, lane);
     } else if (held != NULL && held->control.state == SLOT_GATHERED) {
         gather_remove(core, lane);
     } else if (held != NULL) {
@@ -118,7 +129,7 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
         slot_unfinished(core, slot, slot == held ? &note : &(struct head_note){0});
         slot_gone(core, slot);
     }
-    lane_settle(core, lane);
+    lane_settle(core, lane, cell);
     return true;
 }
 
@@ -154,6 +165,7 @@ void core_fence(struct core *core, struct klane_assignment *assignment)
     hold_forget(core, assignment->partition);
     parking_end_pass(core, assignment);
     take_back_all(core, assignment);
+    states_fence(core, assignment->partition);
 }
 
 static int64_t settle_deadline(const struct core *core, int64_t now_ms)
@@ -163,9 +175,11 @@ static int64_t settle_deadline(const struct core *core, int64_t now_ms)
 
 static void drain_check(struct core *core, struct klane_assignment *assignment, int64_t now_ms)
 {
-    if (assignment->slots > assignment->overdue && now_ms < assignment->deadline_ms)
+    bool is_out = assignment->slots > assignment->overdue || assignment->freeing > 0;
+
+    if (is_out && now_ms < assignment->deadline_ms)
         return;
-    if (assignment->slots > assignment->overdue)
+    if (is_out)
         KLANE_MARK("a drain reaches its deadline");
     /* From here on nothing of it finishes: what is committed last is written now. */
     progress_write_last(&core->commit.writer, assignment);
@@ -227,8 +241,7 @@ static void end(struct core *core, struct klane_assignment *assignment)
     commit_forget(&core->commit, assignment);
     assignment_move(assignment, ASSIGNMENT_ENDED);
     parking_forget(core, assignment);
-    if (assignment->slots == 0)
-        assignment_free(core, assignment);
+    assignment_free_if_over(core, assignment);
 }
 
 void core_lost(struct core *core, struct klane_assignment *assignment)

@@ -31,6 +31,10 @@ static void put_behind(struct klane_slot *slot, unsigned char *end,
         slot->record.is_paid = slot->control.is_plain = false;
         put(end, &place->due_ms, sizeof(place->due_ms));
     }
+    if (place->has_state) {
+        slot->record.has |= SLOT_HAS_STATE;
+        slot_set_state(slot, NULL);
+    }
 }
 
 struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
@@ -63,10 +67,11 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->record.has = (uint8_t)((record->key != NULL ? SLOT_HAS_KEY : 0) |
                                  (record->value != NULL ? SLOT_HAS_VALUE : 0));
     slot->record.is_paid = true;
+    slot->record.frees_state = false;
     end = put(slot->bytes, record->key, record->key_size);
     end = put(end, record->value, record->value_size);
     end = put(end, record->headers, record->headers_size);
-    if (place->lane_key != NULL || place->weight > 0 || place->due_ms > 0)
+    if (place->lane_key != NULL || place->weight > 0 || place->due_ms > 0 || place->has_state)
         put_behind(slot, end, place);
     return slot;
 }
@@ -107,4 +112,10 @@ void slot_due_now(struct klane_slot *slot)
 
     if (slot->record.has & SLOT_HAS_DUE)
         memcpy(due_of(slot), &now, sizeof(now));
+}
+
+void slot_set_state(struct klane_slot *slot, void **state)
+{
+    memcpy(slot->bytes + (slot_size(slot) - sizeof(*slot) - sizeof(state)), &state,
+           sizeof(state));
 }

@@ -5,7 +5,8 @@
  * and freed by control only, after the slot has come back.
  *
  *   bytes behind the structure:  key | value | headers | lane key, if not the record's key |
- *                                weight, if it has one | due time, if it has one */
+ *                                weight, if it has one | due time, if it has one |
+ *                                where its lane's state is, if it has one */
 #ifndef KLANE_CORE_SLOT_H
 #define KLANE_CORE_SLOT_H
 
@@ -19,6 +20,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct klane_assignment;
 struct lane;
@@ -49,7 +51,8 @@ enum slot_has {
     SLOT_HAS_WEIGHT = 8,
     SLOT_HAS_LETTER = 16, /* its handler's attempts are over: back.notice goes with it */
     SLOT_HAS_DUE = 32,
-    SLOT_WAS_EARLY = 64 /* came in when the log did not know of its stay yet: slot_is_paid() */
+    SLOT_WAS_EARLY = 64, /* came in when the log did not know of its stay yet: slot_is_paid() */
+    SLOT_HAS_STATE = 128 /* its lane has a place for a pointer of the program's */
 };
 
 /* Where control has a slot. */
@@ -61,6 +64,7 @@ enum slot_state {
     SLOT_HEAVY,     /* for its weight to be free, held by control */
     SLOT_SCHEDULED, /* for its time, or to be released, held by control */
     SLOT_GATHERED,  /* for others of its batch, held by control */
+    SLOT_BARRED,    /* until its lane's former state is freed, held by control */
     SLOT_FINISHED   /* came back and is settled, behind one that has not */
 };
 
@@ -110,15 +114,18 @@ struct klane_slot {
         uint32_t lane_key_size;
         uint32_t attempt;
         uint16_t route;
-        uint8_t has;  /* enum slot_has */
-        bool is_paid; /* it may start, as far as weights and trials are concerned; if not, see
-                         slot_is_paid() */
+        uint8_t has;      /* enum slot_has */
+        bool is_paid : 1; /* it may start, as far as weights and trials are concerned; if not, see
+                             slot_is_paid() */
+        bool frees_state : 1; /* it is no record: whoever gets it frees a state, states.h; never
+                                 paid */
     } record;
 
     unsigned char bytes[];
 };
 
-/* A slot with a copy of the record. The caller sets its assignment. NULL: no memory. */
+/* A slot with a copy of the record. The caller sets its assignment and its state. NULL: no
+ * memory. */
 struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
                                const struct core_place *place);
 
@@ -129,7 +136,8 @@ static inline size_t slot_size_of(const struct source_record *record,
     return sizeof(struct klane_slot) + record->key_size + record->value_size +
            record->headers_size + place->lane_key_size +
            (place->weight > 0 ? sizeof(place->weight) : 0) +
-           (place->due_ms > 0 ? sizeof(place->due_ms) : 0);
+           (place->due_ms > 0 ? sizeof(place->due_ms) : 0) +
+           (place->has_state ? sizeof(void **) : 0);
 }
 
 static inline void slot_destroy(struct slab *slab, struct klane_slot *slot)
@@ -177,7 +185,8 @@ static inline size_t slot_size(const struct klane_slot *slot)
     return sizeof(*slot) + slot->record.key_size + slot->record.value_size +
            slot->record.headers_size + slot->record.lane_key_size +
            (slot->record.has & SLOT_HAS_WEIGHT ? sizeof(uint64_t) : 0) +
-           (slot->record.has & SLOT_HAS_DUE ? sizeof(int64_t) : 0);
+           (slot->record.has & SLOT_HAS_DUE ? sizeof(int64_t) : 0) +
+           (slot->record.has & SLOT_HAS_STATE ? sizeof(void **) : 0);
 }
 
 /* Its bytes if it is large: small ones are bounded well enough by their number. */
@@ -204,6 +213,20 @@ uint64_t slot_weight(const struct klane_slot *slot);
 int64_t slot_due_ms(const struct klane_slot *slot);
 /* It may run at once. */
 void slot_due_now(struct klane_slot *slot);
+
+/* Where its lane's state is; NULL: it has none. */
+static inline void **slot_state(const struct klane_slot *slot)
+{
+    void **state = NULL;
+
+    if (slot->record.has & SLOT_HAS_STATE)
+        memcpy(&state, slot->bytes + (slot_size(slot) - sizeof(*slot) - sizeof(state)),
+               sizeof(state));
+    return state;
+}
+
+/* Of a slot with a place for that. */
+void slot_set_state(struct klane_slot *slot, void **state);
 
 static inline const void *slot_headers(const struct klane_slot *slot)
 {

@@ -69,6 +69,7 @@ static void say_state(struct klane_runtime *runtime, const struct klane_slot *sl
 
     switch ((enum slot_state)slot->control.state) {
     case SLOT_READY:
+    case SLOT_BARRED: /* for one that frees its lane's former state */
         blocker->state = KLANE_BLOCKER_READY;
         break;
     case SLOT_GATHERED:

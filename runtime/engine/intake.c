@@ -188,7 +188,6 @@ static void place_of(const struct topic *topic, const struct klane_assignment *a
 
     place->lane_key = NULL;
     place->lane_key_size = 0;
-    place->weight = 0;
     if (rules->order != KLANE_ORDER_KEY) {
         place->kind = rules->order == KLANE_ORDER_NONE ? LANE_OF_RECORD : LANE_OF_PARTITION;
         return;
@@ -263,6 +262,8 @@ static const struct source_record *described(struct klane_runtime *runtime,
     const struct topic *topic = topic_of(assignment);
 
     place_of(topic, assignment, record, place);
+    place->has_state = topic->core.states != NULL && place->kind != LANE_OF_RECORD;
+    place->weight = 0;
     if (topic->rules.weight != NULL) {
         const struct klane_record view = view_of(topic, assignment, record);
 

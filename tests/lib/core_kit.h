@@ -44,6 +44,7 @@ static inline void core_kit_deinit(struct core_kit *kit)
     assert_true(core_is_empty(&kit->core));
     assert_int_equal(kit->core.lanes.table.count, 0);
     assert_int_equal(kit->core.timers.count, 0);
+    assert_int_equal(kit->core.states.table.count, 0);
     core_deinit(&kit->core);
 }
 
@@ -67,7 +68,8 @@ static inline bool core_kit_try_quietly(struct core_kit *kit, struct klane_assig
         .key_size = key == NULL ? 0 : (uint32_t)strlen(key),
         .offset = offset,
     };
-    struct core_place place = {.kind = key == NULL ? LANE_OF_RECORD : LANE_OF_KEY};
+    struct core_place place = {.kind = key == NULL ? LANE_OF_RECORD : LANE_OF_KEY,
+                               .has_state = key != NULL && kit->topic.states != NULL};
 
     return core_take_in(&kit->core, assignment, &record, &place);
 }

@@ -23,6 +23,10 @@
  *   C13  what is said to be gone from the log is gone, is said to be once in an epoch, was not
  *        finished in it and does not start any more
  *   C14  an attempt's number is no higher than its record has had attempts
+ *   C15  a handler finds the state that its lane's last one left, or none if that was freed since,
+ *        and never another epoch's; it is freed once, while nothing of the lane runs or is in
+ *        memory to be tried again, and nothing starts before that is over; who gives a partition
+ *        up in time has freed all of them
  *
  * (C7 is for handlers that store their progress themselves.) */
 #ifndef KLANE_TESTS_SIM_CHECKERS_H
@@ -35,13 +39,14 @@ struct check_rules {
     bool repeats;            /* C6: crashes, losses or drains that failed may repeat records */
     bool exact_maps;         /* C6: a progress map speaks for each lane */
     bool true_attempts;      /* C14: no record is committed as running before it starts */
+    bool stays;              /* C15: what was tried stays in memory until it is finished */
     bool clashes;            /* C6: keys of one fingerprint may repeat records in an epoch */
     int64_t start_within_ms; /* C10 */
     int64_t stop_slack_ms;   /* C11: by which a stop may miss its deadline */
 };
 
 struct check_failure {
-    unsigned checker; /* 1 to 14; 0: the history itself makes no sense */
+    unsigned checker; /* 1 to 15; 0: the history itself makes no sense */
     size_t event;     /* index; the number of events: found at the end */
     char text[200];
 };

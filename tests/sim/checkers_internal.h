@@ -65,6 +65,9 @@ struct seen_lane {
     uint32_t last_epoch;
     uint32_t last_attempt;
     bool last_finished;
+    bool is_freeing;  /* its state */
+    int64_t state;    /* its number; 0: it has none */
+    uint32_t state_epoch;
 };
 
 struct seen_attempt {
@@ -163,5 +166,11 @@ void checker_on_heard(struct checker *checker, const struct history_event *event
 void checker_on_sent(struct checker *checker, const struct history_event *event);
 void checker_on_committed(struct checker *checker, const struct history_event *event);
 void checker_on_answered(struct checker *checker, const struct history_event *event);
+
+/* checkers_states.c */
+void checker_on_state(struct checker *checker, const struct history_event *event);
+void checker_on_free(struct checker *checker, const struct history_event *event);
+void checker_on_freed(struct checker *checker, const struct history_event *event);
+void checker_on_drained(struct checker *checker, const struct history_event *event);
 
 #endif

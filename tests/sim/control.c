@@ -60,6 +60,11 @@ static void note_record(struct process *process, const struct source_record *rec
                         const struct core_place *place)
 {
     note_block(process, slot_size_of(record, place));
+    if (place->has_state)
+        note_block(process, sizeof(struct cell) + sizeof(struct klane_slot) +
+                                (place->kind != LANE_OF_KEY      ? 0
+                                 : place->lane_key != NULL ? place->lane_key_size
+                                                           : record->key_size));
 }
 
 static void measure(struct process *process, const struct klane_slot *slot)
@@ -177,6 +182,10 @@ static bool settle_one(struct world *world, struct process *process)
     if (process->inbox_count == 0)
         return false;
     report = process->inbox[--process->inbox_count];
+    if (report.slot->record.frees_state) {
+        core_state_freed(&process->core, report.slot, world->now_ms);
+        return true;
+    }
     if (report.slot->back.token != 0) {
         tokens_free(&process->tokens, report.slot->back.token - 1);
         report.slot->back.token = 0;
@@ -213,7 +222,7 @@ static bool dispatch(struct world *world, struct process *process)
 {
     struct klane_slot *slot;
 
-    if (process->ring_count >= world->plan.ring)
+    if (process->ring_count >= world->plan.ring || process->state == PROCESS_STOPPED)
         return false;
     slot = next_slot(world, process);
     if (slot == NULL) {
@@ -261,6 +270,9 @@ static bool hear_notice(struct world *world, struct process *process)
         world_fail(world, "an assignment settled that was not revoked");
     if (assignment->slots > 0 || stay->told_ms >= 0)
         process->stop_trouble = true;
+    if (!stay->overdue &&
+        world->now_ms - stay->revoked_ms < process->core.config.drain_ms)
+        world_add(world, event_of(process, HISTORY_DRAINED, partition));
     event = event_of(process, HISTORY_GIVEN_UP, partition);
     event.result = stay->parked;
     world_add(world, event);
@@ -575,6 +587,7 @@ static bool look_for_overdue(struct world *world, struct process *process)
             world->now_ms - worker->started_ms < world->plan.overdue_ms)
             continue;
         process->stop_trouble = true;
+        process->stays[worker->slot->record.assignment->partition->number].overdue = true;
         core_overdue(&process->core, worker->slot, world->now_ms);
         for (uint32_t n = 0; n < worker->batch_count; n++)
             core_overdue(&process->core, worker->batch[n], world->now_ms);
@@ -597,6 +610,13 @@ bool control_step(struct world *world, struct process *process, uint32_t action)
 
 /* ---- life -------------------------------------------------------------------------------- */
 
+/* Of each record, and of each lane's state. */
+static size_t reports_max(const struct plan *plan)
+{
+    return plan->core.records_max +
+           (plan->keeps_states ? (plan->keys + 3) * (size_t)plan->partitions : 0);
+}
+
 void process_begin(struct world *world, struct process *process)
 {
     struct history_event event = {.type = HISTORY_WORKERS, .process = process->number};
@@ -618,8 +638,8 @@ void process_begin(struct world *world, struct process *process)
     note_block(process, sizeof(struct lane));
     if (world->plan.core.parks)
         note_block(process, sizeof(struct parked));
-    process->reports = malloc(world->plan.core.records_max * sizeof(*process->reports));
-    process->inbox = malloc(world->plan.core.records_max * sizeof(*process->inbox));
+    process->reports = malloc(reports_max(&world->plan) * sizeof(*process->reports));
+    process->inbox = malloc(reports_max(&world->plan) * sizeof(*process->inbox));
     if (process->reports == NULL || process->inbox == NULL ||
         !tokens_init(&process->tokens, world->plan.tokens, 1) ||
         !core_init(&process->core, &config))
@@ -627,6 +647,8 @@ void process_begin(struct world *world, struct process *process)
     rules[ROUTE] = world->plan.gather;
     if (rules[ROUTE].records_max > 0 && !core_gathers(&process->core, rules, ROUTE + 1))
         abort();
+    if (world->plan.keeps_states)
+        states_keep(world, process);
     if (world->plan.slab_limit > 0)
         process->core.slab.limit_bytes = world->plan.slab_limit;
     process->topic.name = "simulated";
@@ -757,6 +779,8 @@ static void look_at_the_rest(struct world *world, const struct process *process)
     left(world, process, "paid weights", core->weights.out);
     left(world, process, "heavy lanes", core->weights.waiting);
     left(world, process, "partitions that wait for room", core->wanting);
+    left(world, process, "cells", core->states.table.count);
+    left(world, process, "states", process->states);
 }
 
 void process_end(struct world *world, struct process *process, bool well)

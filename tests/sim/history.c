@@ -120,6 +120,8 @@ static const char *const type_names[] = {
     [HISTORY_DELIVER] = "take-in", [HISTORY_START] = "start",
     [HISTORY_RETURN] = "return",   [HISTORY_END] = "end",
     [HISTORY_HEARD] = "heard",     [HISTORY_HEAD_GONE] = "head-gone",
+    [HISTORY_STATE] = "state",     [HISTORY_FREE] = "free",
+    [HISTORY_FREED] = "freed",     [HISTORY_DRAINED] = "drained",
     [HISTORY_SENT] = "commit",     [HISTORY_COMMITTED] = "committed",
     [HISTORY_ANSWERED] = "answered", [HISTORY_CRASH] = "CRASH",
     [HISTORY_STOP] = "stop",       [HISTORY_STOPPED] = "stopped",
@@ -157,10 +159,13 @@ void history_print_event(FILE *file, const struct history *history, size_t index
     if (type >= HISTORY_ASSIGN && type <= HISTORY_COMMITTED)
         fprintf(file, " e%" PRIu32, event->epoch);
     if (is_of_the_log(type) || type == HISTORY_ASSIGN || type == HISTORY_DELIVER ||
-        type == HISTORY_HEARD || type == HISTORY_HEAD_GONE || is_about_a_record(type) ||
-        type == HISTORY_SENT || type == HISTORY_COMMITTED)
+        type == HISTORY_HEARD || type == HISTORY_HEAD_GONE || type == HISTORY_STATE ||
+        is_about_a_record(type) || type == HISTORY_SENT || type == HISTORY_COMMITTED)
         fprintf(file, " @%" PRId64, event->offset);
-    if (event->ceiling > 0)
+    if (type == HISTORY_STATE)
+        fprintf(file, " %" PRIx64 " -> %" PRIx64, (uint64_t)event->ceiling,
+                (uint64_t)event->value);
+    else if (event->ceiling > 0)
         fprintf(file, " ceiling @%" PRId64, event->ceiling);
     if (type == HISTORY_APPEND)
         fprintf(file, " lane %" PRIu32, event->lane);
@@ -174,6 +179,8 @@ void history_print_event(FILE *file, const struct history *history, size_t index
         fprintf(file, " commit %" PRId64, event->value);
     if (type == HISTORY_WORKERS)
         fprintf(file, " with %" PRId64 " workers", event->value);
+    if (type == HISTORY_FREE || type == HISTORY_FREED)
+        fprintf(file, " %" PRIx64, (uint64_t)event->value);
     if (type == HISTORY_STOP)
         fprintf(file, " until %" PRId64 "ms", event->value);
     if (type == HISTORY_STOPPED)

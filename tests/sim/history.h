@@ -35,6 +35,12 @@ enum history_type {
     HISTORY_HEARD,     /* process partition epoch offset: control has heard that it is finished */
     HISTORY_HEAD_GONE, /* process partition epoch offset: it is told that the log does not have the
                           record any more, which was unfinished */
+    HISTORY_STATE,     /* process partition epoch offset ceiling [the number of the state that a
+                          handler found; 0: none] value [of what it left] */
+    HISTORY_FREE,      /* process partition epoch lane value [number of the state]: it begins */
+    HISTORY_FREED,     /* the same: it is over */
+    HISTORY_DRAINED,   /* process partition epoch: it is about to be given up, and was not kept
+                          waiting by a handler, nor up to a deadline */
     HISTORY_SENT,      /* process partition epoch offset ceiling value [number of the commit] */
     HISTORY_COMMITTED, /* process partition epoch offset ceiling: the log has stored it */
     HISTORY_ANSWERED,  /* process value [number of the commit] */

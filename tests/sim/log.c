@@ -136,6 +136,7 @@ void log_describe(const struct world *world, const struct log_record *record,
         place->weight = (uint64_t)record->offset % 70 + 1;
     if (world->plan.schedules && record->offset % 5 == 0)
         place->due_ms = WALL_MS + (record->offset * 37) % 5000;
+    place->has_state = world->plan.keeps_states && place->kind != LANE_OF_RECORD;
     if (world->plan.key_function)
         place->lane_key = lane_key_bytes(record->key, &place->lane_key_size);
 }

@@ -208,8 +208,10 @@ bool life_step(struct world *world, struct process *process)
         return true;
     case PROCESS_STOPPED:
         /* Handlers that are still out come back to a runtime that only waits for them. */
+        states_take_back(process);
         if (!core_is_empty(&process->core))
             return false;
+        states_free_rest(world, process);
         if (process->commit.out)
             world_add(world, (struct history_event){.type = HISTORY_ANSWERED,
                                                     .process = process->number,

@@ -168,4 +168,6 @@ void plan_make(struct plan *plan, uint64_t seed)
     plan->gather.many_lanes = below(&random, 2);
     if (plan->gather.records_min > plan->gather.records_max)
         plan->gather.records_min = 1;
+    plan->keeps_states = plan->order != LANE_OF_RECORD && below(&random, 6) == 0;
+    plan->states_idle_max = ONE_OF(&random, 0, 1, 5, 100);
 }

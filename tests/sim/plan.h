@@ -67,6 +67,8 @@ struct plan {
     uint8_t commit_trouble_rate;
     struct retry_policy retry; /* what is given up becomes a dead letter */
     struct gather_rule gather; /* records_max 0: batches are not waited for */
+    bool keeps_states;   /* handlers keep something for their lanes */
+    uint32_t states_idle_max;
     bool weighs;         /* some records have a weight */
     bool schedules;      /* some are not to run before a time */
     uint32_t delay_ms;   /* of retries, at most */

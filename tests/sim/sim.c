@@ -128,6 +128,7 @@ static bool run_seed(struct totals *totals)
     rules.clashes = world.plan.core.fingerprints_alike != 0;
     rules.exact_maps = !world.plan.may[FAULT_NO_MEMORY] && world.plan.core.fingerprints_alike == 0;
     rules.true_attempts = world.plan.core.calm_ms == 0;
+    rules.stays = !world.plan.core.parks;
     rules.start_within_ms =
         START_WITHIN_MS + TURN_MS * (int64_t)world.plan.core.records_max;
     /* What the history says of a run that got stuck is more than that it did. */

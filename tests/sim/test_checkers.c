@@ -41,6 +41,14 @@
 #define CRASH {.type = HISTORY_CRASH}
 #define STOP(until_ms) {.type = HISTORY_STOP, .value = (until_ms)}
 #define STOPPED(clean, at_ms) {.type = HISTORY_STOPPED, .result = (clean), .time_ms = (at_ms)}
+#define STATE(number, at, found, left)                                                         \
+    {RECORD(STATE, number, at), .ceiling = (found), .value = (left)}
+#define FREE(number, state)                                                                    \
+    {.type = HISTORY_FREE, .epoch = (number), .lane = 1, .value = (state)}
+#define FREED(number, state)                                                                   \
+    {.type = HISTORY_FREED, .epoch = (number), .lane = 1, .value = (state)}
+#define LEAVES(number, at, state)                                                              \
+    START(number, at), STATE(number, at, 0, state), DONE(number, at)
 #define BOUND(measured, limit)                                                                 \
     {.type = HISTORY_BOUND, .offset = (measured), .value = (limit), .name = "x"}
 #define LEFT(count) {.type = HISTORY_LEFT, .value = (count), .name = "x"}
@@ -390,6 +398,31 @@ static void c14_rejects_attempts_that_were_another_record_s(void **state)
            {RECORD(START, 2, 10), .attempt = 3});
 }
 
+static void c15_rejects_states_that_are_lost_shared_or_freed_too_early(void **state)
+{
+    (void)state;
+
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), START(1, 10), STATE(1, 10, 0, 7), RETRY(1, 10),
+           {RECORD(START, 1, 10), .attempt = 2}, STATE(1, 10, 7, 7),
+           {RECORD(END, 1, 10), .attempt = 2}, FREE(1, 7), FREED(1, 7), LEAVES(1, 13, 8),
+           EPOCH(REVOKE, 1), FREE(1, 8), FREED(1, 8), EPOCH(DRAINED, 1), EPOCH(GIVEN_UP, 1));
+    expect(15, RULES, LOG, ASSIGN(1, 10), START(1, 10), STATE(1, 10, 7, 7));
+    expect(15, RULES, LOG, ASSIGN(1, 10), LEAVES(1, 10, 7), LEAVES(1, 13, 8));
+    expect(15, RULES, LOG, ASSIGN(1, 10), LEAVES(1, 10, 7), FREE(1, 7), LEAVES(1, 13, 8));
+    expect(15, RULES, LOG, ASSIGN(1, 10), LEAVES(1, 10, 7), FREE(1, 7), FREE(1, 7));
+    expect(15, RULES, LOG, ASSIGN(1, 10), LEAVES(1, 10, 7), FREE(1, 7), FREED(1, 7), FREE(1, 7));
+    expect(15, RULES, LOG, ASSIGN(1, 10), LEAVES(1, 10, 7), FREED(1, 7));
+    expect(15, RULES, LOG, ASSIGN(1, 10), START(1, 10), STATE(1, 10, 0, 7), FREE(1, 7));
+    expect(GOOD, RULES, LOG, ASSIGN(1, 10), START(1, 10), STATE(1, 10, 0, 7), RETRY(1, 10),
+           FREE(1, 7));
+    expect(15, ((struct check_rules){.repeats = true, .stays = true}), LOG, ASSIGN(1, 10),
+           START(1, 10), STATE(1, 10, 0, 7), RETRY(1, 10), FREE(1, 7));
+    expect(15, RULES, LOG, ASSIGN(1, 10), LEAVES(1, 10, 7), EPOCH(LOST, 1), ASSIGN(2, 10),
+           START(2, 10), STATE(2, 10, 7, 7));
+    expect(15, RULES, LOG, ASSIGN(1, 10), LEAVES(1, 10, 7), EPOCH(REVOKE, 1), EPOCH(DRAINED, 1));
+    expect(15, RULES, APPEND(1, 0), BEGIN, ASSIGN(1, 1), START(1, 1), STATE(1, 1, 0, 7));
+}
+
 static void histories_that_make_no_sense_are_rejected(void **state)
 {
     (void)state;
@@ -466,6 +499,7 @@ int main(void)
         cmocka_unit_test(commits_fall_only_to_where_a_log_that_was_cut_is_begun_anew),
         cmocka_unit_test(c13_rejects_what_is_wrongly_said_to_be_gone),
         cmocka_unit_test(c14_rejects_attempts_that_were_another_record_s),
+        cmocka_unit_test(c15_rejects_states_that_are_lost_shared_or_freed_too_early),
         cmocka_unit_test(histories_that_make_no_sense_are_rejected),
         cmocka_unit_test(lanes_are_told_apart_by_every_byte_of_their_key),
         cmocka_unit_test(a_history_that_was_too_short_is_rejected),

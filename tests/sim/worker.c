@@ -169,6 +169,7 @@ static void start(struct world *world, struct process *process, struct worker *w
     check_time(world, process, worker);
     check_weight(world, process, slot);
     world_add(world, event_of(process, HISTORY_START, slot));
+    states_use(world, process, slot);
     worker->state = WORKER_RUNS;
     worker->started_ms = world->now_ms;
     worker->until_ms = world->now_ms + draw_duration(world);
@@ -283,6 +284,25 @@ static void pass_on(struct world *world, struct worker *worker)
     }
 }
 
+/* It has a slot. */
+static void take_on(struct world *world, struct process *process, struct worker *worker)
+{
+    if (worker->slot->record.frees_state) {
+        states_free(world, process, worker->slot, HISTORY_FREE);
+        worker->until_ms = world->now_ms + draw_duration(world);
+        worker->next = NULL;
+        worker->state = WORKER_FREES;
+    } else if (!assignment_may_start(worker->slot->record.assignment)) {
+        KLANE_MARK("sim: a worker is stopped by the fence");
+        write_outcome(worker, SLOT_NOT_STARTED);
+    } else if (slot_is_paid(worker->slot)) {
+        start(world, process, worker);
+    } else {
+        write_outcome(worker, SLOT_ASKS);
+        worker->state = WORKER_PUTS_BACK;
+    }
+}
+
 bool worker_step(struct world *world, struct process *process, struct worker *worker)
 {
     switch ((enum worker_state)worker->state) {
@@ -295,17 +315,13 @@ bool worker_step(struct world *world, struct process *process, struct worker *wo
         worker->state = WORKER_HAS;
         return true;
     case WORKER_HAS:
-        if (assignment_may_start(worker->slot->record.assignment)) {
-            if (slot_is_paid(worker->slot)) {
-                start(world, process, worker);
-                return true;
-            }
-            write_outcome(worker, SLOT_ASKS);
-            worker->state = WORKER_PUTS_BACK;
-            return true;
-        }
-        KLANE_MARK("sim: a worker is stopped by the fence");
-        write_outcome(worker, SLOT_NOT_STARTED);
+        take_on(world, process, worker);
+        return true;
+    case WORKER_FREES:
+        if (world->now_ms < worker->until_ms)
+            return false;
+        states_free(world, process, worker->slot, HISTORY_FREED);
+        worker->state = WORKER_FINISHED;
         return true;
     case WORKER_RUNS:
         if (worker->unfit != NULL) {

@@ -253,7 +253,8 @@ static int64_t process_next_ms(const struct world *world, const struct process *
     if (sent->out)
         earlier(&next_ms, sent->store_ms >= 0 ? sent->store_ms : sent->answer_ms);
     for (uint32_t i = 0; i < world->plan.workers; i++)
-        if (process->workers[i].state == WORKER_RUNS)
+        if (process->workers[i].state == WORKER_RUNS ||
+            process->workers[i].state == WORKER_FREES)
             earlier(&next_ms, process->workers[i].until_ms);
     for (uint32_t i = 0; i < process->completions_count; i++)
         earlier(&next_ms, process->completions[i].due_ms);

@@ -27,6 +27,7 @@ struct stay {
     uint32_t swept;    /* the same for its pass, while it sweeps */
     bool held;
     bool revoked;
+    bool overdue; /* the drain went on without a handler */
     bool parked; /* lanes were, when it was revoked: where they begin is known about */
     bool sweeps;
     bool end_told;
@@ -39,6 +40,7 @@ enum worker_state {
     WORKER_IDLE,
     WORKER_HAS,  /* a slot, not started */
     WORKER_RUNS, /* its handler */
+    WORKER_FREES, /* a state */
     WORKER_ENDED,
     WORKER_PUTS_BACK, /* what is behind a slot that is to run again */
     WORKER_FINISHED /* the link; not reported yet */
@@ -108,6 +110,8 @@ struct process {
     uint64_t fenced_before_stop;
     bool stop_trouble;
     struct core_topic topic;
+    struct idle_states idle_states;
+    uint64_t states; /* that were made, and not freed */
     struct core core;
     struct tokens tokens;
     struct stay stays[PARTITIONS_MAX];
@@ -152,6 +156,7 @@ struct world {
     struct process processes[PROCESSES_MAX];
     uint32_t finished; /* records of the log */
     uint32_t epoch;
+    uint32_t states; /* made so far */
     uint64_t steps;
     uint64_t chaos_at;
     uint64_t faults[FAULTS];
@@ -164,6 +169,17 @@ struct world {
 /* worker.c: whether it is to become a dead letter. */
 bool slot_is_given_up(const struct world *world, const struct klane_slot *slot,
                       enum slot_outcome outcome);
+
+/* states.c: a process begins to keep states. */
+void states_keep(const struct world *world, struct process *process);
+/* A handler of this record finds one, and leaves one. */
+void states_use(struct world *world, struct process *process, const struct klane_slot *slot);
+/* Whoever has the slot, which is to free a state, begins to do so, and has done it. */
+void states_free(struct world *world, struct process *process, struct klane_slot *slot,
+                 enum history_type type);
+/* Of a process that has stopped, what is in the ring; and all that is left. */
+void states_take_back(struct process *process);
+void states_free_rest(struct world *world, struct process *process);
 
 /* worker.c: whether something was done. */
 bool worker_step(struct world *world, struct process *process, struct worker *worker);
