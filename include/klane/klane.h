@@ -29,6 +29,8 @@
  *   callback                                     runs on
  *   -------------------------------------------  ------------------------------------------------
  *   handlers, worker_start, worker_stop          a worker
+ *   state_free                                   a worker, or what calls klane_take(), or at last
+ *                                                klane_destroy()
  *   key, weight, due and backoff functions, and  the control thread: short, never blocking
  *     the event callback
  *   log callback                                 any of klane's threads, and those that call
@@ -126,6 +128,12 @@ struct klane_record {
     uint32_t epoch;        /**< One stay of the partition here; never used again in a process. */
     uint32_t header_count; /**< Read them with klane_header_at(). */
     struct klane_slot *slot; /**< klane's own; leave it alone. */
+    void **lane_state; /**< Where the program keeps what it likes for this lane, that is, for this
+                            key in this partition, without a lock: see state_free of struct
+                            klane_topic. Valid as long as the record. NULL: the topic has none, or
+                            the record has no lane. */
+    void *worker_local; /**< What worker_start put into *local for this worker; NULL on the
+                             program's own threads. */
 };
 
 /** What a handler says of a record. Any other value counts as KLANE_RETRY and is logged. */
@@ -335,7 +343,8 @@ struct klane_options {
     bool stop_when_caught_up; /**< Stop at the end of every partition. Default false. */
     const char *name; /**< Of the runtime: in thread names and log lines. Default "klane". */
     /** Runs first and last on each worker, e.g. for a database connection; *local is handed to
-     *  worker_stop. A worker_start that returns false stops the runtime as fatal. */
+     *  worker_stop, and is worker_local of each record that the worker runs. A worker_start that
+     *  returns false stops the runtime as fatal. */
     bool (*worker_start)(void *context, void **local);
     void (*worker_stop)(void *context, void *local);
     void *worker_context;
@@ -395,8 +404,8 @@ KLANE_API klane_err_t klane_run(struct klane_runtime *runtime);
 /**
  * Wait until the runtime has stopped. timeout_ms -1: without limit; 0: only look.
  * Thread: any but klane's own. Returns KLANE_OK: stopped, everything that could be was committed.
- * Errors: TIMEOUT, BUSY (stopped; handlers or tokens are still out), FATAL, STATE (not started,
- * or called by a handler), FORKED.
+ * Errors: TIMEOUT, BUSY (stopped; handlers, tokens or a state_free are still out), FATAL, STATE
+ * (not started, or called by a handler), FORKED.
  */
 KLANE_API klane_err_t klane_wait(struct klane_runtime *runtime, int64_t timeout_ms);
 
@@ -409,8 +418,9 @@ KLANE_API void klane_stop(struct klane_runtime *runtime);
 /**
  * Free a runtime that has stopped or was never started, with its source. NULL is allowed.
  * Thread: one, not klane's own. Blocks: on the end of threads that have nothing more to do, and on
- * the closing of the log. Errors: BUSY while handlers or tokens are out (nothing is freed then),
- * STATE (still running, or called by a handler), FORKED.
+ * the closing of the log. What is left of lanes' states it frees first. Errors: BUSY while
+ * handlers, tokens or a state_free are out (nothing is freed then), STATE (still running, or
+ * called by a handler), FORKED.
  */
 KLANE_API klane_err_t klane_destroy(struct klane_runtime *runtime);
 
@@ -478,6 +488,14 @@ typedef uint64_t (*klane_weight_fn)(const struct klane_record *record, void *con
  */
 typedef int64_t (*klane_due_fn)(const struct klane_record *record, void *context);
 
+/**
+ * Free the state of a lane, which is not NULL: whatever a handler left in *record->lane_state.
+ * Once for each, when no handler of the lane runs and before a later record of it starts that
+ * finds NULL again. Runs on a worker, on a thread that is in klane_take(), or, for what is left
+ * then, in klane_destroy(); for several lanes at once.
+ */
+typedef void (*klane_state_free_fn)(void *state, void *context);
+
 /** Fill it with klane_topic_init() first. Grows only at its end. */
 struct klane_topic {
     uint32_t struct_size;
@@ -511,6 +529,21 @@ struct klane_topic {
     const char *due_header; /**< Instead of due: the header that says it, in decimal digits. A
                                  record without it runs at once, as does one in which it is not
                                  that, with a line in the log. Copied. Default: NULL. */
+    /** With it each lane has a pointer of the program's, at first NULL: record->lane_state. Who
+     *  has a record of the lane may read and set it, until the record is finished or its attempt
+     *  has taken longer than its route lets it; it stays between attempts and from record to
+     *  record, whatever their routes. It is a cache: klane may free it whenever the lane has no
+     *  record in memory (nor has one that waits long for its next attempt where memory is short),
+     *  when more are idle than is told below, or when memory is short; and does so before the
+     *  partition is given up, as far as drain_ms lets it. So handlers must be able to make it
+     *  again from nothing. What it points to does not count against budget_bytes. Default: NULL,
+     *  lanes have none. */
+    klane_state_free_fn state_free;
+    void *state_context;
+    uint32_t states_idle_max; /**< Lanes without a record in memory whose state is kept, of the
+                                   whole topic, or of all that its pattern brings; of more, those
+                                   that are idle the longest are freed. Up to 16,777,216.
+                                   Default 10,000. */
 };
 
 KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);
@@ -724,6 +757,8 @@ struct klane_stats {
     uint64_t swept_records;  /**< Records so read, of whatever lane. */
     uint64_t swept_bytes;    /**< Their keys, values and headers. */
     uint64_t dead_letters;   /**< Finished as dead letters. */
+    uint64_t lane_states; /**< Gauge: lanes with a place for a state: those in memory, idle ones
+                                that have one, and those whose state is about to be freed. */
 };
 
 /**

@@ -223,6 +223,8 @@ struct klane_slot *run_batch(struct worker *worker, struct klane_slot *slot, uin
     }
     if (space->count == 0)
         return NULL;
+    for (uint32_t i = 0; i < space->count; i++)
+        space->records[i].worker_local = worker->local;
     batch = (struct klane_batch){space->records, space->count, runtime};
     turn_begin(worker, space->entries[0].slot);
     /* Relaxed: a count for statistics, which only this thread writes. */

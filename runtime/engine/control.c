@@ -52,6 +52,10 @@ void control_came_back(struct klane_runtime *runtime, struct klane_slot *slot)
     bool was_letter = (slot->record.has & SLOT_HAS_LETTER) != 0;
     int64_t retry_ms = 0;
 
+    if (slot->record.frees_state) {
+        core_state_freed(&control->core, slot, control->now_ms);
+        return;
+    }
     if (slot->back.outcome == SLOT_RETRY || slot->back.outcome == SLOT_DEAD_LETTER)
         retry_ms = failed(runtime, slot);
     if (slot->back.outcome == SLOT_SKIPPED || (slot->back.outcome == SLOT_DONE && was_letter))
@@ -106,7 +110,7 @@ static void filter_ring(struct klane_runtime *runtime, batch_stays_fn stays)
 static bool may_start(const struct klane_runtime *runtime, const struct klane_slot *slot)
 {
     (void)runtime;
-    return assignment_may_start(slot->record.assignment);
+    return slot->record.frees_state || assignment_may_start(slot->record.assignment);
 }
 
 void control_reclaim(struct klane_runtime *runtime)
@@ -443,10 +447,10 @@ static enum bell_urgency least_urgency(const struct klane_runtime *runtime)
 
     /* Something ends with the next outcome. */
     if (control->stopping || core->draining > 0 || core->trials_on > 0 ||
-        (runtime->options.stop_when_caught_up && core->behind == 0))
+        core->states.awaited > 0 || (runtime->options.stop_when_caught_up && core->behind == 0))
         return BELL_QUIET;
     /* There is more to hand over, or to take in. */
-    if (core->held > 0 || core->ready.lanes > 0 || core->gather.lanes > 0 ||
+    if (core->held > 0 || core_has_ready(core) || core->gather.lanes > 0 ||
         core->weights.waiting > 0 || core_is_half_full(core))
         return BELL_WANTED;
     return BELL_URGENT;
@@ -456,7 +460,7 @@ static enum bell_urgency least_urgency(const struct klane_runtime *runtime)
 static bool has_news(const struct klane_runtime *runtime)
 {
     return !mailbox_is_empty(&runtime->outcomes) || !mailbox_is_empty(&runtime->questions) ||
-           ((runtime->control.core.ready.lanes > 0 || core_has_batch(&runtime->control.core)) &&
+           ((core_has_ready(&runtime->control.core) || core_has_batch(&runtime->control.core)) &&
             ready_is_low(&runtime->ready));
 }
 

@@ -266,6 +266,8 @@ struct klane_slot *slot_refuse(struct klane_runtime *runtime, struct klane_slot 
 /* A slot of which control has to say again when it may run: reported. Returns NULL, what is
  * left. */
 struct klane_slot *slot_ask(struct klane_runtime *runtime, struct klane_slot *slot);
+/* A slot that is to free a state, which is done; it is to be reported then. */
+void slot_free_state(struct klane_slot *slot);
 /* The record as the program sees it. */
 void slot_show(struct klane_slot *slot, struct klane_record *record);
 

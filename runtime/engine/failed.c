@@ -44,6 +44,7 @@ static int64_t route_delay(const struct klane_runtime *runtime, struct klane_slo
         return policy_delay(runtime, slot, slot->record.attempt);
     slot_show(slot, &view);
     view.slot = NULL; /* no handler has it */
+    view.lane_state = NULL;
     delay_ms = route->backoff(&view, route->backoff_context);
     return delay_ms < 0 ? -1 : delay_ms;
 }

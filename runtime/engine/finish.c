@@ -90,6 +90,11 @@ static struct klane_slot *wait_for_slot(struct klane_runtime *runtime, int64_t e
 /* The first slot from here on along the chain that may start; NULL: none. */
 static struct klane_slot *startable(struct klane_runtime *runtime, struct klane_slot *slot)
 {
+    if (slot->record.frees_state) {
+        slot_free_state(slot);
+        slot_report(runtime, slot);
+        return NULL;
+    }
     while (slot != NULL && !assignment_may_start(slot->record.assignment))
         slot = slot_refuse(runtime, slot);
     return slot == NULL || slot_is_paid(slot) ? slot : slot_ask(runtime, slot);

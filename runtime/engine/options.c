@@ -48,7 +48,7 @@ void klane_options_init(struct klane_options *options, size_t options_size)
 
 void klane_topic_init(struct klane_topic *topic, size_t topic_size)
 {
-    const struct klane_topic defaults = {.order = KLANE_ORDER_KEY};
+    const struct klane_topic defaults = {.order = KLANE_ORDER_KEY, .states_idle_max = 10000};
 
     given_init(topic, topic_size, &defaults, sizeof(defaults));
 }

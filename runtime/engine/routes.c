@@ -13,6 +13,7 @@
 #define KEY_VERSION_MAX (UINT32_MAX - 1)
 #define BATCH_MAX 4096U
 #define BATCH_WAIT_MAX_MS 3600000
+#define STATES_IDLE_MAX (1U << 24)
 
 static void topic_free(struct topic *topic)
 {
@@ -175,6 +176,7 @@ static klane_err_t check_topic(const struct klane_topic *rules, char *errstr, si
         {"begin", (int)rules->begin, 0, KLANE_BEGIN_ERROR},
         {"out_of_range", (int)rules->out_of_range, 0, KLANE_BEGIN_ERROR},
         {"crashed", (int)rules->crashed, 0, KLANE_CRASHED_STOP},
+        {"states_idle_max", rules->states_idle_max, 0, STATES_IDLE_MAX},
         {"key_version", rules->key_version, 0, rules->key == NULL ? 0 : KEY_VERSION_MAX},
     };
     const struct given_bound *wrong = given_outside(bounds, sizeof(bounds) / sizeof(bounds[0]));
@@ -195,6 +197,12 @@ static klane_err_t check_topic(const struct klane_topic *rules, char *errstr, si
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
                           "topic \"%s\": key would never be asked, as order is not by key",
                           rules->name);
+    if (rules->state_free != NULL && rules->order == KLANE_ORDER_NONE)
+        return errstr_set(
+            KLANE_ERR_INVALID, errstr, errstr_size,
+            "topic \"%s\": state_free is set, but no record has a lane, as order is "
+            "none",
+            rules->name);
     return KLANE_OK;
 }
 
@@ -219,6 +227,10 @@ klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
     topic->rules.name = topic->core.name;
     topic->core.scheme = scheme_of(rules);
     topic->core.crashed = rules->crashed;
+    if (rules->state_free != NULL) {
+        idle_states_init(&topic->idle, rules->states_idle_max);
+        topic->core.states = &topic->idle;
+    }
     return KLANE_OK;
 }
 
@@ -542,6 +554,16 @@ klane_err_t routes_gather(struct routes *routes, struct core *core)
         succeeded = core_gathers(core, rules, routes->route_count);
     free(rules);
     return succeeded ? KLANE_OK : KLANE_ERR_NOMEM;
+}
+
+uint64_t routes_idle_states(const struct routes *routes)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < routes->topic_count; i++)
+        if (routes->topics[i]->core.states != NULL)
+            sum += 1 + (uint64_t)routes->topics[i]->idle.max;
+    return sum;
 }
 
 bool routes_have_weights(const struct routes *routes)

@@ -45,7 +45,8 @@ struct topic {
     struct core_topic core; /* its name; first, so that a partition leads here */
     struct klane_runtime *runtime;
     struct klane_topic rules;
-    char *due_header; /* a copy; NULL: none */
+    char *due_header;        /* a copy; NULL: none */
+    struct idle_states idle; /* control's, in core.states: a pattern's is for all it brings */
     uint32_t index;   /* in routes.topics; of a topic that a pattern brought: the pattern's */
     regex_t *pattern; /* NULL: the name is the name */
     struct topic *brought; /* control's: the topics that the pattern brought, by this link */
@@ -97,6 +98,9 @@ struct topic *routes_resolve(struct routes *routes, const char *name);
 
 /* Some topic's records have weights. */
 bool routes_have_weights(const struct routes *routes);
+
+/* The most lanes without a record in memory whose state is kept. 0: no topic has states. */
+uint64_t routes_idle_states(const struct routes *routes);
 
 /* The route of a record's key (NULL: none) in a topic. */
 uint16_t routes_match(const struct routes *routes, const struct topic *topic, const void *key,

@@ -383,6 +383,17 @@ static bool control_start(struct klane_runtime *runtime)
     return started;
 }
 
+static bool states_set_up(struct klane_runtime *runtime)
+{
+    uint64_t most = routes_idle_states(&runtime->routes);
+
+    if (most == 0)
+        return true;
+    most += runtime->options.records_max;
+    return core_keep_states(&runtime->control.core,
+                            most > UINT32_MAX ? UINT32_MAX : (uint32_t)most);
+}
+
 static uint32_t monitor_period(const struct routes *routes)
 {
     uint32_t period_ms = routes->running_ms_min / 4;
@@ -409,6 +420,10 @@ klane_err_t klane_start(struct klane_runtime *runtime)
     if (err != KLANE_OK) {
         observe_log(&runtime->observe, KLANE_LOG_ERROR, "cannot start: %s", errstr);
         return err;
+    }
+    if (!states_set_up(runtime)) {
+        observe_log(&runtime->observe, KLANE_LOG_ERROR, "cannot start: no memory for states");
+        return KLANE_ERR_NOMEM;
     }
     /* By klane_take() each goes alone. */
     if (runtime->options.workers > 0)
@@ -448,10 +463,15 @@ void klane_stop(struct klane_runtime *runtime)
 /* With control ended, under the lock: take back what came since. True: nobody is out any more. */
 static bool reap(struct klane_runtime *runtime)
 {
+    struct klane_slot *slot;
+
     runtime->control.now_ms = clock_now_ms();
     overrun_look(runtime);
     control_reclaim(runtime);
     control_collect(runtime);
+    /* No record is in there any more, as none may start. */
+    while ((slot = ready_pop(&runtime->ready)) != NULL)
+        core_state_kept(&runtime->control.core, slot);
     /* Ended workers only: those in a handler have a slot out. */
     workers_join(runtime);
     stats_publish(runtime);
@@ -504,6 +524,18 @@ klane_err_t klane_run(struct klane_runtime *runtime)
     return err != KLANE_OK ? err : klane_wait(runtime, -1);
 }
 
+/* Nobody is out any more: what came back too late for a worker has left states. */
+static void free_states(struct klane_runtime *runtime)
+{
+    struct core *core = &runtime->control.core;
+    struct klane_slot *slot;
+
+    while ((slot = core_next_ready(core)) != NULL) {
+        slot_free_state(slot);
+        core_state_freed(core, slot, runtime->control.now_ms);
+    }
+}
+
 klane_err_t klane_destroy(struct klane_runtime *runtime)
 {
     if (runtime == NULL)
@@ -526,6 +558,7 @@ klane_err_t klane_destroy(struct klane_runtime *runtime)
             if (runtime->workers[i].alive)
                 pthread_join(runtime->workers[i].thread, NULL);
     }
+    free_states(runtime);
     /* First, as its helper may still be reading the topics' names. */
     runtime->source->ops->destroy(runtime->source);
     free(runtime->source_topics);

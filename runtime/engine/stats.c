@@ -73,6 +73,7 @@ void stats_publish(struct klane_runtime *runtime)
         .swept_records = core->counts.swept_records,
         .swept_bytes = core->counts.swept_bytes,
         .dead_letters = core->counts.dead_letters,
+        .lane_states = core->states.table.count,
     };
     uint64_t fields[STATS_FIELDS];
 

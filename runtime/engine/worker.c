@@ -68,7 +68,16 @@ void slot_show(struct klane_slot *slot, struct klane_record *record)
         .epoch = assignment->epoch,
         .header_count = headers_count(slot_headers(slot), slot->record.headers_size),
         .slot = slot,
+        .lane_state = slot_state(slot),
     };
+}
+
+void slot_free_state(struct klane_slot *slot)
+{
+    const struct core_topic *core = slot->record.assignment->partition->topic;
+    const struct klane_topic *rules = &((const struct topic *)(const void *)core)->rules;
+
+    rules->state_free(cell_of_task(slot)->state, rules->state_context);
 }
 
 /* A program that returns it once does so often: each is said once, as far as bits go. */
@@ -176,11 +185,17 @@ INLINED struct klane_slot *run_inlined(struct worker *worker, struct klane_slot 
     struct klane_record record;
     enum klane_outcome outcome;
 
+    if (!slot->record.is_paid && slot->record.frees_state) {
+        slot_free_state(slot);
+        slot_report_quietly(worker, slot);
+        return NULL;
+    }
     if (!assignment_may_start(slot->record.assignment))
         return slot_refuse(runtime, slot);
     if (!slot_is_paid(slot))
         return slot_ask(runtime, slot);
     slot_show(slot, &record);
+    record.worker_local = worker->local;
     turn_begin(worker, slot);
     outcome = slot->record.has & SLOT_HAS_LETTER
                   ? route->dead_letter(&record, route->dead_letter_context)

@@ -167,7 +167,7 @@ static void look_at(struct klane_runtime *runtime, struct worker *worker)
 static void start_spares(struct klane_runtime *runtime)
 {
     struct control *control = &runtime->control;
-    bool ready = control->core.ready.lanes > 0 || !ready_is_empty(&runtime->ready);
+    bool ready = core_has_ready(&control->core) || !ready_is_empty(&runtime->ready);
 
     while (ready && !control->stopping && runtime->options.workers > 0 &&
            control->workers_alive - control->workers_slow < runtime->options.workers &&

@@ -93,6 +93,7 @@ static void check_runtime(void)
     NUMBER(topic, without_headers);
     NUMBER(topic, key_version);
     NAMED(topic, crashed, KLANE_CRASHED_RETRY);
+    NUMBER(topic, states_idle_max);
     NAMED(route, match, KLANE_MATCH_ALL);
     NUMBER(route, retry_delay_ms);
     NUMBER(route, retry_delay_max_ms);
