@@ -3,7 +3,9 @@
  * decides; what is committed is what the group has. */
 #include "kafka/kafka_runtime.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -191,12 +193,64 @@ static void batches_of_many_keys_are_committed_record_by_record(void **state)
     run_batches(*state, KLANE_BATCH_MANY_KEYS);
 }
 
+static _Atomic int counted, states;
+
+/* Counts the records of its key, without a lock. */
+static enum klane_outcome count_in_lane(const struct klane_record *record, void *kit)
+{
+    int *count = *record->lane_state;
+
+    if (count == NULL) {
+        *record->lane_state = count = calloc(1, sizeof(*count));
+        assert_non_null(count);
+    }
+    ++*count;
+    return kit_handle(record, kit);
+}
+
+static void add_up(void *state, void *context)
+{
+    (void)context;
+    counted += *(int *)state;
+    states++;
+    free(state);
+}
+
+/* All that was counted is there when the partition is given up at the end. */
+static void what_lanes_keep_is_freed_before_they_are_given_up(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_topic rules;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_test_kit(test, NULL);
+    klane_topic_init(&rules, sizeof rules);
+    rules.name = test->topic;
+    rules.state_free = add_up;
+    rules.states_idle_max = 1;
+    kit_create(&test->kit);
+    assert_int_equal(klane_topic(test->kit.runtime, &rules), KLANE_OK);
+    assert_int_equal(klane_handle(test->kit.runtime, test->topic, count_in_lane, &test->kit),
+                     KLANE_OK);
+    assert_int_equal(klane_start(test->kit.runtime), KLANE_OK);
+    test->is_running = true;
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
+    kit_wait_ended(&test->kit, RECORDS);
+    klane_stop(test->kit.runtime);
+    kit_wait_event(&test->kit, KLANE_EVENT_REVOKED, 1);
+    assert_int_equal(counted, RECORDS);
+    assert_true(states >= KEYS);
+    kit_assert_order(&test->kit);
+    kafka_test_end(test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         kafka_test_case(a_header_says_when_a_record_may_run),
         kafka_test_case(keys_and_topics_are_held_and_released),
         kafka_test_case(a_record_that_nobody_answers_for_runs_again),
+        kafka_test_case(what_lanes_keep_is_freed_before_they_are_given_up),
         kafka_test_case(batches_of_a_key_are_committed_record_by_record),
         kafka_test_case(batches_of_many_keys_are_committed_record_by_record),
     };
