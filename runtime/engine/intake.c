@@ -253,6 +253,23 @@ static int64_t due_of(struct klane_runtime *runtime, const struct topic *topic,
     return 0;
 }
 
+/* What the records of few topics have. */
+static __attribute__((noinline)) void describe_more(struct klane_runtime *runtime,
+                                                    const struct topic *topic,
+                                                    const struct klane_assignment *assignment,
+                                                    const struct source_record *record,
+                                                    struct core_place *place)
+{
+    place->has_state = topic->core.states != NULL && place->kind != LANE_OF_RECORD;
+    if (topic->rules.weight != NULL) {
+        const struct klane_record view = view_of(topic, assignment, record);
+
+        place->weight = topic->rules.weight(&view, topic->rules.weight_context);
+    }
+    if (topic->rules.due != NULL || topic->due_header != NULL)
+        place->due_ms = due_of(runtime, topic, assignment, record);
+}
+
 /* The record as its topic's rules leave it, which may be in bare, and how it is to be handled. */
 static const struct source_record *described(struct klane_runtime *runtime,
                                              const struct klane_assignment *assignment,
@@ -262,16 +279,11 @@ static const struct source_record *described(struct klane_runtime *runtime,
     const struct topic *topic = topic_of(assignment);
 
     place_of(topic, assignment, record, place);
-    place->has_state = topic->core.states != NULL && place->kind != LANE_OF_RECORD;
     place->weight = 0;
-    if (topic->rules.weight != NULL) {
-        const struct klane_record view = view_of(topic, assignment, record);
-
-        place->weight = topic->rules.weight(&view, topic->rules.weight_context);
-    }
     place->due_ms = 0;
-    if (topic->rules.due != NULL || topic->due_header != NULL)
-        place->due_ms = due_of(runtime, topic, assignment, record);
+    place->has_state = false;
+    if (topic->has_more)
+        describe_more(runtime, topic, assignment, record, place);
     place->route = routes_match(&runtime->routes, topic, record->key, record->key_size);
     if (!topic->rules.without_headers)
         return record;

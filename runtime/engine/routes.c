@@ -225,6 +225,8 @@ klane_err_t routes_topic(struct routes *routes, struct klane_runtime *runtime,
     topic->stated = true;
     topic->rules = *rules;
     topic->rules.name = topic->core.name;
+    topic->has_more = rules->weight != NULL || rules->due != NULL || rules->due_header != NULL ||
+                      rules->state_free != NULL;
     topic->core.scheme = scheme_of(rules);
     topic->core.crashed = rules->crashed;
     if (rules->state_free != NULL) {

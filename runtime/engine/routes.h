@@ -47,6 +47,7 @@ struct topic {
     struct klane_topic rules;
     char *due_header;        /* a copy; NULL: none */
     struct idle_states idle; /* control's, in core.states: a pattern's is for all it brings */
+    bool has_more;           /* weights, due times or states */
     uint32_t index;   /* in routes.topics; of a topic that a pattern brought: the pattern's */
     regex_t *pattern; /* NULL: the name is the name */
     struct topic *brought; /* control's: the topics that the pattern brought, by this link */
