@@ -69,6 +69,7 @@ struct core {
     int64_t settle_by_ms;      /* in a hurry, instead of settle_ms; INT64_MAX: there is none */
     int64_t stuck_look_ms;     /* when to look again for what is stuck; INT64_MAX: at once */
     uint32_t stuck_looks;      /* in vain, one after the other */
+    int64_t waiting_look_ms;   /* when to look again for what waits and may be parked */
     struct slab slab;
     struct lane_table lanes;
     struct table parked;       /* lanes, of all assignments */
@@ -205,6 +206,10 @@ bool core_release(struct core *core, const char *topic, const void *key, uint32_
 
 /* The slot is not to start, as the program holds it. */
 bool core_is_held(const struct core *core, const struct klane_slot *slot);
+
+/* Where memory is nearly full, and most of what is in it waits for its time, some of that is
+ * parked, whatever else runs: it does not get on, and what is not in memory might. */
+void core_relieve_waiting(struct core *core, int64_t now_ms);
 
 /* Time passed: retries and records that are due, deadlines of drains. */
 void core_tick(struct core *core, int64_t now_ms);

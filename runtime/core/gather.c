@@ -71,7 +71,7 @@ bool gather_add(struct core *core, struct lane *lane)
 
     if (rule->records_max == 0 || !may_be_gathered(lane))
         return false;
-    lane->gathered = records_of(lane, rule->records_max);
+    lane->gathered = (uint16_t)records_of(lane, rule->records_max);
     if (!rule->many_lanes && lane->gathered >= rule->records_min)
         return false;
     append(core, gathering, lane);
@@ -92,6 +92,7 @@ void gather_remove(struct core *core, struct lane *lane)
 
     KLANE_ASSERT(lane->held->control.state == SLOT_GATHERED);
     lane_list_remove(&gathering->lanes, lane);
+    lane->seen_head = -1;
     gathering->records -= lane->gathered;
     core->gather.lanes--;
     if (gathering->lanes.first == NULL)

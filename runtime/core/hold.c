@@ -153,6 +153,15 @@ static bool states_are_in_the_way(const struct core *core)
            slab_used(&core->slab) >= limit - limit / 8;
 }
 
+void core_relieve_waiting(struct core *core, int64_t now_ms)
+{
+    if (!core->config.parks || !core_is_nearly_full(core) || now_ms < core->waiting_look_ms ||
+        core->timers.count <= core->admission.records / 2)
+        return;
+    core->waiting_look_ms = now_ms + STUCK_LOOK_MS;
+    parking_park_waiting(core);
+}
+
 void core_relieve(struct core *core, int64_t now_ms)
 {
     if (!core_is_full(core))
@@ -174,9 +183,6 @@ void core_relieve(struct core *core, int64_t now_ms)
     core->stuck_look_ms = now_ms + STUCK_LOOK_MS;
     /* A pass may wait for a broker that is away. */
     core->is_turn_of_passes = false;
-    /* What waits for its time does not get on: that need not be looked at twice. */
-    if (core->timers.count > core->admission.records / 2 && parking_park_waiting(core))
-        return;
     core->stuck_looks = parking_shorten_stuck(core) ? 0 : core->stuck_looks + 1;
     /* The first look only sees where the heads are. */
     if (core->stuck_looks > 1 && !parking_park_waiting(core))

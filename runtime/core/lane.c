@@ -83,7 +83,7 @@ struct lane *lane_create(struct lane_table *table, struct slab *slab,
     lane->seen_head = -1;
     lane->count = 0;
     lane->head.place = lane->timer.place = HEAP_NOWHERE;
-    lane->kind = (uint8_t)name->kind;
+    lane->kind = (uint8_t)name->kind & 15U;
     lane->has_waited = lane->over_quota = false;
     lane->size_class = size_class;
     if (name->kind == LANE_OF_RECORD)

@@ -39,18 +39,28 @@ struct lane {
     struct lane *ready_next; /* in the partition's list of ready lanes, among the heavy ones, or
                                 among those gathered */
     struct lane *ready_previous;
-    uint64_t bytes;         /* of the large slots in the list */
-    int64_t seen_head;      /* its first offset at the last look for what is stuck */
-    int64_t gathered_ms;    /* while held is SLOT_GATHERED: since when */
-    uint32_t gathered;      /* the same: records that it was counted with */
+    uint64_t bytes; /* of the large slots in the list */
+    union {
+        int64_t seen_head;   /* its first offset at the last look for what is stuck */
+        int64_t gathered_ms; /* instead, while held is SLOT_GATHERED: since when */
+    };
     uint32_t count;         /* slots in the list */
     struct heap_node head;  /* in the offsets of its first slot outside the ring */
     struct heap_node timer; /* while held is SLOT_WAITING or _SCHEDULED */
-    uint8_t kind;           /* enum lane_kind */
-    bool has_waited;        /* since it was last handed over: for its batch, long enough */
-    bool over_quota;        /* it has made its partition hold */
+    uint16_t gathered;      /* records that it was counted with, while held is SLOT_GATHERED */
+    uint8_t kind : 4;       /* enum lane_kind */
+    bool has_waited : 1;    /* since it was last handed over: for its batch, long enough */
+    bool over_quota : 1;    /* it has made its partition hold */
     uint8_t size_class;     /* of the slab */
 };
+
+/* There may be millions. */
+_Static_assert(sizeof(struct lane) <= 96, "it has grown into the next size of block");
+
+static inline bool lane_is_gathered(const struct lane *lane)
+{
+    return lane->held != NULL && lane->held->control.state == SLOT_GATHERED;
+}
 
 static inline struct lane *lane_of_timer(struct heap_node *timer)
 {

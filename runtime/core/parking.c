@@ -74,7 +74,7 @@ bool parking_begin(struct core *core, struct klane_assignment *assignment,
 /* Its head has not moved since the last look. */
 static bool is_stuck(const struct lane *lane)
 {
-    return lane->seen_head == lane->first->record.offset;
+    return !lane_is_gathered(lane) && lane->seen_head == lane->first->record.offset;
 }
 
 static void look_for_longest(struct table_node *node, void *context)
@@ -168,7 +168,8 @@ static void shorten_if_stuck(struct table_node *node, void *context)
 
     if (is_stuck(lane) && lane->count >= shortening->least && shorten(shortening->core, lane))
         shortening->has_parked = true;
-    lane->seen_head = lane->first->record.offset;
+    if (!lane_is_gathered(lane))
+        lane->seen_head = lane->first->record.offset;
 }
 
 bool parking_shorten_stuck(struct core *core)
@@ -231,18 +232,23 @@ static bool may_be_parked(const struct core *core, const struct lane *lane)
            assignment_may_start(slot->record.assignment);
 }
 
-/* By ready_next, those that wait longest first, about. */
+/* So many at a time, or everything else would wait for that. */
+#define PARKED_AT_ONCE 8192U
+
+/* By ready_next. The last of the heap are about those that wait longest. */
 static struct lane *list_of_waiting(const struct core *core)
 {
     struct lane *first = NULL;
+    uint32_t count = 0;
 
-    for (uint32_t i = 0; i < core->timers.count; i++) {
-        struct lane *lane = lane_of_timer(core->timers.entries[i].node);
+    for (uint32_t i = core->timers.count; i > 0 && count < PARKED_AT_ONCE; i--) {
+        struct lane *lane = lane_of_timer(core->timers.entries[i - 1].node);
 
         if (!may_be_parked(core, lane))
             continue;
         lane->ready_next = first;
         first = lane;
+        count++;
     }
     return first;
 }

@@ -316,6 +316,7 @@ static bool is_starving(const struct klane_runtime *runtime)
  * handlers that take long: it has to make room for what does not. */
 static void relieve(struct klane_runtime *runtime)
 {
+    core_relieve_waiting(&runtime->control.core, runtime->control.now_ms);
     if (is_starving(runtime))
         core_relieve(&runtime->control.core, runtime->control.now_ms);
 }

@@ -58,8 +58,9 @@ static void check_order(struct checker *checker, const struct history_event *eve
         checker_fail(checker, 2, "it starts while offset %" PRId64 " of its lane runs",
                      partition->records[lane->last].offset);
     } else if (lane->last != NONE && lane->last_epoch == event->epoch) {
-        /* What waited for a retry may be gone too, when it was parked. */
-        bool is_over = lane->last_finished || has_bit(epoch->told, lane->last);
+        /* What waited for a retry may be gone too, when it was parked; that is told in time. */
+        bool is_over = lane->last_finished ||
+                       (lane->last != index && partition->records[lane->last].gone);
 
         if ((lane->last == index || has_bit(epoch->finished, index)) && lane->last_finished)
             return; /* a repeat, which is C6's */

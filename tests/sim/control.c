@@ -199,6 +199,7 @@ static bool settle_one(struct world *world, struct process *process)
 /* As the engine does: nothing can run, and memory is nearly full. */
 static void relieve(const struct world *world, struct process *process)
 {
+    core_relieve_waiting(&process->core, world->now_ms);
     if (process->ring_count > 0)
         return;
     core_relieve(&process->core, world->now_ms);
@@ -346,8 +347,7 @@ static bool is_promised(const struct core *core, const struct source_record *rec
                         const struct core_place *place)
 {
     return core->config.limit_bytes > 0 &&
-           slot_size_of(record, place) <=
-               core->config.reserve_bytes &&
+           slot_size_of(record, place) <= core->config.reserve_bytes &&
            core_has_room(core, 0);
 }
 
