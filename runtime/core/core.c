@@ -174,25 +174,6 @@ void slot_counted(struct core *core, struct klane_slot *slot)
     core->admission.records++;
 }
 
-struct lane *lane_enter(struct core *core, struct lane *lane, const struct lane_name *name,
-                        uint64_t hash, struct klane_slot *slot)
-{
-    if (lane == NULL)
-        lane = lane_create(&core->lanes, &core->slab, name, hash);
-    if (lane == NULL)
-        return NULL;
-    if (slot->record.has & SLOT_HAS_STATE && !states_enter(core, lane, name, hash, slot)) {
-        /* One that was there has its cell. */
-        lane_destroy(&core->lanes, &core->slab, lane);
-        return NULL;
-    }
-    if (lane_append(lane, slot))
-        hold_slot(core, slot);
-    else if (lane->held != NULL)
-        gather_grows(core, lane);
-    return lane;
-}
-
 /* The lane of its name takes it in. False: no memory. */
 static bool lane_takes(struct core *core, struct klane_assignment *assignment,
                        const struct source_record *record, const struct core_place *place)
@@ -326,15 +307,18 @@ static struct klane_slot *next_of_lanes(struct core *core)
     return lane->held->control.is_plain ? hand_out(lane) : next_that_may_run(core, lane);
 }
 
-/* By turns, as the program may take long to free a state, and lanes to end. */
-struct klane_slot *core_next_ready(struct core *core)
+/* As the program may take long to free a state, and lanes to end. */
+static struct klane_slot *next_by_turns(struct core *core)
 {
-    struct klane_slot *slot = NULL;
+    struct klane_slot *slot = core->states.had_turn ? next_of_lanes(core) : NULL;
 
-    if (!states_are_due(&core->states) || core->states.had_turn)
-        slot = next_of_lanes(core);
     core->states.had_turn = slot == NULL;
     return slot != NULL ? slot : states_next(&core->states);
+}
+
+struct klane_slot *core_next_ready(struct core *core)
+{
+    return states_are_due(&core->states) ? next_by_turns(core) : next_of_lanes(core);
 }
 
 struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms)

@@ -30,8 +30,25 @@ static inline void hold_slot(struct core *core, struct klane_slot *slot)
 }
 
 /* Puts the slot behind its lane; lane NULL: a new one of this name. NULL: no memory. */
-struct lane *lane_enter(struct core *core, struct lane *lane, const struct lane_name *name,
-                        uint64_t hash, struct klane_slot *slot);
+static inline struct lane *lane_enter(struct core *core, struct lane *lane,
+                                      const struct lane_name *name, uint64_t hash,
+                                      struct klane_slot *slot)
+{
+    if (lane == NULL)
+        lane = lane_create(&core->lanes, &core->slab, name, hash);
+    if (lane == NULL)
+        return NULL;
+    if (slot->record.has & SLOT_HAS_STATE && !states_enter(core, lane, name, hash, slot)) {
+        /* One that was there has its cell. */
+        lane_destroy(&core->lanes, &core->slab, lane);
+        return NULL;
+    }
+    if (lane_append(lane, slot))
+        hold_slot(core, slot);
+    else if (lane->held != NULL)
+        gather_grows(core, lane);
+    return lane;
+}
 
 /* hold.c: the lane has got longer or shorter, and is not parked for that. */
 void quota_hold(struct core *core, struct lane *lane);
@@ -206,7 +223,12 @@ void lane_settle(struct core *core, struct lane *lane, struct cell *cell);
 void assignment_free(struct core *core, struct klane_assignment *assignment);
 
 /* If it has ended and waits for nothing any more. */
-void assignment_free_if_over(struct core *core, struct klane_assignment *assignment);
+static inline void assignment_free_if_over(struct core *core, struct klane_assignment *assignment)
+{
+    if (assignment->slots == 0 && assignment->states == 0 &&
+        assignment_state(assignment) == ASSIGNMENT_ENDED)
+        assignment_free(core, assignment);
+}
 
 /* Draining assignments that are drained, or out of time, settle; settling ones that are
  * committed, or out of time, are reported. */

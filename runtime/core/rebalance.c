@@ -87,13 +87,6 @@ void assignment_free(struct core *core, struct klane_assignment *assignment)
     free(assignment);
 }
 
-void assignment_free_if_over(struct core *core, struct klane_assignment *assignment)
-{
-    if (assignment->slots == 0 && assignment->states == 0 &&
-        assignment_state(assignment) == ASSIGNMENT_ENDED)
-        assignment_free(core, assignment);
-}
-
 /* Every slot of this lane that no worker can reach any more is dropped. True: there were some. */
 static bool lane_drop_back(struct core *core, struct lane *lane)
 {

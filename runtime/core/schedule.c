@@ -48,7 +48,7 @@ bool core_is_held(const struct core *core, const struct klane_slot *slot)
 {
     struct lane_name name;
 
-    if (slot->record.assignment->partition->stops == 0 || slot->record.frees_state)
+    if (slot->record.assignment->partition->stops == 0 || slot_frees_state(slot))
         return false;
     name = parked_name_of_slot(slot, (enum lane_kind)slot->control.lane->kind);
     return schedule_stops(core, &name);

@@ -67,7 +67,6 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->record.has = (uint8_t)((record->key != NULL ? SLOT_HAS_KEY : 0) |
                                  (record->value != NULL ? SLOT_HAS_VALUE : 0));
     slot->record.is_paid = true;
-    slot->record.frees_state = false;
     end = put(slot->bytes, record->key, record->key_size);
     end = put(end, record->value, record->value_size);
     end = put(end, record->headers, record->headers_size);
@@ -114,8 +113,21 @@ void slot_due_now(struct klane_slot *slot)
         memcpy(due_of(slot), &now, sizeof(now));
 }
 
+/* Behind all else. */
+static unsigned char *state_of(const struct klane_slot *slot)
+{
+    return (unsigned char *)(uintptr_t)slot + slot_size(slot) - sizeof(void **);
+}
+
+void **slot_state_place(const struct klane_slot *slot)
+{
+    void **state;
+
+    memcpy(&state, state_of(slot), sizeof(state));
+    return state;
+}
+
 void slot_set_state(struct klane_slot *slot, void **state)
 {
-    memcpy(slot->bytes + (slot_size(slot) - sizeof(*slot) - sizeof(state)), &state,
-           sizeof(state));
+    memcpy(state_of(slot), &state, sizeof(state));
 }

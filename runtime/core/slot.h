@@ -112,13 +112,11 @@ struct klane_slot {
         uint32_t value_size;
         uint32_t headers_size;
         uint32_t lane_key_size;
-        uint32_t attempt;
+        uint32_t attempt; /* from 1; 0: it is no record, slot_frees_state() */
         uint16_t route;
-        uint8_t has;      /* enum slot_has */
-        bool is_paid : 1; /* it may start, as far as weights and trials are concerned; if not, see
-                             slot_is_paid() */
-        bool frees_state : 1; /* it is no record: whoever gets it frees a state, states.h; never
-                                 paid */
+        uint8_t has;  /* enum slot_has */
+        bool is_paid; /* it may start, as far as weights and trials are concerned; if not, see
+                         slot_is_paid() */
     } record;
 
     unsigned char bytes[];
@@ -214,18 +212,21 @@ int64_t slot_due_ms(const struct klane_slot *slot);
 /* It may run at once. */
 void slot_due_now(struct klane_slot *slot);
 
-/* Where its lane's state is; NULL: it has none. */
+/* Of a slot with a place for that: where its lane's state is. */
+void **slot_state_place(const struct klane_slot *slot);
+
+/* NULL: its lane has none. */
 static inline void **slot_state(const struct klane_slot *slot)
 {
-    void **state = NULL;
-
-    if (slot->record.has & SLOT_HAS_STATE)
-        memcpy(&state, slot->bytes + (slot_size(slot) - sizeof(*slot) - sizeof(state)),
-               sizeof(state));
-    return state;
+    return slot->record.has & SLOT_HAS_STATE ? slot_state_place(slot) : NULL;
 }
 
-/* Of a slot with a place for that. */
+/* It is no record, and is never paid: whoever gets it frees a state, core/states.h. */
+static inline bool slot_frees_state(const struct klane_slot *slot)
+{
+    return slot->record.attempt == 0;
+}
+
 void slot_set_state(struct klane_slot *slot, void **state);
 
 static inline const void *slot_headers(const struct klane_slot *slot)

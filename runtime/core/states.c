@@ -64,7 +64,6 @@ static struct cell *create(struct core *core, struct klane_assignment *assignmen
     task = task_of(cell);
     task->control.kind = (uint8_t)name->kind;
     task->record.assignment = assignment;
-    task->record.frees_state = true;
     task->record.key_size = key_size;
     if (key_size > 0)
         memcpy(task->bytes, name->key, key_size);

@@ -52,7 +52,7 @@ void control_came_back(struct klane_runtime *runtime, struct klane_slot *slot)
     bool was_letter = (slot->record.has & SLOT_HAS_LETTER) != 0;
     int64_t retry_ms = 0;
 
-    if (slot->record.frees_state) {
+    if (slot_frees_state(slot)) {
         core_state_freed(&control->core, slot, control->now_ms);
         return;
     }
@@ -110,7 +110,7 @@ static void filter_ring(struct klane_runtime *runtime, batch_stays_fn stays)
 static bool may_start(const struct klane_runtime *runtime, const struct klane_slot *slot)
 {
     (void)runtime;
-    return slot->record.frees_state || assignment_may_start(slot->record.assignment);
+    return slot_frees_state(slot) || assignment_may_start(slot->record.assignment);
 }
 
 void control_reclaim(struct klane_runtime *runtime)

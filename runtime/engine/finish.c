@@ -90,7 +90,7 @@ static struct klane_slot *wait_for_slot(struct klane_runtime *runtime, int64_t e
 /* The first slot from here on along the chain that may start; NULL: none. */
 static struct klane_slot *startable(struct klane_runtime *runtime, struct klane_slot *slot)
 {
-    if (slot->record.frees_state) {
+    if (slot_frees_state(slot)) {
         slot_free_state(slot);
         slot_report(runtime, slot);
         return NULL;

@@ -55,6 +55,7 @@ void slot_show(struct klane_slot *slot, struct klane_record *record)
 {
     const struct klane_assignment *assignment = slot->record.assignment;
 
+    /* Each member, or it would be cleared first by an instruction that takes long to begin. */
     *record = (struct klane_record){
         .topic = assignment->partition->topic->name,
         .key = slot_key(slot),
@@ -69,6 +70,7 @@ void slot_show(struct klane_slot *slot, struct klane_record *record)
         .header_count = headers_count(slot_headers(slot), slot->record.headers_size),
         .slot = slot,
         .lane_state = slot_state(slot),
+        .worker_local = NULL,
     };
 }
 
@@ -185,7 +187,7 @@ INLINED struct klane_slot *run_inlined(struct worker *worker, struct klane_slot 
     struct klane_record record;
     enum klane_outcome outcome;
 
-    if (!slot->record.is_paid && slot->record.frees_state) {
+    if (!slot->record.is_paid && slot_frees_state(slot)) {
         slot_free_state(slot);
         slot_report_quietly(worker, slot);
         return NULL;

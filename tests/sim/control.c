@@ -182,7 +182,7 @@ static bool settle_one(struct world *world, struct process *process)
     if (process->inbox_count == 0)
         return false;
     report = process->inbox[--process->inbox_count];
-    if (report.slot->record.frees_state) {
+    if (slot_frees_state(report.slot)) {
         core_state_freed(&process->core, report.slot, world->now_ms);
         return true;
     }

@@ -69,7 +69,7 @@ void states_free(struct world *world, struct process *process, struct klane_slot
 void states_take_back(struct process *process)
 {
     while (process->ring_count > 0 &&
-           process->ring[process->ring_first]->record.frees_state) {
+           slot_frees_state(process->ring[process->ring_first])) {
         core_state_kept(&process->core, process->ring[process->ring_first]);
         process->ring_first = (process->ring_first + 1) % RING_MAX;
         process->ring_count--;

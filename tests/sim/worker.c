@@ -287,7 +287,7 @@ static void pass_on(struct world *world, struct worker *worker)
 /* It has a slot. */
 static void take_on(struct world *world, struct process *process, struct worker *worker)
 {
-    if (worker->slot->record.frees_state) {
+    if (slot_frees_state(worker->slot)) {
         states_free(world, process, worker->slot, HISTORY_FREE);
         worker->until_ms = world->now_ms + draw_duration(world);
         worker->next = NULL;

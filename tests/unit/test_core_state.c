@@ -40,7 +40,7 @@ static struct klane_slot *next_frees(struct fixture *fixture, const void *state)
     struct klane_slot *slot = core_next_ready(&fixture->kit.core);
 
     assert_non_null(slot);
-    assert_true(slot->record.frees_state);
+    assert_true(slot_frees_state(slot));
     assert_ptr_equal(cell_of_task(slot)->state, state);
     core_verify(&fixture->kit.core);
     return slot;
@@ -666,7 +666,7 @@ static void idle_states_give_way_to_a_record_without_room(void **state)
     take_in(fixture, next, "a");
     assert_int_equal(core->slab.limit_bytes, core->config.limit_bytes);
     assert_true(core->states.table.count < before);
-    while ((slot = core_next_ready(core)) != NULL && slot->record.frees_state)
+    while ((slot = core_next_ready(core)) != NULL && slot_frees_state(slot))
         core_state_freed(core, slot, 0);
     core_kit_back(&fixture->kit, slot, SLOT_DONE);
 }
