@@ -149,7 +149,6 @@ void core_wait_is_over(struct core *core, struct klane_slot *slot)
     KLANE_ASSERT(core_waits(slot));
     heap_remove(&core->timers, &slot->control.lane->timer);
     slot->control.lane->held = NULL;
-    slot->record.attempt -= slot->control.state == SLOT_SCHEDULED;
     slot_due_now(slot);
 }
 

@@ -111,7 +111,7 @@ static klane_err_t resolve_slot(struct klane_runtime *runtime, struct klane_slot
                                 const struct resolve_order *order)
 {
     struct core *core = &runtime->control.core;
-    bool is_letter = (slot->record.has & SLOT_HAS_LETTER) != 0;
+    bool is_letter = (slot->record.has & SLOT_HAS_LETTER) != 0, was_tried;
 
     if (order->outcome == KLANE_DEAD_LETTER && route_of(runtime, slot)->dead_letter == NULL)
         return KLANE_ERR_STATE;
@@ -119,6 +119,7 @@ static klane_err_t resolve_slot(struct klane_runtime *runtime, struct klane_slot
         return resolve_later(runtime, slot, order);
     if (order->outcome == KLANE_RETRY || (order->outcome == KLANE_DEAD_LETTER && is_letter))
         return core_wait_ends(core, slot) ? KLANE_OK : KLANE_ERR_STATE;
+    was_tried = slot->control.state == SLOT_WAITING;
     core_wait_is_over(core, slot);
     slot->control.crashes = 0;
     slot->back.outcome = (uint8_t)slot_outcome(runtime, slot, order->outcome);
@@ -127,6 +128,9 @@ static klane_err_t resolve_slot(struct klane_runtime *runtime, struct klane_slot
     slot->back.passed = false;
     notice_set(slot, order->outcome, -1, order->reason);
     control_came_back(runtime, slot);
+    /* It waits on, as a dead letter, and no handler has had it this time. */
+    if (order->outcome == KLANE_DEAD_LETTER && !was_tried && slot->record.has & SLOT_HAS_LETTER)
+        slot->back.notice->attempts--;
     return KLANE_OK;
 }
 
