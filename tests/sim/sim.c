@@ -29,8 +29,9 @@
 #define SEEDS_FOR_ALL_MARKS 20000
 #define SEEDS_SOAK 1000000
 #define EVENTS_MAX ((size_t)4000000)
-/* Beside idle workers; a record may have to wait until all others have had their turn. */
-#define START_WITHIN_MS 60000
+/* Beside idle workers; a record may have to wait until all others have had their turn, also those
+ * of which only the place is known. */
+#define START_WITHIN_MS 150000
 #define TURN_MS 500
 #define STOP_SLACK_MS 1000
 #define SEED_SECONDS 60
