@@ -151,13 +151,22 @@ static rd_kafka_resp_err_t produce(rd_kafka_t *producer, const rd_kafka_message_
 {
     rd_kafka_headers_t *headers = own_headers(letter);
     struct delivery delivery = {false, RD_KAFKA_RESP_ERR_NO_ERROR};
-    rd_kafka_resp_err_t err = rd_kafka_producev(
-        producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(letter->key, letter->key_len),
-        RD_KAFKA_V_VALUE(letter->payload, letter->len), RD_KAFKA_V_HEADERS(headers),
-        RD_KAFKA_V_OPAQUE(&delivery), RD_KAFKA_V_END);
+    rd_kafka_vu_t given[] = {
+        {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+        {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition},
+        {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+        {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {letter->key, letter->key_len}},
+        {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {letter->payload, letter->len}},
+        {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = &delivery},
+    };
+    rd_kafka_error_t *error =
+        rd_kafka_produceva(producer, given, sizeof given / sizeof given[0]);
 
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (error != NULL) {
+        rd_kafka_resp_err_t err = rd_kafka_error_code(error);
+
+        rd_kafka_error_destroy(error);
         rd_kafka_headers_destroy(headers); /* They would be the producer's. */
         return err;
     }

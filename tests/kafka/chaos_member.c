@@ -262,9 +262,13 @@ static void on_gone(const struct klane_event *event, enum history_type type)
 
 static void on_event(const struct klane_event *event, void *context)
 {
+    char text[80];
+
     (void)context;
+    snprintf(text, sizeof text, "%llu of type %d: the history would not be whole",
+             (unsigned long long)event->suppressed, (int)event->type);
     if (event->suppressed > 0)
-        die("events were left out", "the history would not be whole");
+        die("events were left out", text);
     switch (event->type) {
     case KLANE_EVENT_ASSIGNED:
         on_assigned(event);
