@@ -226,7 +226,9 @@ KLANE_API enum klane_outcome klane_later(const struct klane_record *record, klan
 /**
  * Whether work on this record is in vain: its partition was given up, the runtime is closing, or
  * the attempt has taken longer than its route allows and is to be given up for that.
- * Thread: any, while the record is unfinished. Blocks: never; two loads.
+ * Thread: any, while the record is unfinished, and of a batch while its function runs. After the
+ * handler has returned, on a route with later_max_ms, only klane_token_cancelled() may be asked.
+ * Blocks: never; a few loads.
  */
 KLANE_API bool klane_cancelled(const struct klane_record *record);
 

@@ -45,7 +45,7 @@ static inline struct lane *lane_enter(struct core *core, struct lane *lane,
     }
     if (lane_append(lane, slot))
         hold_slot(core, slot);
-    else if (lane->held != NULL)
+    else if (core->gather.lanes > 0 && lane->held != NULL)
         gather_grows(core, lane);
     return lane;
 }

@@ -216,9 +216,13 @@ struct klane_slot *run_batch(struct worker *worker, struct klane_slot *slot, uin
     if (in_row == 1 && slot->back.with != NULL) {
         add_linked(runtime, space, slot, route->gather.records_max);
     } else {
-        if ((slot->record.has & SLOT_HAS_LETTER) != 0 || !slot_is_paid(slot) ||
-            !assignment_may_start(slot->record.assignment))
+        /* Asked once: what is paid may change meanwhile, and there is no handler for one. */
+        if ((slot->record.has & SLOT_HAS_LETTER) != 0 || slot_frees_state(slot))
             return run_single(worker, slot, in_row);
+        if (!assignment_may_start(slot->record.assignment))
+            return slot_refuse(runtime, slot);
+        if (!slot_is_paid(slot))
+            return slot_ask(runtime, slot);
         add_lane(space, slot, route->gather.records_max);
     }
     if (space->count == 0)
