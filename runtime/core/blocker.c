@@ -146,9 +146,7 @@ bool core_wait_ends(struct core *core, struct klane_slot *slot)
 
 void core_wait_is_over(struct core *core, struct klane_slot *slot)
 {
-    KLANE_ASSERT(core_waits(slot));
-    heap_remove(&core->timers, &slot->control.lane->timer);
-    slot->control.lane->held = NULL;
+    take_from_timers(core, slot->control.lane);
     slot_due_now(slot);
 }
 
@@ -156,9 +154,7 @@ bool core_parked_wait_ends(struct core *core, struct parked *parked)
 {
     if (parked->is_held)
         return false;
-    if (heap_has(&parked->timer))
-        heap_remove(&core->parked_timers, &parked->timer);
-    parked->due_ms = parked->due_wall_ms = 0;
+    parked_waits_no_more(core, parked);
     parked->crashes = 0;
     parked->is_due_now = true;
     parked_fit_check(parked);
@@ -171,9 +167,7 @@ void core_parked_finish(struct core *core, struct parked *parked, bool is_skippe
 
     if (parked->takes_part)
         parked_leave(core, parked);
-    if (heap_has(&parked->timer))
-        heap_remove(&core->parked_timers, &parked->timer);
-    parked->due_ms = parked->due_wall_ms = 0;
+    parked_waits_no_more(core, parked);
     parked_set_next(parked, parked->next + 1);
     if (parked->next < parked->end)
         parked_fit_check(parked);

@@ -145,9 +145,9 @@ static __attribute__((noinline)) void ask_for(const struct core *core, struct kl
     struct lane_name name = lane_name_of(assignment->partition, record, place);
 
     if (schedule_stops(core, &name)) {
-        slot->record.is_paid = slot->control.is_plain = false;
+        slot_is_to_ask(slot);
     } else if (trial_asks_for_each(&assignment->trial)) {
-        slot->record.is_paid = slot->control.is_plain = false;
+        slot_is_to_ask(slot);
         slot->record.has |= SLOT_WAS_EARLY;
     }
 }
@@ -252,8 +252,6 @@ static bool may_run(struct core *core, struct lane *lane)
 {
     struct klane_slot *slot = lane->held;
 
-    if (schedule_puts_aside(core, lane))
-        return false;
     if (!trial_lets(core, slot)) {
         lane->held = NULL;
         slot_crashes(core, slot);
@@ -277,16 +275,15 @@ static struct klane_slot *hand_out(struct lane *lane)
 static bool is_put_aside(struct core *core, struct lane *lane)
 {
     return (!lane->held->control.is_plain && schedule_puts_aside(core, lane)) ||
-           gather_takes(core, lane);
+           (core->gather.routes != NULL && gather_takes(core, lane));
 }
 
 static struct lane *take_ready(struct core *core)
 {
     struct lane *lane = ready_take(&core->ready);
 
-    if (core->gather.routes != NULL)
-        while (lane != NULL && is_put_aside(core, lane))
-            lane = ready_take(&core->ready);
+    while (lane != NULL && is_put_aside(core, lane))
+        lane = ready_take(&core->ready);
     return lane;
 }
 
@@ -362,10 +359,8 @@ void core_tick(struct core *core, int64_t now_ms)
     core->now_ms = now_ms;
     while (core->timers.count > 0 && core->timers.entries[0].value <= now_ms) {
         struct lane *lane = lane_of_timer(core->timers.entries[0].node);
-        struct klane_slot *slot = lane->held;
+        struct klane_slot *slot = take_from_timers(core, lane);
 
-        heap_remove(&core->timers, &lane->timer);
-        lane->held = NULL;
         slot->record.attempt += slot->control.state == SLOT_WAITING;
         hold_slot(core, slot);
     }

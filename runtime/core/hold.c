@@ -155,8 +155,8 @@ static bool states_are_in_the_way(const struct core *core)
 
 void core_relieve_waiting(struct core *core, int64_t now_ms)
 {
-    if (!core->config.parks || !core_is_nearly_full(core) || now_ms < core->waiting_look_ms ||
-        core->timers.count <= core->admission.records / 2)
+    if (core->timers.count <= core->admission.records / 2 || now_ms < core->waiting_look_ms ||
+        !core->config.parks || !core_is_nearly_full(core))
         return;
     core->waiting_look_ms = now_ms + STUCK_LOOK_MS;
     parking_park_waiting(core);

@@ -29,6 +29,23 @@ static inline void hold_slot(struct core *core, struct klane_slot *slot)
         hold_slot_aside(core, lane);
 }
 
+/* The lane's held slot waits no more, and the lane holds none then. */
+static inline struct klane_slot *take_from_timers(struct core *core, struct lane *lane)
+{
+    struct klane_slot *slot = lane->held;
+
+    KLANE_ASSERT(slot->control.state == SLOT_WAITING || slot->control.state == SLOT_SCHEDULED);
+    heap_remove(&core->timers, &lane->timer);
+    lane->held = NULL;
+    return slot;
+}
+
+/* Lanes whose held slot waits and is meant, by ready_next, as they are in no other list. Of more
+ * than most those that wait longest, about. */
+struct lane *lanes_that_wait(const struct core *core,
+                             bool (*is_meant)(const struct core *core, const struct lane *lane),
+                             uint32_t most);
+
 /* Puts the slot behind its lane; lane NULL: a new one of this name. NULL: no memory. */
 static inline struct lane *lane_enter(struct core *core, struct lane *lane,
                                       const struct lane_name *name, uint64_t hash,

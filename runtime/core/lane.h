@@ -77,6 +77,12 @@ static inline struct lane *lane_of_node(struct table_node *node)
     return (struct lane *)(void *)((char *)node - offsetof(struct lane, node));
 }
 
+/* Until when its held slot waits, which is in the timers; INT64_MAX: for ever. */
+static inline int64_t lane_waits_until(const struct heap *timers, const struct lane *lane)
+{
+    return timers->entries[lane->timer.place].value;
+}
+
 struct lane_table {
     struct table table;
     uint64_t seed;

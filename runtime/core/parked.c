@@ -110,6 +110,14 @@ void parked_fit_check(struct parked *parked)
         parking->is_urgent = true;
 }
 
+void parked_waits_no_more(struct core *core, struct parked *parked)
+{
+    if (heap_has(&parked->timer))
+        heap_remove(&core->parked_timers, &parked->timer);
+    parked->due_ms = parked->due_wall_ms = 0;
+    parked->is_held = false;
+}
+
 void parked_is_full(const struct core *core, struct parked *parked)
 {
     uint32_t quota = core->config.lane_records_max;

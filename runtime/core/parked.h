@@ -55,6 +55,9 @@ static inline uint32_t parked_fit_at(uint32_t slots)
 /* It has in memory what it may, for now. */
 void parked_is_full(const struct core *core, struct parked *parked);
 
+/* Its head waits for no time any more. */
+void parked_waits_no_more(struct core *core, struct parked *parked);
+
 /* Some of that is done: it could take part in a pass. When most of it is, one is to begin; by then
  * others may be fit, and share it. */
 void parked_fit_check(struct parked *parked);

@@ -209,7 +209,7 @@ static void note_head(struct core *core, struct parked *parked, const struct hea
 /* What is to be known of the lane's held slot, which waits. */
 static struct head_note note_of(const struct core *core, const struct lane *lane)
 {
-    int64_t timer_ms = core->timers.entries[lane->timer.place].value;
+    int64_t timer_ms = lane_waits_until(&core->timers, lane);
     struct head_note note = {.attempts = slot_attempts(lane->held)};
 
     if (lane->held->control.state == SLOT_WAITING)
@@ -226,8 +226,7 @@ static bool may_be_parked(const struct core *core, const struct lane *lane)
 {
     const struct klane_slot *slot = lane->held;
 
-    return core->timers.entries[lane->timer.place].value >=
-               clock_after(core->now_ms, WAIT_TO_PARK_MS) &&
+    return lane_waits_until(&core->timers, lane) >= clock_after(core->now_ms, WAIT_TO_PARK_MS) &&
            !(slot->record.has & SLOT_HAS_LETTER) && slot->control.crashes == 0 &&
            assignment_may_start(slot->record.assignment);
 }
@@ -235,16 +234,18 @@ static bool may_be_parked(const struct core *core, const struct lane *lane)
 /* So many at a time, or everything else would wait for that. */
 #define PARKED_AT_ONCE 8192U
 
-/* By ready_next. The last of the heap are about those that wait longest. */
-static struct lane *list_of_waiting(const struct core *core)
+struct lane *lanes_that_wait(const struct core *core,
+                             bool (*is_meant)(const struct core *core, const struct lane *lane),
+                             uint32_t most)
 {
     struct lane *first = NULL;
     uint32_t count = 0;
 
-    for (uint32_t i = core->timers.count; i > 0 && count < PARKED_AT_ONCE; i--) {
+    /* The last of the heap are about those that wait longest. */
+    for (uint32_t i = core->timers.count; i > 0 && count < most; i--) {
         struct lane *lane = lane_of_timer(core->timers.entries[i - 1].node);
 
-        if (!may_be_parked(core, lane))
+        if (!is_meant(core, lane))
             continue;
         lane->ready_next = first;
         first = lane;
@@ -306,7 +307,7 @@ static bool park_waiting(struct core *core, struct lane *lane)
 
 bool parking_park_waiting(struct core *core)
 {
-    struct lane *lane = list_of_waiting(core), *next;
+    struct lane *lane = lanes_that_wait(core, may_be_parked, PARKED_AT_ONCE), *next;
     bool has_parked = false;
 
     for (; lane != NULL && core_is_half_full(core) && may_park_more(core); lane = next) {
@@ -399,8 +400,7 @@ void parking_tick(struct core *core, int64_t now_ms)
                      now_ms + (left_ms < WALL_LOOK_MS ? left_ms : WALL_LOOK_MS));
             continue;
         }
-        heap_remove(timers, &parked->timer);
-        parked->due_ms = parked->due_wall_ms = 0;
+        parked_waits_no_more(core, parked);
         parked_fit_check(parked);
     }
 }

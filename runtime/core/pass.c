@@ -147,10 +147,8 @@ static bool feed(struct core *core, struct klane_slot *slot, enum lane_kind kind
     if (lane != NULL && lane_is_full(core, lane))
         return false;
     /* What was kept may be held since then. */
-    if (schedule_stops(core, &name)) {
-        slot->record.has &= (uint8_t)~SLOT_WAS_EARLY;
-        slot->record.is_paid = slot->control.is_plain = false;
-    }
+    if (schedule_stops(core, &name))
+        slot_is_to_ask(slot);
     if (lane_enter(core, lane, &name, hash, slot) == NULL)
         return false;
     offsets_feed(&assignment->offsets, slot);

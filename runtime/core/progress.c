@@ -92,8 +92,7 @@ static void gather_slot(struct gathering *gathering, const struct klane_slot *sl
     if (head.head >= gathering->bound)
         return;
     if (slot->control.state == SLOT_WAITING)
-        head.due_ms =
-            wall(gathering->writer, gathering->writer->timers->entries[lane->timer.place].value);
+        head.due_ms = wall(gathering->writer, lane_waits_until(gathering->writer->timers, lane));
     head.crashes = slot->control.crashes;
     if (slot->control.on_trial && !gathering->is_last) {
         if (!(slot->record.has & SLOT_HAS_LETTER))

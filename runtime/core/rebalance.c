@@ -111,7 +111,7 @@ static bool lane_drop_back(struct core *core, struct lane *lane)
     } else if (held != NULL) {
         /* A record's own time is asked for again. */
         if (held->control.state == SLOT_WAITING)
-            note.due_ms = core->timers.entries[lane->timer.place].value;
+            note.due_ms = lane_waits_until(&core->timers, lane);
         heap_remove(&core->timers, &lane->timer);
     }
     slot = lane_take_back(lane);

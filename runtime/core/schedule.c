@@ -96,22 +96,12 @@ bool schedule_puts_aside(struct core *core, struct lane *lane)
         return false;
     weights_pay_back(core, slot);
     trial_back(core, slot);
-    slot->record.is_paid = slot->control.is_plain = false;
+    slot_is_to_ask(slot);
     slot->control.state = SLOT_SCHEDULED;
     if (due_ms > clock_after(core->now_ms, WALL_LOOK_MS))
         due_ms = clock_after(core->now_ms, WALL_LOOK_MS);
     heap_set(&core->timers, &lane->timer, is_stopped ? INT64_MAX : due_ms);
     return true;
-}
-
-struct klane_slot *schedule_take(struct core *core, struct lane *lane)
-{
-    struct klane_slot *slot = lane->held;
-
-    KLANE_ASSERT(slot->control.state == SLOT_SCHEDULED);
-    heap_remove(&core->timers, &lane->timer);
-    lane->held = NULL;
-    return slot;
 }
 
 struct stopping {
@@ -130,8 +120,7 @@ static void ask_for_each(struct core *core, struct lane *lane)
         gather_again(core, lane);
     for (slot = lane_shorten(lane, 1); slot != NULL; slot = next) {
         next = slot->control.next;
-        slot->record.is_paid = slot->control.is_plain = false;
-        slot->record.has &= (uint8_t)~SLOT_WAS_EARLY;
+        slot_is_to_ask(slot);
         if (lane_append(lane, slot))
             hold_slot(core, slot);
     }
@@ -209,21 +198,10 @@ bool core_hold(struct core *core, const char *topic, const void *key, uint32_t k
     return true;
 }
 
-/* By ready_next, as they are in no other list. */
-static struct lane *list_of_stopped(const struct core *core)
+static bool is_stopped(const struct core *core, const struct lane *lane)
 {
-    const struct heap *timers = &core->timers;
-    struct lane *first = NULL;
-
-    for (uint32_t i = 0; i < timers->count; i++) {
-        struct lane *lane = lane_of_timer(timers->entries[i].node);
-
-        if (lane->held->control.state != SLOT_SCHEDULED || timers->entries[i].value != INT64_MAX)
-            continue;
-        lane->ready_next = first;
-        first = lane;
-    }
-    return first;
+    return lane->held->control.state == SLOT_SCHEDULED &&
+           lane_waits_until(&core->timers, lane) == INT64_MAX;
 }
 
 /* Their heads were held when they were parked: passes may bring them. */
@@ -238,8 +216,7 @@ static void release_parked(struct core *core)
             i++;
             continue;
         }
-        parked->is_held = false;
-        heap_remove(timers, &parked->timer);
+        parked_waits_no_more(core, parked);
         parked_fit_check(parked);
     }
 }
@@ -256,9 +233,9 @@ bool core_release(struct core *core, const char *topic, const void *key, uint32_
     hold_free(hold);
     for (struct partition *each = core->partitions; each != NULL; each = each->next)
         schedule_partition(core, each);
-    for (lane = list_of_stopped(core); lane != NULL; lane = next) {
+    for (lane = lanes_that_wait(core, is_stopped, UINT32_MAX); lane != NULL; lane = next) {
         next = lane->ready_next;
-        hold_slot(core, schedule_take(core, lane));
+        hold_slot(core, take_from_timers(core, lane));
     }
     release_parked(core);
     return true;

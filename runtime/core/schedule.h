@@ -39,9 +39,6 @@ bool schedule_stops(const struct core *core, const struct lane_name *name);
 /* A partition is new to the core. */
 void schedule_partition(struct core *core, struct partition *partition);
 
-/* The time is over, or it does not count any more. The lane holds nothing then. */
-struct klane_slot *schedule_take(struct core *core, struct lane *lane);
-
 void schedule_deinit(struct core *core);
 
 #endif

@@ -23,12 +23,12 @@ static void put_behind(struct klane_slot *slot, unsigned char *end,
     }
     if (place->weight > 0) {
         slot->record.has |= SLOT_HAS_WEIGHT;
-        slot->record.is_paid = slot->control.is_plain = false;
+        slot_is_to_ask(slot);
         end = put(end, &place->weight, sizeof(place->weight));
     }
     if (place->due_ms > 0) {
         slot->record.has |= SLOT_HAS_DUE;
-        slot->record.is_paid = slot->control.is_plain = false;
+        slot_is_to_ask(slot);
         put(end, &place->due_ms, sizeof(place->due_ms));
     }
     if (place->has_state) {

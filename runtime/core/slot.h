@@ -229,6 +229,13 @@ static inline bool slot_frees_state(const struct klane_slot *slot)
 
 void slot_set_state(struct klane_slot *slot, void **state);
 
+/* Control has it: workers ask before they start it, and control looks at it once more. */
+static inline void slot_is_to_ask(struct klane_slot *slot)
+{
+    slot->record.is_paid = slot->control.is_plain = false;
+    slot->record.has &= (uint8_t)~SLOT_WAS_EARLY;
+}
+
 static inline const void *slot_headers(const struct klane_slot *slot)
 {
     return slot->bytes + slot->record.key_size + slot->record.value_size;

@@ -149,8 +149,7 @@ bool states_enter(struct core *core, struct lane *lane, const struct lane_name *
     slot_set_state(slot, &cell->state);
     if (cell->place == CELL_IN_LANE && assignment_of(cell) == slot->record.assignment)
         return true;
-    slot->record.has &= (uint8_t)~SLOT_WAS_EARLY;
-    slot->record.is_paid = slot->control.is_plain = false;
+    slot_is_to_ask(slot);
     return true;
 }
 

@@ -47,16 +47,11 @@ static void say_out(struct klane_runtime *runtime, const struct klane_slot *slot
     }
 }
 
-static int64_t timer_of(const struct core *core, const struct klane_slot *slot)
-{
-    return core->timers.entries[slot->control.lane->timer.place].value;
-}
-
 static void say_scheduled(const struct core *core, const struct klane_slot *slot,
                           struct klane_blocker *blocker)
 {
     blocker->state = KLANE_BLOCKER_HELD;
-    if (timer_of(core, slot) == INT64_MAX)
+    if (lane_waits_until(&core->timers, slot->control.lane) == INT64_MAX)
         return;
     blocker->state = KLANE_BLOCKER_SCHEDULED;
     blocker->due_ms = slot_due_ms(slot) - clock_wall_ms();
@@ -81,7 +76,8 @@ static void say_state(struct klane_runtime *runtime, const struct klane_slot *sl
     case SLOT_WAITING:
         blocker->state = slot->control.crashes > 0 ? KLANE_BLOCKER_CRASHED : KLANE_BLOCKER_RETRY;
         if (blocker->state == KLANE_BLOCKER_RETRY)
-            blocker->due_ms = timer_of(core, slot) - runtime->control.now_ms;
+            blocker->due_ms =
+                lane_waits_until(&core->timers, slot->control.lane) - runtime->control.now_ms;
         break;
     case SLOT_SCHEDULED:
         say_scheduled(core, slot, blocker);

@@ -418,11 +418,12 @@ static int64_t next_due_ms(const struct klane_runtime *runtime)
     int64_t due_ms = core_next_due_ms(&control->core);
     int64_t source_ms = runtime->source->ops->due_ms(runtime->source);
     int64_t quiet_ms = control->now_ms + runtime->options.commit_interval_ms;
+    int64_t questions_ms = questions_due_ms(runtime);
 
     if (source_ms < due_ms)
         due_ms = source_ms;
-    if (questions_due_ms(runtime) < due_ms)
-        due_ms = questions_due_ms(runtime);
+    if (questions_ms < due_ms)
+        due_ms = questions_ms;
     if (control->stopping && control->stop_deadline_ms < due_ms)
         due_ms = control->stop_deadline_ms;
     if (control->core.commit.out && control->commit_alarm_ms < due_ms)
