@@ -12,22 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static size_t notes_of(struct kit *kit, const char *key)
-{
-    size_t count = 0;
-
-    pthread_mutex_lock(&kit->lock);
-    for (size_t i = 0; i < kit->note_count; i++)
-        count += strcmp(kit->notes[i].key, key) == 0;
-    pthread_mutex_unlock(&kit->lock);
-    return count;
-}
-
-static uint64_t events_of(struct kit *kit, enum klane_event_type type)
-{
-    return kit_event_count(kit, type);
-}
-
 /* ---- topics ------------------------------------------------------------------------------ */
 
 static void a_pattern_brings_every_topic_that_matches_also_later_ones(void **state)
@@ -217,14 +201,14 @@ static void a_stuck_key_holds_nobody_up(void **state)
     kit->options.lane_records_max = 50;
     kafka_test_start(test, NULL);
     kit_wait_done(kit, 10000);
-    assert_int_equal(notes_of(kit, "k0"), 1);
+    assert_int_equal(kit_key_starts(kit, "k0"), 1);
     assert_true(kit_stats(kit).in_memory <= 50);
     assert_int_equal(kit_stats(kit).parked, 1);
     assert_int_equal(kit_event_count(kit, KLANE_EVENT_HELD), 0);
     kit_open(kit);
 
     kafka_test_wait_committed(test, 0, 20000);
-    assert_int_equal(notes_of(kit, "k0"), 10000);
+    assert_int_equal(kit_key_starts(kit, "k0"), 10000);
     assert_int_equal(kit_stats(kit).parked, 0);
     kit_assert_order(kit);
 }
@@ -265,10 +249,10 @@ static void a_handler_outlasts_its_assignment(struct kafka_test *test, const cha
     kafka_test_start(other, NULL);
     /* One of the two partitions goes, and its records are handled there. */
     kit_wait_ended(&other->kit, 20);
-    assert_true(events_of(&test->kit, KLANE_EVENT_REVOKED) >= 1);
+    assert_true(kit_event_count(&test->kit, KLANE_EVENT_REVOKED) >= 1);
     kafka_test_end(other);
     kit_wait_event(&test->kit, KLANE_EVENT_ASSIGNED, 3);
-    assert_int_equal(notes_of(&test->kit, "k0"), 2);
+    assert_int_equal(kit_key_starts(&test->kit, "k0"), 2);
     kit_open(&test->kit);
 
     kafka_test_wait_committed(test, 0, 20);
@@ -315,8 +299,8 @@ static void joining_members_cost_the_others_nothing(void **state)
         assert_true(kit_stats(&others[m].kit).partitions > 0);
     }
     for (int m = 0; m < MEMBERS; m++) {
-        assert_int_equal(events_of(&others[m].kit, KLANE_EVENT_LOST), 0);
-        assert_int_equal(events_of(&others[m].kit, KLANE_EVENT_COMMIT_FAILED), 0);
+        assert_int_equal(kit_event_count(&others[m].kit, KLANE_EVENT_LOST), 0);
+        assert_int_equal(kit_event_count(&others[m].kit, KLANE_EVENT_COMMIT_FAILED), 0);
         assigned += kit_stats(&others[m].kit).partitions;
     }
     assert_int_equal(assigned, PARTITIONS);
@@ -343,7 +327,7 @@ static void a_fenced_static_member_stops_as_fatal_and_commits_nothing(void **sta
     kit_open(&test->kit);
 
     assert_int_equal(klane_wait(test->kit.runtime, 12000), KLANE_ERR_FATAL);
-    assert_int_equal(events_of(&test->kit, KLANE_EVENT_COMMITTED), 1); /* its begin */
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_COMMITTED), 1); /* its begin */
     kafka_test_wait_committed(other, 0, 20);
     kafka_test_end(other);
     free(other);
@@ -371,7 +355,7 @@ static void a_static_member_that_restarts_goes_on_without_a_rebalance(void **sta
     kit_wait_ended(&test->kit, 10);
     kit_wait_ended(&other->kit, 10);
 
-    assert_int_equal(events_of(&other->kit, KLANE_EVENT_ASSIGNED), 3);
+    assert_int_equal(kit_event_count(&other->kit, KLANE_EVENT_ASSIGNED), 3);
     kafka_test_end(other);
     free(other);
 }
@@ -394,8 +378,8 @@ static void a_handler_may_take_longer_than_the_poll_interval(void **state)
     kit_open(&test->kit);
 
     kafka_test_wait_committed(test, 0, 1);
-    assert_int_equal(events_of(&test->kit, KLANE_EVENT_LOST), 0);
-    assert_int_equal(events_of(&test->kit, KLANE_EVENT_ASSIGNED), 1);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), 0);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_ASSIGNED), 1);
 }
 
 /* ---- the program's own callbacks --------------------------------------------------------- */

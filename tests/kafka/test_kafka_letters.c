@@ -46,10 +46,7 @@ static struct klane_letters *start(struct kafka_test *test, rd_kafka_conf_t *con
     if (klane_kafka_letters(test->kit.runtime, conf, NULL, dead, &letters, why, sizeof why) !=
         KLANE_OK)
         fail_msg("%s", why);
-    klane_route_init(&route, sizeof route);
-    route.topic = test->topic;
-    route.handler = kit_handle;
-    route.context = &test->kit;
+    kit_route_init(&test->kit, &route);
     route.retry_delay_ms = 100;
     route.attempts_max = 2;
     route.exhausted = KLANE_EXHAUSTED_DEAD_LETTER;

@@ -3,32 +3,14 @@
  * decides; what is committed is what the group has. */
 #include "kafka/kafka_runtime.h"
 
+#include "base/clock.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { NEVER_MS = 3600000, RECORDS = 300, KEYS = 3 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
-static size_t count_of(struct kit *kit, const char *key)
-{
-    size_t count = 0;
-
-    pthread_mutex_lock(&kit->lock);
-    for (size_t i = 0; i < kit->note_count; i++)
-        count += strcmp(kit->notes[i].key, key) == 0;
-    pthread_mutex_unlock(&kit->lock);
-    return count;
-}
 
 static void append_due(const struct kafka_test *test, const char *key, int64_t due_ms)
 {
@@ -56,15 +38,15 @@ static void a_header_says_when_a_record_may_run(void **state)
     klane_topic_init(&rules, sizeof rules);
     rules.name = test->topic;
     rules.due_header = "due";
-    soon_ms = now_ms() + 1500;
+    soon_ms = clock_wall_ms() + 1500;
     append_due(test, "late", soon_ms + NEVER_MS);
     append_due(test, "soon", soon_ms);
     append_due(test, "past", 1);
     kafka_test_start(test, &rules);
     kit_wait_ended(&test->kit, 2);
 
-    assert_true(now_ms() >= soon_ms);
-    assert_int_equal(count_of(&test->kit, "late"), 0);
+    assert_true(clock_wall_ms() >= soon_ms);
+    assert_int_equal(kit_key_starts(&test->kit, "late"), 0);
     assert_int_equal(
         klane_lane_find(test->kit.runtime, test->topic, -1, "late", 4, &lane, sizeof lane),
         KLANE_OK);
@@ -89,7 +71,7 @@ static void keys_and_topics_are_held_and_released(void **state)
     assert_int_equal(klane_hold(runtime, test->topic, "k1", 2), KLANE_OK);
     kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
     kit_wait_ended(&test->kit, RECORDS - RECORDS / KEYS);
-    assert_int_equal(count_of(&test->kit, "k1"), 0);
+    assert_int_equal(kit_key_starts(&test->kit, "k1"), 0);
     assert_int_equal(klane_commit(runtime, KAFKA_KIT_MS), KLANE_OK);
     assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 1);
 
@@ -125,15 +107,10 @@ static void a_record_that_nobody_answers_for_runs_again(void **state)
     kafka_test_topic(test, 1, NULL);
     kafka_test_kit(test, NULL);
     test->kit.act = lose_every_tenth;
-    kit_create(&test->kit);
-    klane_route_init(&route, sizeof route);
-    route.topic = test->topic;
-    route.handler = kit_handle;
-    route.context = &test->kit;
+    kit_route_init(&test->kit, &route);
     route.retry_delay_ms = 1;
     route.later_max_ms = 100;
-    assert_int_equal(klane_route(test->kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(test->kit.runtime), KLANE_OK);
+    kit_start_with(&test->kit, NULL, &route);
     test->is_running = true;
     kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, RECORDS);
     kit_wait_ended(&test->kit, RECORDS + RECORDS / 10);
@@ -164,16 +141,13 @@ static void run_batches(struct kafka_test *test, enum klane_batch_keys keys)
 
     kafka_test_topic(test, 1, NULL);
     kafka_test_kit(test, NULL);
-    kit_create(&test->kit);
-    klane_route_init(&route, sizeof route);
-    route.topic = test->topic;
+    kit_route_init(&test->kit, &route);
+    route.handler = NULL;
     route.batch = handle_batch;
-    route.context = &test->kit;
     route.batch_keys = keys;
     route.batch_min = 20;
     route.batch_wait_ms = 50;
-    assert_int_equal(klane_route(test->kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(test->kit.runtime), KLANE_OK);
+    kit_start_with(&test->kit, NULL, &route);
     test->is_running = true;
     kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
     kit_wait_done(&test->kit, RECORDS);
@@ -221,6 +195,7 @@ static void what_lanes_keep_is_freed_before_they_are_given_up(void **state)
 {
     struct kafka_test *test = *state;
     struct klane_topic rules;
+    struct klane_route route;
 
     kafka_test_topic(test, 1, NULL);
     kafka_test_kit(test, NULL);
@@ -228,11 +203,9 @@ static void what_lanes_keep_is_freed_before_they_are_given_up(void **state)
     rules.name = test->topic;
     rules.state_free = add_up;
     rules.states_idle_max = 1;
-    kit_create(&test->kit);
-    assert_int_equal(klane_topic(test->kit.runtime, &rules), KLANE_OK);
-    assert_int_equal(klane_handle(test->kit.runtime, test->topic, count_in_lane, &test->kit),
-                     KLANE_OK);
-    assert_int_equal(klane_start(test->kit.runtime), KLANE_OK);
+    kit_route_init(&test->kit, &route);
+    route.handler = count_in_lane;
+    kit_start_with(&test->kit, &rules, &route);
     test->is_running = true;
     kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
     kit_wait_ended(&test->kit, RECORDS);

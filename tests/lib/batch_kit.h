@@ -99,10 +99,7 @@ static inline void start(void)
 
     kit_create(&b.kit);
     assert_int_equal(klane_route(b.kit.runtime, &b.route), KLANE_OK);
-    klane_route_init(&single, sizeof(single));
-    single.topic = "t";
-    single.handler = kit_handle;
-    single.context = &b.kit;
+    kit_route_init(&b.kit, &single);
     single.match = KLANE_MATCH_PREFIX;
     single.key_size = 1;
     single.key = "g";
@@ -134,19 +131,7 @@ static inline void wait_taken_in(uint64_t count)
 
 static inline void wait_seen(size_t count)
 {
-    struct timespec deadline;
-    size_t seen;
-    int err = 0;
-
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += 20;
-    pthread_mutex_lock(&b.kit.lock);
-    while (b.count < count && err == 0)
-        err = pthread_cond_timedwait(&b.kit.changed, &b.kit.lock, &deadline);
-    seen = b.count;
-    pthread_mutex_unlock(&b.kit.lock);
-    if (seen < count)
-        fail_msg("waited in vain for %zu records: %zu", count, seen);
+    kit_wait_counter(&b.kit, &b.count, count, "records in batches");
 }
 
 static inline void wait_done(uint64_t done)

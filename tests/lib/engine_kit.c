@@ -77,6 +77,24 @@ void kit_create(struct kit *kit)
         fail_msg("%s", errstr);
 }
 
+void kit_route_init(struct kit *kit, struct klane_route *route)
+{
+    klane_route_init(route, sizeof(*route));
+    route->topic = kit->topic;
+    route->handler = kit_handle;
+    route->context = kit;
+}
+
+void kit_start_with(struct kit *kit, const struct klane_topic *topic,
+                    const struct klane_route *route)
+{
+    kit_create(kit);
+    if (topic != NULL)
+        assert_int_equal(klane_topic(kit->runtime, topic), KLANE_OK);
+    assert_int_equal(klane_route(kit->runtime, route), KLANE_OK);
+    assert_int_equal(klane_start(kit->runtime), KLANE_OK);
+}
+
 void kit_start(struct kit *kit)
 {
     kit_create(kit);
@@ -88,15 +106,10 @@ void kit_start_route(struct kit *kit, int64_t retry_delay_ms, uint32_t slow_ms)
 {
     struct klane_route route;
 
-    kit_create(kit);
-    klane_route_init(&route, sizeof(route));
-    route.topic = kit->topic;
-    route.handler = kit_handle;
-    route.context = kit;
+    kit_route_init(kit, &route);
     route.retry_delay_ms = retry_delay_ms;
     route.slow_ms = slow_ms;
-    assert_int_equal(klane_route(kit->runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit->runtime), KLANE_OK);
+    kit_start_with(kit, NULL, &route);
 }
 
 void kit_open(struct kit *kit)
@@ -266,6 +279,11 @@ void kit_wait_lines(struct kit *kit, size_t count)
     wait_for(kit, &(struct wish){.counter = &kit->log_lines, .count = count, .what = "lines"});
 }
 
+void kit_wait_counter(struct kit *kit, const size_t *counter, size_t count, const char *what)
+{
+    wait_for(kit, &(struct wish){.counter = counter, .count = count, .what = what});
+}
+
 void kit_wait_error(struct kit *kit, klane_err_t err)
 {
     wait_for(kit, &(struct wish){
@@ -303,6 +321,17 @@ void kit_wait_committed(struct kit *kit, int32_t partition, int64_t offset)
 
     while (kit_committed(kit, partition) < offset)
         look_again(&looks);
+}
+
+size_t kit_key_starts(struct kit *kit, const char *key)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&kit->lock);
+    for (size_t i = 0; i < kit->note_count; i++)
+        count += strcmp(kit->notes[i].key, key) == 0;
+    pthread_mutex_unlock(&kit->lock);
+    return count;
 }
 
 size_t kit_event_count(struct kit *kit, enum klane_event_type type)

@@ -74,6 +74,13 @@ void kit_start(struct kit *kit);
 /* The same with these in its route. */
 void kit_start_route(struct kit *kit, int64_t retry_delay_ms, uint32_t slow_ms);
 
+/* A route of all keys of the kit's topic to its handler. */
+void kit_route_init(struct kit *kit, struct klane_route *route);
+
+/* Make the runtime with these rules of the topic (NULL: none) and this route, and start it. */
+void kit_start_with(struct kit *kit, const struct klane_topic *topic,
+                    const struct klane_route *route);
+
 /* Stop, wait and destroy; whatever is still held back is let go first. */
 void kit_end(struct kit *kit);
 
@@ -96,6 +103,9 @@ void kit_wait_event(struct kit *kit, enum klane_event_type type, size_t count);
 /* Wait for so many lines of the log. */
 void kit_wait_lines(struct kit *kit, size_t count);
 
+/* Wait until a counter of the test's, which is written under the kit's lock, is so high. */
+void kit_wait_counter(struct kit *kit, const size_t *counter, size_t count, const char *what);
+
 /* Wait for an event SOURCE_ERROR with this error. */
 void kit_wait_error(struct kit *kit, klane_err_t err);
 
@@ -103,6 +113,9 @@ void kit_wait_error(struct kit *kit, klane_err_t err);
 void kit_wait_taken_in(struct kit *kit, uint64_t count);
 void kit_wait_done(struct kit *kit, uint64_t count);
 void kit_wait_committed(struct kit *kit, int32_t partition, int64_t offset);
+
+/* Starts of handlers of a key. */
+size_t kit_key_starts(struct kit *kit, const char *key);
 
 size_t kit_event_count(struct kit *kit, enum klane_event_type type);
 struct klane_event kit_event(struct kit *kit, enum klane_event_type type);

@@ -6,17 +6,6 @@
 
 #include <stdlib.h>
 
-static struct history_event event_of(const struct process *process, enum history_type type,
-                                     const struct klane_slot *slot)
-{
-    return (struct history_event){
-        .type = (uint8_t)type,
-        .process = process->number,
-        .partition = (uint16_t)slot->record.assignment->partition->number,
-        .epoch = slot->record.assignment->epoch,
-    };
-}
-
 void states_keep(const struct world *world, struct process *process)
 {
     const struct core_config *config = &world->plan.core;
@@ -32,12 +21,11 @@ void states_keep(const struct world *world, struct process *process)
 void states_use(struct world *world, struct process *process, const struct klane_slot *slot)
 {
     const struct log_partition *log = &world->log[slot->record.assignment->partition->number];
-    struct history_event event = event_of(process, HISTORY_STATE, slot);
+    struct history_event event = slot_event(process, HISTORY_STATE, slot);
     void **state = slot_state(slot);
 
     if (state == NULL)
         return;
-    event.offset = slot->record.offset;
     event.ceiling = (int64_t)(uintptr_t)*state;
     if (*state != NULL && random_is(world, 8)) {
         *state = NULL;
@@ -55,7 +43,7 @@ void states_use(struct world *world, struct process *process, const struct klane
 void states_free(struct world *world, struct process *process, struct klane_slot *slot,
                  enum history_type type)
 {
-    struct history_event event = event_of(process, type, slot);
+    struct history_event event = slot_event(process, type, slot);
     uint64_t state = (uintptr_t)cell_of_task(slot)->state;
 
     event.lane = (uint32_t)(state >> 32);

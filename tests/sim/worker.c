@@ -9,23 +9,10 @@
 
 #define ATTEMPTS_MAX 5
 
-static struct history_event event_of(const struct process *process, enum history_type type,
-                                     const struct klane_slot *slot)
-{
-    return (struct history_event){
-        .type = (uint8_t)type,
-        .process = process->number,
-        .partition = (uint16_t)slot->record.assignment->partition->number,
-        .epoch = slot->record.assignment->epoch,
-        .offset = slot->record.offset,
-        .attempt = slot->record.attempt,
-    };
-}
-
 static void add_end(struct world *world, struct process *process,
                     const struct klane_slot *slot, enum slot_outcome outcome, int64_t delay_ms)
 {
-    struct history_event event = event_of(process, HISTORY_END, slot);
+    struct history_event event = slot_event(process, HISTORY_END, slot);
     struct log_partition *partition = &world->log[event.partition];
     struct log_record *record = &partition->records[log_index(partition, event.offset)];
 
@@ -168,7 +155,7 @@ static void start(struct world *world, struct process *process, struct worker *w
     check_record(world, slot);
     check_time(world, process, worker);
     check_weight(world, process, slot);
-    world_add(world, event_of(process, HISTORY_START, slot));
+    world_add(world, slot_event(process, HISTORY_START, slot));
     states_use(world, process, slot);
     worker->state = WORKER_RUNS;
     worker->started_ms = world->now_ms;
@@ -250,7 +237,7 @@ static void handler_returns(struct world *world, struct process *process, struct
         return;
     }
     place = tokens_index(worker->token);
-    world_add(world, event_of(process, HISTORY_RETURN, worker->slot));
+    world_add(world, slot_event(process, HISTORY_RETURN, worker->slot));
     if (!tokens_returned(&process->tokens, place)) {
         worker->slot = NULL;
         worker->state = WORKER_IDLE;

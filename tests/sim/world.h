@@ -205,6 +205,21 @@ bool mishap_step(struct world *world);
 void process_stop(struct world *world, struct process *process);
 void network_send(struct world *world, struct process *process);
 
+/* What befalls a slot. */
+static inline struct history_event slot_event(const struct process *process,
+                                              enum history_type type,
+                                              const struct klane_slot *slot)
+{
+    return (struct history_event){
+        .type = (uint8_t)type,
+        .process = process->number,
+        .partition = (uint16_t)slot->record.assignment->partition->number,
+        .epoch = slot->record.assignment->epoch,
+        .offset = slot->record.offset,
+        .attempt = slot->record.attempt,
+    };
+}
+
 /* splitmix64, as in tests/lib/check.c, but inline: most of a run's time is spent choosing. */
 static inline uint64_t random_bits(struct world *world)
 {

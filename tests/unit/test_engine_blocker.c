@@ -2,6 +2,8 @@
 /* What klane_blocker() says of the record that keeps a partition's base where it is. */
 #include "lib/engine_kit.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -97,12 +99,10 @@ static void a_record_that_waits_says_how_long_and_after_how_many_attempts(void *
 {
     struct klane_memory_record record = {.key = "bad", .key_size = 3, .offset = -1};
     struct klane_blocker blocker;
-    struct timespec now;
     struct kit kit;
 
     (void)state;
-    clock_gettime(CLOCK_REALTIME, &now);
-    record.timestamp_ms = now.tv_sec * INT64_C(1000) - 5000;
+    record.timestamp_ms = clock_wall_ms() - 5000;
     kit_init(&kit, 1);
     kit.act = fail_for_long;
     assert_int_equal(klane_memory_append(kit.source, "t", 0, &record, NULL), KLANE_OK);
@@ -166,16 +166,11 @@ static void a_dead_letter_that_is_not_kept_is_told_as_one(void **state)
     (void)state;
     kit_init(&kit, 1);
     kit.act = fail_for_long;
-    klane_route_init(&route, sizeof(route));
-    route.topic = "t";
-    route.handler = kit_handle;
-    route.context = &kit;
+    kit_route_init(&kit, &route);
     route.attempts_max = 2;
     route.exhausted = KLANE_EXHAUSTED_DEAD_LETTER;
     route.dead_letter = place_is_full;
-    kit_create(&kit);
-    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_start_with(&kit, NULL, &route);
     kit_append(&kit, 0, "bad");
     kit_wait_ended(&kit, 2);
 

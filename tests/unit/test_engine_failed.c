@@ -3,6 +3,8 @@
  * up. Whatever it is, their lane waits for it, and so does their offset. */
 #include "lib/engine_kit.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,21 +79,11 @@ static void begin(struct kit *kit, struct klane_route *route,
     kit->act = act;
     letters.count = letters.failing = 0;
     letters.is_later = false;
-    klane_route_init(route, sizeof(*route));
-    route->topic = "t";
-    route->handler = kit_handle;
-    route->context = kit;
+    kit_route_init(kit, route);
     route->retry_delay_ms = 1;
     route->attempts_max = 3;
     route->exhausted = KLANE_EXHAUSTED_DEAD_LETTER;
     route->dead_letter = keep_letter;
-}
-
-static void start(struct kit *kit, const struct klane_route *route)
-{
-    kit_create(kit);
-    assert_int_equal(klane_route(kit->runtime, route), KLANE_OK);
-    assert_int_equal(klane_start(kit->runtime), KLANE_OK);
 }
 
 /* The key "bad" fails, all others are fine. */
@@ -119,7 +111,7 @@ static void attempts_that_are_over_stop_the_runtime_by_default(void **state)
     kit_append(&kit, 0, "good");
     kit_append(&kit, 0, "bad");
     kit_append(&kit, 0, "bad");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     assert_int_equal(klane_wait(kit.runtime, 20000), KLANE_ERR_FATAL);
 
@@ -139,7 +131,7 @@ static void attempts_that_are_over_skip_the_record_if_the_route_says_so(void **s
     route.exhausted = KLANE_EXHAUSTED_SKIP;
     kit_append(&kit, 0, "bad");
     kit_append(&kit, 0, "bad");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 2);
 
@@ -160,7 +152,7 @@ static void a_record_that_is_given_up_becomes_a_dead_letter(void **state)
     kit_append(&kit, 0, "bad");
     kit_append(&kit, 0, "good");
     kit_append(&kit, 0, "bad");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 3);
 
@@ -193,7 +185,7 @@ static void the_lane_and_the_offset_wait_until_the_dead_letter_is_kept(void **st
     kit_append(&kit, 0, "bad");
     kit_append(&kit, 0, "bad");
     kit_append(&kit, 0, "good");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     wait_letters(6);
     kit_wait_ended(&kit, 4);
@@ -241,7 +233,7 @@ static void a_handler_may_give_a_record_up_at_once(void **state)
     route.attempts_max = 0;
     for (int i = 0; i < 3; i++)
         kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 3);
 
@@ -294,7 +286,7 @@ static void goes_and_comes_back(bool lost)
     route.attempts_max = 1;
     letters.failing = 1000000;
     kit_append(&kit, 0, "bad");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     wait_letters(5);
 
     assert_int_equal(klane_memory_revoke(kit.source, "t", 0, lost), KLANE_OK);
@@ -335,7 +327,7 @@ static void own_threads_see_which_records_are_dead_letters(void **state)
     kit.options.workers = 0;
     route.attempts_max = 2;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(klane_take(kit.runtime, &record, sizeof(record), &token, 20000),
                          KLANE_OK);
@@ -358,11 +350,8 @@ static size_t start_count;
 
 static enum klane_outcome note_start(struct kit *kit, const struct klane_record *record)
 {
-    struct timespec now;
-
     (void)kit;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    starts_ms[start_count++] = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+    starts_ms[start_count++] = clock_now_ms();
     return record->attempt == 6 ? KLANE_DONE : KLANE_RETRY;
 }
 
@@ -379,7 +368,7 @@ static void waits_rise_to_the_largest(void **state)
     route.retry_delay_ms = 20;
     route.retry_delay_max_ms = 100;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 1);
 
@@ -409,7 +398,7 @@ static void a_function_may_say_how_long_and_how_often(void **state)
     route.backoff = back_off;
     route.backoff_context = &asked;
     kit_append(&kit, 0, "bad");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 1);
 
@@ -426,20 +415,18 @@ static void what_is_too_old_is_given_up_when_it_fails(void **state)
     struct kit kit;
     struct klane_route route;
     struct klane_memory_record record = {.key = "bad", .key_size = 3, .offset = -1};
-    struct timespec now;
 
     (void)state;
     begin(&kit, &route, fail_bad);
     route.attempts_max = 5;
     route.age_max_ms = 600000;
-    clock_gettime(CLOCK_REALTIME, &now);
-    record.timestamp_ms = now.tv_sec * INT64_C(1000) - 700000;
+    record.timestamp_ms = clock_wall_ms() - 700000;
     assert_int_equal(klane_memory_append(kit.source, "t", 0, &record, NULL), KLANE_OK);
-    record.timestamp_ms = now.tv_sec * INT64_C(1000);
+    record.timestamp_ms = clock_wall_ms();
     assert_int_equal(klane_memory_append(kit.source, "t", 0, &record, NULL), KLANE_OK);
     record.timestamp_ms = -1;
     assert_int_equal(klane_memory_append(kit.source, "t", 0, &record, NULL), KLANE_OK);
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 3);
 

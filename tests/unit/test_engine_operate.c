@@ -3,19 +3,13 @@
  * or retry what waits, to commit now; and records with a time of their own. */
 #include "lib/engine_kit.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 enum { NEVER_MS = 3600000 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
 
 static klane_err_t hold(struct kit *kit, const char *key)
 {
@@ -50,18 +44,6 @@ static struct klane_blocker find_until(struct kit *kit, const char *key,
 static klane_err_t resolve(struct kit *kit, int64_t offset, enum klane_outcome outcome)
 {
     return klane_resolve(kit->runtime, "t", 0, offset, outcome, "by hand");
-}
-
-/* Starts of a key's handlers. */
-static size_t count_of(struct kit *kit, const char *key)
-{
-    size_t count = 0;
-
-    pthread_mutex_lock(&kit->lock);
-    for (size_t i = 0; i < kit->note_count; i++)
-        count += strcmp(kit->notes[i].key, key) == 0;
-    pthread_mutex_unlock(&kit->lock);
-    return count;
 }
 
 /* ---- hold and release -------------------------------------------------------------------- */
@@ -111,7 +93,7 @@ static void what_runs_ends_and_nothing_follows_it(void **state)
     kit_append(&kit, 0, "b");
     kit_wait_ended(&kit, 2);
     find_until(&kit, "a", KLANE_BLOCKER_HELD);
-    assert_int_equal(count_of(&kit, "a"), 1);
+    assert_int_equal(kit_key_starts(&kit, "a"), 1);
 
     assert_int_equal(release(&kit, "a"), KLANE_OK);
     kit_wait_committed(&kit, 0, 101);
@@ -134,7 +116,7 @@ static void everything_is_held_and_released(void **state)
     kit_append(&kit, 1, "b");
     kit_wait_event(&kit, KLANE_EVENT_HELD, 2);
     assert_int_equal(klane_release(kit.runtime, NULL, NULL, 0), KLANE_OK);
-    assert_int_equal(count_of(&kit, "b") + count_of(&kit, "(null)"), 0);
+    assert_int_equal(kit_key_starts(&kit, "b") + kit_key_starts(&kit, "(null)"), 0);
     assert_int_equal(release(&kit, NULL), KLANE_OK);
     kit_wait_ended(&kit, 3);
     kit_end(&kit);
@@ -237,15 +219,10 @@ static void a_waiting_record_becomes_a_dead_letter(void **state)
     (void)state;
     kit_init(&kit, 1);
     kit.act = fail_bad_ones;
-    klane_route_init(&route, sizeof(route));
-    route.topic = "t";
-    route.handler = kit_handle;
-    route.context = &kit;
+    kit_route_init(&kit, &route);
     route.dead_letter = keep;
     route.dead_letter_context = &kit;
-    kit_create(&kit);
-    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_start_with(&kit, NULL, &route);
     kit_append(&kit, 0, "bad");
     find_until(&kit, "bad", KLANE_BLOCKER_RETRY);
     assert_int_equal(resolve(&kit, 0, KLANE_DEAD_LETTER), KLANE_OK);
@@ -268,7 +245,7 @@ static int64_t due_late(const struct klane_record *record, void *context)
 {
     (void)record;
     (void)context;
-    return now_ms() + NEVER_MS;
+    return clock_wall_ms() + NEVER_MS;
 }
 
 static void a_scheduled_record_becomes_a_dead_letter_at_once(void **state)
@@ -282,16 +259,10 @@ static void a_scheduled_record_becomes_a_dead_letter_at_once(void **state)
     klane_topic_init(&topic, sizeof(topic));
     topic.name = "t";
     topic.due = due_late;
-    klane_route_init(&route, sizeof(route));
-    route.topic = "t";
-    route.handler = kit_handle;
-    route.context = &kit;
+    kit_route_init(&kit, &route);
     route.dead_letter = keep;
     route.dead_letter_context = &kit;
-    kit_create(&kit);
-    assert_int_equal(klane_topic(kit.runtime, &topic), KLANE_OK);
-    assert_int_equal(klane_route(kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit.runtime), KLANE_OK);
+    kit_start_with(&kit, &topic, &route);
     kit_append(&kit, 0, "a");
     find_until(&kit, "a", KLANE_BLOCKER_SCHEDULED);
     assert_int_equal(resolve(&kit, 0, KLANE_DEAD_LETTER), KLANE_OK);
@@ -370,15 +341,15 @@ static void a_parked_head_is_retried_or_ended(void **state)
 static int64_t due_by_key(const struct klane_record *record, void *context)
 {
     (void)context;
-    return record->key_size == 4 ? now_ms() + NEVER_MS : 0;
+    return record->key_size == 4 ? clock_wall_ms() + NEVER_MS : 0;
 }
 
 static void start_with(struct kit *kit, const struct klane_topic *topic)
 {
-    kit_create(kit);
-    assert_int_equal(klane_topic(kit->runtime, topic), KLANE_OK);
-    assert_int_equal(klane_handle(kit->runtime, "t", kit_handle, kit), KLANE_OK);
-    assert_int_equal(klane_start(kit->runtime), KLANE_OK);
+    struct klane_route route;
+
+    kit_route_init(kit, &route);
+    kit_start_with(kit, topic, &route);
 }
 
 static void a_function_says_when_a_record_may_run(void **state)
@@ -431,9 +402,9 @@ static void a_header_says_when_a_record_may_run(void **state)
     topic.due_header = name;
     start_with(&kit, &topic);
     memset(name, 'x', 3);
-    snprintf(text, sizeof(text), "%lld", (long long)(now_ms() + NEVER_MS));
+    snprintf(text, sizeof(text), "%lld", (long long)(clock_wall_ms() + NEVER_MS));
     append_due(&kit, "late", text);
-    snprintf(text, sizeof(text), "%lld", (long long)(now_ms() + 50));
+    snprintf(text, sizeof(text), "%lld", (long long)(clock_wall_ms() + 50));
     append_due(&kit, "soon", text);
     append_due(&kit, "past", "1");
     append_due(&kit, "none", NULL);
@@ -442,8 +413,8 @@ static void a_header_says_when_a_record_may_run(void **state)
     kit_append(&kit, 0, "plain");
     kit_wait_ended(&kit, 6);
 
-    assert_int_equal(count_of(&kit, "late"), 0);
-    assert_int_equal(count_of(&kit, "soon"), 1);
+    assert_int_equal(kit_key_starts(&kit, "late"), 0);
+    assert_int_equal(kit_key_starts(&kit, "soon"), 1);
     assert_non_null(strstr(kit.line, "offset 3: header due is no time in milliseconds"));
     find_until(&kit, "late", KLANE_BLOCKER_SCHEDULED);
     kit_end(&kit);

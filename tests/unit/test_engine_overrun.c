@@ -36,18 +36,8 @@ static void begin(struct kit *kit, struct klane_route *route,
     kit->act = act;
     memset(&noted, 0, sizeof(noted));
     noted.least_ms = INT64_MAX;
-    klane_route_init(route, sizeof(*route));
-    route->topic = "t";
-    route->handler = kit_handle;
-    route->context = kit;
+    kit_route_init(kit, route);
     route->retry_delay_ms = 0;
-}
-
-static void start(struct kit *kit, const struct klane_route *route)
-{
-    kit_create(kit);
-    assert_int_equal(klane_route(kit->runtime, route), KLANE_OK);
-    assert_int_equal(klane_start(kit->runtime), KLANE_OK);
 }
 
 /* The same with a route for the key "free", which has this limit. */
@@ -56,10 +46,7 @@ static void start_beside_free(struct kit *kit, const struct klane_route *route,
 {
     struct klane_route free_route;
 
-    klane_route_init(&free_route, sizeof(free_route));
-    free_route.topic = "t";
-    free_route.handler = kit_handle;
-    free_route.context = kit;
+    kit_route_init(kit, &free_route);
     free_route.match = KLANE_MATCH_KEY;
     free_route.key = "free";
     free_route.key_size = 4;
@@ -123,7 +110,7 @@ static void each_handler_that_overruns_is_told_of(void **state)
     route.handler_max_ms = SOON_MS;
     for (int i = 0; i < 8; i++)
         kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 8);
 
@@ -154,7 +141,7 @@ static void a_call_is_told_of_once(void **state)
     (void)state;
     begin(&kit, &route, stay);
     route.handler_max_ms = SOON_MS;
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     for (int i = 0; i < 4; i++) {
         kit_append(&kit, 0, i % 2 == 0 ? "a" : i == 1 ? "b" : "c");
         if (i == 2)
@@ -217,7 +204,7 @@ static void a_handler_that_overruns_stops_the_runtime_if_the_route_says_so(void 
     route.handler_max_ms = SOON_MS;
     route.handler_overrun = KLANE_OVERRUN_STOP;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     assert_int_equal(klane_wait(kit.runtime, 20000), KLANE_ERR_FATAL);
 
@@ -257,7 +244,7 @@ static void dead_letters_have_the_handlers_limit(void **state)
     route.handler_max_ms = SOON_MS;
     route.handler_overrun = KLANE_OVERRUN_CANCEL;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 1);
 
@@ -299,7 +286,7 @@ static void what_is_not_finished_in_time_runs_again_until_its_attempts_are_over(
     route.attempts_max = 3;
     route.exhausted = KLANE_EXHAUSTED_SKIP;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 1);
 
@@ -328,7 +315,7 @@ static void it_is_skipped_if_the_route_says_so(void **state)
     route.later_overrun = KLANE_SKIP;
     for (int i = 0; i < 3; i++)
         kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 3);
 
@@ -379,7 +366,7 @@ static void it_becomes_a_dead_letter_which_has_no_such_limit(void **state)
     route.dead_letter = keep_letter;
     route.dead_letter_context = &kit;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     wait_tokens(&kit, 2);
     assert_string_equal(noted.reason, "no answer within 20 ms");
     assert_int_equal(noted.failed_attempts, 1);
@@ -451,7 +438,7 @@ static void a_handler_that_returns_after_the_deadline_no_longer_decides(void **s
     begin(&kit, &route, return_too_late);
     route.later_max_ms = SOON_MS;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_committed(&kit, 0, 1);
 
@@ -474,7 +461,7 @@ static void an_answer_counts_or_is_stale_and_nothing_in_between(void **state)
     begin(&kit, &route, keep_token);
     route.later_max_ms = 1;
     route.later_overrun = KLANE_SKIP;
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     for (int i = 0; i < RECORDS; i++) {
         kit_append(&kit, 0, NULL);
         wait_tokens(&kit, (size_t)i + 1);
@@ -507,7 +494,7 @@ static void own_threads_have_the_same_limit(void **state)
     kit.options.workers = 0;
     route.later_max_ms = SOON_MS;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     assert_int_equal(klane_take(kit.runtime, &record, sizeof(record), &first, 20000), KLANE_OK);
 
     do {
@@ -539,7 +526,7 @@ static void deadlines_wake_control(void **state)
     route.exhausted = KLANE_EXHAUSTED_SKIP;
     kit_append(&kit, 0, "a");
     clock_gettime(CLOCK_MONOTONIC, &begun);
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
 
     kit_wait_event(&kit, KLANE_EVENT_SKIPPED, 1);
 
@@ -563,7 +550,7 @@ static void deadlines_are_seen_soon(void **state)
     route.retry_delay_ms = 100;
     route.later_max_ms = 300;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     for (size_t i = 2; i <= 10 && noted.least_ms >= 450; i++) {
         kit_wait_event(&kit, KLANE_EVENT_OVERRUN, i);
         value_ms = kit_event(&kit, KLANE_EVENT_OVERRUN).value;
@@ -588,7 +575,7 @@ static void a_drain_waits_no_longer_than_the_deadline(void **state)
     route.later_max_ms = SOON_MS;
     route.later_overrun = KLANE_SKIP;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     wait_tokens(&kit, 1);
 
     assert_int_equal(klane_memory_revoke(kit.source, "t", 0, false), KLANE_OK);
@@ -619,7 +606,7 @@ static void a_deadline_of_a_lost_partition_frees_its_lane_and_says_nothing(void 
     route.later_max_ms = SOON_MS;
     route.later_overrun = KLANE_SKIP;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     kit_wait_started(&kit, 1);
     assert_int_equal(klane_memory_revoke(kit.source, "t", 0, true), KLANE_OK);
     kit_wait_event(&kit, KLANE_EVENT_LOST, 1);
@@ -645,7 +632,7 @@ static void a_stop_waits_no_longer_than_the_deadline(void **state)
     route.later_max_ms = SOON_MS;
     route.later_overrun = KLANE_SKIP;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     wait_tokens(&kit, 1);
 
     klane_stop(kit.runtime);
@@ -666,7 +653,7 @@ static void a_deadline_after_the_end_lets_the_runtime_go(void **state)
     kit.options.stop_ms = 1;
     route.later_max_ms = 200;
     kit_append(&kit, 0, "a");
-    start(&kit, &route);
+    kit_start_with(&kit, NULL, &route);
     wait_tokens(&kit, 1);
     klane_stop(kit.runtime);
 

@@ -107,19 +107,13 @@ static void begin(int32_t partitions)
     fixture.topic.name = "t";
     fixture.topic.state_free = on_free;
     fixture.topic.state_context = &fixture;
-    klane_route_init(&fixture.route, sizeof(fixture.route));
-    fixture.route.topic = "t";
-    fixture.route.handler = kit_handle;
-    fixture.route.context = &fixture.kit;
+    kit_route_init(&fixture.kit, &fixture.route);
     fixture.route.retry_delay_ms = 1;
 }
 
 static void start(void)
 {
-    kit_create(&fixture.kit);
-    assert_int_equal(klane_topic(fixture.kit.runtime, &fixture.topic), KLANE_OK);
-    assert_int_equal(klane_route(fixture.kit.runtime, &fixture.route), KLANE_OK);
-    assert_int_equal(klane_start(fixture.kit.runtime), KLANE_OK);
+    kit_start_with(&fixture.kit, &fixture.topic, &fixture.route);
 }
 
 static void assert_all_freed(void)
@@ -137,16 +131,7 @@ static void end(void)
 /* Waits until so many states were freed. */
 static void wait_freed(size_t count)
 {
-    struct timespec deadline;
-    int err = 0;
-
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += 20;
-    pthread_mutex_lock(&fixture.kit.lock);
-    while (fixture.freed < count && err == 0)
-        err = pthread_cond_timedwait(&fixture.kit.changed, &fixture.kit.lock, &deadline);
-    pthread_mutex_unlock(&fixture.kit.lock);
-    assert_int_equal(err, 0);
+    kit_wait_counter(&fixture.kit, &fixture.freed, count, "states freed");
 }
 
 static void wait_until_someone_frees(void)
