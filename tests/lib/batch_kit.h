@@ -129,6 +129,18 @@ static inline void wait_taken_in(uint64_t count)
     kit_wait_taken_in(&b.kit, count);
 }
 
+/* The same, and of three keys of partition 1 a batch waits in the ring. */
+static inline void start_with_abc_in_the_ring(void)
+{
+    struct klane_blocker blocker = {.state = KLANE_BLOCKER_BATCH};
+
+    start_at_gate();
+    append(1, "abc");
+    wait_taken_in(4);
+    while (blocker.state != KLANE_BLOCKER_READY)
+        klane_blocker(b.kit.runtime, "t", 1, &blocker, sizeof(blocker));
+}
+
 static inline void wait_seen(size_t count)
 {
     kit_wait_counter(&b.kit, &b.count, count, "records in batches");

@@ -409,18 +409,12 @@ static void a_batch_of_many_has_no_more_than_batch_max(void **state)
 /* What came to a lane while its batch waited for a worker does not push the others out. */
 static void each_lane_of_a_batch_has_a_place_in_it(void **state)
 {
-    struct klane_blocker blocker = {.state = KLANE_BLOCKER_BATCH};
-
     (void)state;
     init_many(2);
     b.route.batch_min = 3;
     b.route.batch_max = 4;
     b.route.batch_wait_ms = LONG_MS;
-    start_at_gate();
-    append(1, "abc");
-    wait_taken_in(4);
-    while (blocker.state != KLANE_BLOCKER_READY)
-        klane_blocker(b.kit.runtime, "t", 1, &blocker, sizeof(blocker));
+    start_with_abc_in_the_ring();
     append(1, "aaaa");
     wait_taken_in(8);
 

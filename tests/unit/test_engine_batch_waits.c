@@ -206,17 +206,11 @@ static void a_key_that_is_held_leaves_its_batch(void **state)
 
 static void a_batch_in_the_ring_loses_what_is_held(void **state)
 {
-    struct klane_blocker blocker = {.state = KLANE_BLOCKER_BATCH};
-
     (void)state;
     init_many(2);
     b.route.batch_min = 3;
     b.route.batch_wait_ms = LONG_MS;
-    start_at_gate();
-    append(1, "abc");
-    wait_taken_in(4);
-    while (blocker.state != KLANE_BLOCKER_READY)
-        klane_blocker(b.kit.runtime, "t", 1, &blocker, sizeof(blocker));
+    start_with_abc_in_the_ring();
 
     assert_int_equal(klane_hold(b.kit.runtime, "t", "b", 1), KLANE_OK);
     kit_open(&b.kit);
