@@ -31,7 +31,9 @@ static inline void mailbox_init(struct mailbox *mailbox)
 static inline void mailbox_send(struct mailbox *mailbox, struct mail *mail)
 {
     RACE_DETECTOR_RELEASE(mail);
+    RACE_DETECTOR_LINK_BEGIN();
     ck_stack_push_upmc(&mailbox->stack, &mail->entry); /* M1 */
+    RACE_DETECTOR_LINK_END();
 }
 
 /* Receiver: everything sent so far, newest first; NULL: nothing. */
