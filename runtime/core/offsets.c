@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RING_MIN 64U
-
 static struct klane_slot **place_of(const struct offsets *offsets, uint32_t sequence)
 {
     return &offsets->ring[sequence & (offsets->capacity - 1)];
@@ -30,7 +28,7 @@ void offsets_deinit(struct offsets *offsets)
 
 static bool ring_grow(struct offsets *offsets)
 {
-    uint32_t capacity = offsets->capacity == 0 ? RING_MIN : offsets->capacity * 2;
+    uint32_t capacity = offsets->capacity == 0 ? OFFSETS_RING_MIN : offsets->capacity * 2;
     struct klane_slot **ring = malloc(capacity * sizeof(struct klane_slot *));
 
     if (ring == NULL)
@@ -50,8 +48,8 @@ bool offsets_reserve(struct offsets *offsets, uint32_t unfinished)
         return false;
     if (offsets->end - offsets->first < offsets->capacity)
         return true;
-    /* A full ring at its largest moves its oldest slot to the heap instead. */
-    if (offsets->capacity == OFFSETS_RING_MAX)
+    /* A ring with more empty places than slots moves its oldest slot to the heap instead. */
+    if (unfinished < offsets->capacity / 2)
         return true;
     return ring_grow(offsets);
 }

@@ -81,8 +81,10 @@ static inline void lane_kit_settle(struct lane_kit *kit, struct lane *lane,
     struct klane_slot *slot;
 
     while ((slot = lane_take_finished(lane)) != NULL) {
-        if (offsets != NULL)
+        if (offsets != NULL) {
             offsets_settle(offsets, slot);
+            kit->assignment.slots--;
+        }
         slot_destroy(&kit->slab, slot);
     }
     if (lane->first == NULL)

@@ -265,7 +265,7 @@ static void parked_lanes_are_listed_whatever_has_left_the_ring(void **state)
     take_in(fixture, 0, "stuck");
     stuck = core_kit_start(kit, 0);
     take_in(fixture, 1, "stuck");
-    for (; offset < 2 * OFFSETS_RING_MAX; offset++) {
+    for (; offset < 2 * OFFSETS_RING_MIN; offset++) {
         take_in(fixture, offset, "free");
         core_kit_run(kit, offset);
     }

@@ -234,7 +234,7 @@ static void failed_last_commit_is_sent_again_before_the_partition_goes(void **st
 /* Lanes that left the ring of offsets are found by the heap of heads. */
 static void revoke_takes_back_lanes_that_left_the_ring(void **state)
 {
-    enum { LANES = 5, OTHERS = OFFSETS_RING_MAX };
+    enum { LANES = 5, OTHERS = OFFSETS_RING_MIN };
     static const char *const keys[LANES] = {"a", "b", "c", "d", "e"};
     struct fixture *fixture = *state;
     struct core_kit *kit = &fixture->kit;
@@ -463,7 +463,7 @@ static void pass_the_ring(struct core_kit *kit, struct klane_assignment *assignm
     struct source_record record = {.offset = assignment->offsets.frontier};
     const struct core_place place = {.kind = LANE_OF_RECORD};
 
-    for (int i = 0; i < (int)OFFSETS_RING_MAX; i++, record.offset++) {
+    for (int i = 0; i < (int)OFFSETS_RING_MIN; i++, record.offset++) {
         assert_true(core_take_in(&kit->core, assignment, &record, &place));
         core_came_back(&kit->core, core_next_ready(&kit->core), 0, kit->now_ms);
     }

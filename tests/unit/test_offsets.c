@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define MANY (2 * OFFSETS_RING_MAX)
+#define MANY 2048
 
 static int setup(void **state)
 {
@@ -32,6 +32,7 @@ static struct klane_slot *add_as(struct lane_kit *kit, int64_t offset, enum lane
     assert_true(offsets_reserve(offsets, kit->assignment.slots));
     slot = lane_kit_take_in(kit, &name, offset);
     offsets_add(offsets, slot);
+    kit->assignment.slots++;
     return slot;
 }
 
@@ -60,14 +61,11 @@ static int64_t base(struct lane_kit *kit)
 /* Takes in and finishes so many records that everything older leaves the ring. */
 static void evict_all(struct lane_kit *kit)
 {
-    static struct klane_slot *slots[OFFSETS_RING_MAX];
-    int64_t offset = kit->assignment.offsets.frontier;
+    struct offsets *offsets = &kit->assignment.offsets;
 
-    for (size_t i = 0; i < OFFSETS_RING_MAX; i++)
-        slots[i] = add(kit, offset++);
-    for (size_t i = 0; i < OFFSETS_RING_MAX; i++)
-        lane_kit_end(kit, slots[i], &kit->assignment.offsets);
-    offsets_verify(&kit->assignment.offsets);
+    for (uint32_t i = 0; i == 0 || i < offsets->capacity; i++)
+        lane_kit_end(kit, add(kit, offsets->frontier), offsets);
+    offsets_verify(offsets);
 }
 
 static void base_is_where_the_records_begin_before_any_came(void **state)
@@ -168,13 +166,30 @@ static void record_that_stays_unfinished_holds_the_base_and_not_the_ring(void **
     for (int i = 0; i < 3; i++)
         evict_all(kit);
 
-    assert_int_equal(kit->assignment.offsets.capacity, OFFSETS_RING_MAX);
+    assert_int_equal(kit->assignment.offsets.capacity, OFFSETS_RING_MIN);
     assert_int_equal(kit->assignment.offsets.heads.count, 1);
     assert_int_equal(base(kit), 3);
     assert_true(check_marked("unfinished slot leaves the ring") > 0);
     finish(kit, stuck);
     assert_int_equal(base(kit), kit->assignment.offsets.frontier);
     assert_int_equal(kit->assignment.offsets.heads.count, 0);
+}
+
+static void many_in_flight_stay_in_a_ring_that_grows_with_them(void **state)
+{
+    static struct klane_slot *slots[1000];
+    struct lane_kit *kit = *state;
+
+    for (int i = 0; i < 1000; i++)
+        slots[i] = add(kit, i);
+
+    assert_int_equal(kit->assignment.offsets.heads.count, 0);
+    assert_int_equal(kit->assignment.offsets.capacity, 1024);
+    for (int i = 999; i >= 0; i--) {
+        assert_int_equal(base(kit), 0);
+        finish(kit, slots[i]);
+    }
+    assert_int_equal(base(kit), 1000);
 }
 
 static void lane_that_left_the_ring_is_one_entry_at_its_head(void **state)
@@ -290,6 +305,7 @@ int main(void)
         OFFSETS_TEST(holes_between_offsets_are_passed_over),
         OFFSETS_TEST(ring_grows_around_its_end_without_losing_its_order),
         OFFSETS_TEST(sequences_of_the_ring_may_wrap_around),
+        OFFSETS_TEST(many_in_flight_stay_in_a_ring_that_grows_with_them),
         OFFSETS_TEST(record_that_stays_unfinished_holds_the_base_and_not_the_ring),
         OFFSETS_TEST(lane_that_left_the_ring_is_one_entry_at_its_head),
         OFFSETS_TEST(lane_leaves_the_heads_when_its_head_is_in_the_ring),
