@@ -7,6 +7,10 @@
 
 #define TABLE_SEGMENT 512U
 
+/* Most names that are looked for have no node, and each node of another name on the way there is
+ * a cache miss. */
+#define BUCKETS_PER_NODE 2U
+
 /* Shrinking waits until three quarters of the buckets have nothing to do, so that a number of
  * nodes that swings does not split and merge the same buckets over and over. */
 #define SHRINK_BELOW 4U
@@ -28,7 +32,7 @@ static struct table_node **bucket_of(const struct table *table, uint64_t hash)
 
 bool table_init(struct table *table, uint32_t count_max)
 {
-    uint32_t segments_max = count_max / TABLE_SEGMENT + 1;
+    uint32_t segments_max = BUCKETS_PER_NODE * (count_max / TABLE_SEGMENT + 1);
 
     *table = (struct table){.segments_max = segments_max};
     table->segments = calloc(segments_max, sizeof(*table->segments));
@@ -113,7 +117,7 @@ void table_add(struct table *table, struct table_node *node, uint64_t hash)
     node->hash = hash;
     node->next = *bucket;
     *bucket = node;
-    if (++table->count > table->buckets)
+    if (++table->count > table->buckets / BUCKETS_PER_NODE)
         split_one(table);
 }
 
@@ -124,7 +128,7 @@ void table_remove(struct table *table, struct table_node *node)
     while (*link != node)
         link = &(*link)->next;
     *link = node->next;
-    if (--table->count < table->buckets / SHRINK_BELOW)
+    if (--table->count < table->buckets / BUCKETS_PER_NODE / SHRINK_BELOW)
         merge_one(table);
 }
 

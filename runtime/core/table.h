@@ -24,7 +24,7 @@ struct table {
     uint32_t count;
 };
 
-/* count_max: buckets do not get many more than that. False: no memory. */
+/* count_max: buckets do not get many more than twice that. False: no memory. */
 bool table_init(struct table *table, uint32_t count_max);
 
 /* Nodes that are still in it are their owners'. */

@@ -69,27 +69,39 @@ void control_came_back(struct klane_runtime *runtime, struct klane_slot *slot)
     core_came_back(&control->core, slot, retry_ms, control->now_ms);
 }
 
-static void prefetch_slot(struct mail *mail)
+static void prefetch_two_lines(const void *first)
 {
-    const char *slot;
+    __builtin_prefetch(first, 1);
+    __builtin_prefetch((const char *)first + CACHE_LINE, 1);
+}
 
-    if (mail == NULL)
-        return;
-    slot = (const char *)slot_of_mail(mail);
-    __builtin_prefetch(slot, 1);
-    __builtin_prefetch(slot + CACHE_LINE, 1);
+/* What is to be looked at soon: the next slot, which is near by now, has its lane fetched, and the
+ * one after it is fetched itself. Returns the latter. */
+static struct mail *prefetch(struct mail *next)
+{
+    struct mail *after;
+
+    if (next == NULL)
+        return NULL;
+    prefetch_two_lines(slot_of_mail(next)->control.lane);
+    after = mailbox_next(next);
+    if (after != NULL)
+        prefetch_two_lines(slot_of_mail(after));
+    return after;
 }
 
 void control_collect(struct klane_runtime *runtime)
 {
-    struct mail *mail = mailbox_collect(&runtime->outcomes), *next;
+    struct mail *mail = mailbox_collect(&runtime->outcomes);
+    struct mail *next = mail == NULL ? NULL : mailbox_next(mail);
 
-    for (; mail != NULL; mail = next) {
-        /* Asked first: the slot may be gone afterwards. The next is still in its worker's cache:
-         * fetch it while this one is looked at. */
-        next = mailbox_next(mail);
-        prefetch_slot(next);
+    while (mail != NULL) {
+        /* Before the slot is given away, and so that what is to come is fetched meanwhile. */
+        struct mail *after = prefetch(next);
+
         control_came_back(runtime, slot_of_mail(mail));
+        mail = next;
+        next = after;
     }
 }
 
