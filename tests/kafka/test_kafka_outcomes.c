@@ -43,7 +43,7 @@ static void a_header_says_when_a_record_may_run(void **state)
     append_due(test, "soon", soon_ms);
     append_due(test, "past", 1);
     kafka_test_start(test, &rules);
-    kit_wait_ended(&test->kit, 2);
+    kit_wait_done(&test->kit, 2);
 
     assert_true(clock_wall_ms() >= soon_ms);
     assert_int_equal(kit_key_starts(&test->kit, "late"), 0);
@@ -70,7 +70,7 @@ static void keys_and_topics_are_held_and_released(void **state)
     runtime = test->kit.runtime;
     assert_int_equal(klane_hold(runtime, test->topic, "k1", 2), KLANE_OK);
     kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, KEYS);
-    kit_wait_ended(&test->kit, RECORDS - RECORDS / KEYS);
+    kit_wait_done(&test->kit, RECORDS - RECORDS / KEYS);
     assert_int_equal(kit_key_starts(&test->kit, "k1"), 0);
     assert_int_equal(klane_commit(runtime, KAFKA_KIT_MS), KLANE_OK);
     assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 1);
@@ -82,7 +82,7 @@ static void keys_and_topics_are_held_and_released(void **state)
     assert_int_equal(klane_commit(runtime, KAFKA_KIT_MS), KLANE_OK);
     assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 1);
     assert_int_equal(klane_release(runtime, test->topic, NULL, 0), KLANE_OK);
-    kit_wait_ended(&test->kit, 2 * RECORDS);
+    kit_wait_done(&test->kit, 2 * RECORDS);
     assert_int_equal(klane_commit(runtime, KAFKA_KIT_MS), KLANE_OK);
     assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 2 * RECORDS);
     kit_assert_order(&test->kit);
@@ -113,7 +113,7 @@ static void a_record_that_nobody_answers_for_runs_again(void **state)
     kit_start_with(&test->kit, NULL, &route);
     test->is_running = true;
     kafka_kit_fill(kafka_kit_producer(), test->topic, 0, RECORDS, RECORDS);
-    kit_wait_ended(&test->kit, RECORDS + RECORDS / 10);
+    kit_wait_done(&test->kit, RECORDS);
 
     kit_wait_event(&test->kit, KLANE_EVENT_OVERRUN, RECORDS / 10);
     assert_int_equal(klane_commit(test->kit.runtime, KAFKA_KIT_MS), KLANE_OK);
