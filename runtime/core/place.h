@@ -25,4 +25,11 @@ struct core_place {
     bool has_state;  /* its lane has one; not of LANE_OF_RECORD */
 };
 
+/* It says what is true of few records only. */
+static inline bool place_has_more(const struct core_place *place)
+{
+    return place->lane_key != NULL ||
+           (place->weight | (uint64_t)place->due_ms | place->has_state) != 0;
+}
+
 #endif

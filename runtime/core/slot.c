@@ -13,9 +13,16 @@ static unsigned char *put(unsigned char *to, const void *bytes, size_t size)
     return to + size;
 }
 
+__attribute__((noinline)) size_t slot_size_of_more(const struct core_place *place)
+{
+    return place->lane_key_size + (place->weight > 0 ? sizeof(place->weight) : 0) +
+           (place->due_ms > 0 ? sizeof(place->due_ms) : 0) +
+           (place->has_state ? sizeof(void **) : 0);
+}
+
 /* What few records have. */
-static void put_behind(struct klane_slot *slot, unsigned char *end,
-                       const struct core_place *place)
+static __attribute__((noinline)) void put_behind(struct klane_slot *slot, unsigned char *end,
+                                                 const struct core_place *place)
 {
     if (place->lane_key != NULL) {
         slot->record.has |= SLOT_HAS_LANE_KEY;
@@ -70,7 +77,7 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     end = put(slot->bytes, record->key, record->key_size);
     end = put(end, record->value, record->value_size);
     end = put(end, record->headers, record->headers_size);
-    if (place->lane_key != NULL || place->weight > 0 || place->due_ms > 0 || place->has_state)
+    if (place_has_more(place))
         put_behind(slot, end, place);
     return slot;
 }

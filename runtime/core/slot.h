@@ -127,15 +127,15 @@ struct klane_slot {
 struct klane_slot *slot_create(struct slab *slab, const struct source_record *record,
                                const struct core_place *place);
 
+/* The bytes behind the headers, of a place that has more. */
+size_t slot_size_of_more(const struct core_place *place);
+
 /* The bytes of a slot of this record. */
 static inline size_t slot_size_of(const struct source_record *record,
                                   const struct core_place *place)
 {
     return sizeof(struct klane_slot) + record->key_size + record->value_size +
-           record->headers_size + place->lane_key_size +
-           (place->weight > 0 ? sizeof(place->weight) : 0) +
-           (place->due_ms > 0 ? sizeof(place->due_ms) : 0) +
-           (place->has_state ? sizeof(void **) : 0);
+           record->headers_size + (place_has_more(place) ? slot_size_of_more(place) : 0);
 }
 
 static inline void slot_destroy(struct slab *slab, struct klane_slot *slot)

@@ -417,8 +417,8 @@ static int32_t search(const struct routes *routes, const struct topic *topic,
     return -1;
 }
 
-uint16_t routes_match(const struct routes *routes, const struct topic *topic, const void *key,
-                      uint32_t key_size)
+uint16_t routes_match_key(const struct routes *routes, const struct topic *topic, const void *key,
+                          uint32_t key_size)
 {
     int32_t found = -1;
 

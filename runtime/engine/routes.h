@@ -103,8 +103,17 @@ bool routes_have_weights(const struct routes *routes);
 /* The most lanes without a record in memory whose state is kept. 0: no topic has states. */
 uint64_t routes_idle_states(const struct routes *routes);
 
-/* The route of a record's key (NULL: none) in a topic. */
-uint16_t routes_match(const struct routes *routes, const struct topic *topic, const void *key,
-                      uint32_t key_size);
+/* The route of a record's key (NULL: none) in a topic that has routes by key. */
+uint16_t routes_match_key(const struct routes *routes, const struct topic *topic, const void *key,
+                          uint32_t key_size);
+
+/* The same in any topic. */
+static inline uint16_t routes_match(const struct routes *routes, const struct topic *topic,
+                                    const void *key, uint32_t key_size)
+{
+    if (topic->exact_count + topic->prefix_size_count == 0)
+        return (uint16_t)topic->fallback;
+    return routes_match_key(routes, topic, key, key_size);
+}
 
 #endif
