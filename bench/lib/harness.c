@@ -215,6 +215,11 @@ static uint32_t arm_find(const struct bench_case *benchmark, const char *name, s
     bench_fail("%s: no arm is called %.*s", benchmark->name, (int)length, name);
 }
 
+static bool is_left_out(const struct bench_outcome *outcome, uint32_t arm)
+{
+    return outcome->arms[arm].reason[0] != '\0';
+}
+
 static double figure_of(const struct bench_result *result, const char *metric)
 {
     for (uint32_t i = 0; i < result->figure_count; i++)
@@ -223,24 +228,26 @@ static double figure_of(const struct bench_result *result, const char *metric)
     bench_fail("an arm reported no %s", metric);
 }
 
-/* Of several arms, with commas between them, the fastest. */
-static uint32_t arm_fastest(const struct bench_case *benchmark,
-                            const struct bench_outcome *outcome, const char *names)
+/* Of several arms, with commas between them, the fastest; NULL: all of them are left out. */
+static const struct bench_arm_outcome *arm_fastest(const struct bench_case *benchmark,
+                                                   const struct bench_outcome *outcome,
+                                                   const char *names)
 {
-    uint32_t fastest = 0;
+    const struct bench_arm_outcome *fastest = NULL;
     double most = -1;
 
     while (*names != '\0') {
         size_t length = strcspn(names, ",");
         uint32_t arm = arm_find(benchmark, names, length);
-        double rate = figure_of(&outcome->arms[arm].last, "throughput");
 
-        if (rate > most) {
-            fastest = arm;
-            most = rate;
-        }
         names += length;
         names += *names == ',';
+        if (is_left_out(outcome, arm))
+            continue;
+        if (figure_of(&outcome->arms[arm].last, "throughput") > most) {
+            fastest = &outcome->arms[arm];
+            most = figure_of(&fastest->last, "throughput");
+        }
     }
     return fastest;
 }
@@ -251,10 +258,11 @@ static void ratios_add(const struct bench_case *benchmark, struct bench_outcome 
         const char *of = bench_metric_find(ratio->metric)->of;
         struct bench_arm_outcome *arm =
             &outcome->arms[arm_find(benchmark, ratio->arm, strlen(ratio->arm))];
-        const struct bench_arm_outcome *base =
-            &outcome->arms[arm_fastest(benchmark, outcome, ratio->base)];
+        const struct bench_arm_outcome *base = arm_fastest(benchmark, outcome, ratio->base);
 
-        series_add(arm, ratio->metric, figure_of(&arm->last, of) / figure_of(&base->last, of));
+        if (base != NULL && arm->reason[0] == '\0')
+            series_add(arm, ratio->metric,
+                       figure_of(&arm->last, of) / figure_of(&base->last, of));
     }
 }
 
@@ -267,7 +275,7 @@ static bool is_same_work(const struct bench_case *benchmark, const struct bench_
         const struct bench_arm *arm = &benchmark->arms[i];
         uint64_t own = outcome->arms[i].last.work;
 
-        if (arm->own_work)
+        if (arm->own_work || is_left_out(outcome, i))
             continue;
         if (first != NULL && own != work) {
             fprintf(stderr, "\nbench: %s: %s did %llu, %s did %llu: not the same work\n",
@@ -291,6 +299,8 @@ static bool round_run(const struct bench_case *benchmark, struct bench_run *run,
         uint32_t index = (i + run->round) % count;
         struct bench_arm_outcome *arm = &outcome->arms[index];
 
+        if (is_left_out(outcome, index))
+            continue;
         fprintf(stderr, " %s", benchmark->arms[index].name);
         run->plan = benchmark->arms[index].plan;
         if (!fork_and_run(benchmark->arms[index].run, run)) {
@@ -306,6 +316,20 @@ static bool round_run(const struct bench_case *benchmark, struct bench_run *run,
     return is_same_work(benchmark, outcome);
 }
 
+static void find_left_out(const struct bench_case *benchmark, struct bench_outcome *outcome)
+{
+    for (uint32_t i = 0; benchmark->arms[i].name != NULL; i++) {
+        const struct bench_arm *arm = &benchmark->arms[i];
+        char *reason = outcome->arms[i].reason;
+
+        if (arm->available == NULL || arm->available(reason, BENCH_REASON_MAX)) {
+            reason[0] = '\0';
+            continue;
+        }
+        fprintf(stderr, "%s: %s is left out: %s\n", benchmark->name, arm->name, reason);
+    }
+}
+
 bool bench_case_run(const struct bench_case *benchmark, uint32_t rounds, bool quick,
                     const char *directory, struct bench_outcome *outcome)
 {
@@ -317,6 +341,7 @@ bool bench_case_run(const struct bench_case *benchmark, uint32_t rounds, bool qu
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (run.result == MAP_FAILED)
         return false;
+    find_left_out(benchmark, outcome);
     if (benchmark->prepare != NULL) {
         fprintf(stderr, "%s: preparing\n", benchmark->name);
         run.plan = benchmark->prepare_plan;

@@ -17,13 +17,14 @@
 #include <time.h>
 
 enum {
-    BENCH_ARMS_MAX = 8,
+    BENCH_ARMS_MAX = 10,
     BENCH_RATIOS_MAX = 8,
     BENCH_TARGETS_MAX = 5,
     BENCH_FIGURES_MAX = 8,
     BENCH_SETTINGS_MAX = 16,
     BENCH_ROUNDS_MAX = 16,
-    BENCH_TEXT_MAX = 96
+    BENCH_TEXT_MAX = 96,
+    BENCH_REASON_MAX = 256
 };
 
 struct bench_figure {
@@ -62,6 +63,9 @@ struct bench_arm {
     void (*run)(struct bench_run *run);
     const void *plan;
     bool own_work; /* does another amount of work: only rates are compared */
+    /* False: it cannot run here, and is left out and named with the reason. NULL: it always can.
+     * Called in the harness's own process, once, before the rounds. */
+    bool (*available)(char *reason, size_t size);
 };
 
 /* In each round: a figure of arm by that of base, which becomes a figure of arm. The metric says
@@ -69,7 +73,8 @@ struct bench_arm {
 struct bench_ratio {
     const char *metric; /* NULL: the end of the list */
     const char *arm;
-    const char *base; /* or several with commas between them: the fastest of the round counts */
+    const char *base; /* or several with commas between them: the fastest of the round counts, and
+                         those that are left out do not */
 };
 
 struct bench_target {
@@ -157,7 +162,8 @@ struct bench_series {
 };
 
 struct bench_arm_outcome {
-    struct bench_result last; /* of its last round: the settings */
+    char reason[BENCH_REASON_MAX]; /* why it is left out; empty: it is not */
+    struct bench_result last;      /* of its last round: the settings */
     uint32_t series_count;
     struct bench_series series[BENCH_FIGURES_MAX + BENCH_RATIOS_MAX + 1];
 };

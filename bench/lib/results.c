@@ -126,13 +126,31 @@ static void series_append(struct results *results, const struct bench_case *benc
     json_array_append_new(results->list, object);
 }
 
+static void left_out_append(struct results *results, const struct bench_case *benchmark,
+                            const char *arm, const char *reason)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "case", json_string(benchmark->name));
+    json_object_set_new(object, "arm", json_string(arm));
+    json_object_set_new(object, "left_out", json_string(reason));
+    json_object_set_new(object, "what", json_string(benchmark->what));
+    json_object_set(object, "settings", results->machine);
+    json_array_append_new(results->list, object);
+}
+
 void results_add(struct results *results, const struct bench_case *benchmark,
                  const struct bench_outcome *outcome)
 {
     for (uint32_t i = 0; benchmark->arms[i].name != NULL; i++) {
         const struct bench_arm_outcome *arm = &outcome->arms[i];
-        json_t *settings = settings_of(results, &arm->last);
+        json_t *settings;
 
+        if (arm->reason[0] != '\0') {
+            left_out_append(results, benchmark, benchmark->arms[i].name, arm->reason);
+            continue;
+        }
+        settings = settings_of(results, &arm->last);
         for (uint32_t k = 0; k < arm->series_count; k++)
             series_append(results, benchmark, benchmark->arms[i].name, &arm->series[k], settings);
         json_decref(settings);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The results as JSON: a list of objects, one for each metric of each arm of each case. */
+/* The results as JSON: a list of objects, one for each metric of each arm of each case; and one
+ * for each arm that was left out, with the reason. */
 #ifndef KLANE_BENCH_LIB_RESULTS_H
 #define KLANE_BENCH_LIB_RESULTS_H
 
