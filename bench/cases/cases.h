@@ -36,6 +36,7 @@ struct dispatch_plan {
     uint64_t records;
     uint64_t records_quick;
     uint64_t keys;
+    uint32_t workers;
 };
 
 void chain_run(struct bench_run *run);
@@ -43,5 +44,13 @@ void stage_source_run(struct bench_run *run);
 void stage_copy_run(struct bench_run *run);
 void stage_control_run(struct bench_run *run);
 void stage_worker_run(struct bench_run *run);
+
+/* peers/memory: arms of the same cases, other dispatchers. */
+void asio_run(struct bench_run *run);
+void tbb_run(struct bench_run *run);
+void tbb_list_run(struct bench_run *run);
+void mutex_run(struct bench_run *run);
+bool asio_available(char *reason, size_t size);
+bool tbb_available(char *reason, size_t size);
 
 #endif
