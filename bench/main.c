@@ -58,31 +58,32 @@ struct arguments {
     bool quick;
     uint32_t rounds;
     const char *only; /* names with commas between them; NULL: all */
+    const char *arms; /* the same */
     const char *out;
 };
 
 static void usage(FILE *file)
 {
-    fputs("Usage: klane_bench [--list] [--only CASE,...] [--out DIR] [--rounds N] [--quick]\n",
+    fputs("Usage: klane_bench [--list] [--only CASE,...] [--arms ARM,...] [--out DIR]\n"
+          "                   [--rounds N] [--quick]\n",
           file);
 }
 
 static struct arguments parse(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"list", no_argument, NULL, 'l'},
-        {"only", required_argument, NULL, 'o'},
-        {"out", required_argument, NULL, 'd'},
-        {"quick", no_argument, NULL, 'q'},
-        {"rounds", required_argument, NULL, 'r'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"arms", required_argument, NULL, 'a'}, {"list", no_argument, NULL, 'l'},
+        {"only", required_argument, NULL, 'o'}, {"out", required_argument, NULL, 'd'},
+        {"quick", no_argument, NULL, 'q'},      {"rounds", required_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
     };
     struct arguments arguments = {.out = "."};
     int option;
 
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == 'l')
+        if (option == 'a')
+            arguments.arms = optarg;
+        else if (option == 'l')
             arguments.list = true;
         else if (option == 'q')
             arguments.quick = true;
@@ -104,17 +105,6 @@ static struct arguments parse(int argc, char **argv)
         exit(2);
     }
     return arguments;
-}
-
-/* Whether the name is one of those in the list. */
-static bool is_listed(const char *list, const char *name, size_t length)
-{
-    for (const char *each = list; each != NULL; each = strchr(each, ',')) {
-        each += *each == ',';
-        if (strcspn(each, ",") == length && strncmp(each, name, length) == 0)
-            return true;
-    }
-    return false;
 }
 
 static bool is_case(const char *name, size_t length)
@@ -165,8 +155,8 @@ static bool run_case(const struct bench_case *benchmark, const struct arguments 
         perror(directory);
         return false;
     }
-    succeeded =
-        bench_case_run(benchmark, arguments->rounds, arguments->quick, directory, &outcome);
+    succeeded = bench_case_run(benchmark, arguments->arms, arguments->rounds, arguments->quick,
+                               directory, &outcome);
     if (succeeded)
         results_add(results, benchmark, &outcome);
     snprintf(command, sizeof(command), "rm -rf '%s'", directory);
@@ -177,8 +167,7 @@ static bool run_case(const struct bench_case *benchmark, const struct arguments 
 
 static bool is_to_run(const struct bench_case *benchmark, const struct arguments *arguments)
 {
-    return arguments->only == NULL ||
-           is_listed(arguments->only, benchmark->name, strlen(benchmark->name));
+    return arguments->only == NULL || bench_is_listed(arguments->only, benchmark->name);
 }
 
 /* Returns how many cases failed. */

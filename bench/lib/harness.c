@@ -56,6 +56,18 @@ const struct bench_metric *bench_metric_find(const char *name)
     return NULL;
 }
 
+bool bench_is_listed(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *each = list; each != NULL; each = strchr(each, ',')) {
+        each += *each == ',';
+        if (strcspn(each, ",") == length && strncmp(each, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- for arms -------------------------------------------------------------------------- */
 
 void bench_fail(const char *format, ...)
@@ -316,22 +328,24 @@ static bool round_run(const struct bench_case *benchmark, struct bench_run *run,
     return is_same_work(benchmark, outcome);
 }
 
-static void find_left_out(const struct bench_case *benchmark, struct bench_outcome *outcome)
+static void find_left_out(const struct bench_case *benchmark, const char *arms,
+                          struct bench_outcome *outcome)
 {
     for (uint32_t i = 0; benchmark->arms[i].name != NULL; i++) {
         const struct bench_arm *arm = &benchmark->arms[i];
         char *reason = outcome->arms[i].reason;
 
-        if (arm->available == NULL || arm->available(reason, BENCH_REASON_MAX)) {
+        if (arms != NULL && !bench_is_listed(arms, arm->name))
+            snprintf(reason, BENCH_REASON_MAX, "it was not asked for");
+        else if (arm->available != NULL && !arm->available(reason, BENCH_REASON_MAX))
+            fprintf(stderr, "%s: %s is left out: %s\n", benchmark->name, arm->name, reason);
+        else
             reason[0] = '\0';
-            continue;
-        }
-        fprintf(stderr, "%s: %s is left out: %s\n", benchmark->name, arm->name, reason);
     }
 }
 
-bool bench_case_run(const struct bench_case *benchmark, uint32_t rounds, bool quick,
-                    const char *directory, struct bench_outcome *outcome)
+bool bench_case_run(const struct bench_case *benchmark, const char *arms, uint32_t rounds,
+                    bool quick, const char *directory, struct bench_outcome *outcome)
 {
     struct bench_run run = {.quick = quick, .directory = directory};
     bool succeeded = true;
@@ -341,7 +355,7 @@ bool bench_case_run(const struct bench_case *benchmark, uint32_t rounds, bool qu
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (run.result == MAP_FAILED)
         return false;
-    find_left_out(benchmark, outcome);
+    find_left_out(benchmark, arms, outcome);
     if (benchmark->prepare != NULL) {
         fprintf(stderr, "%s: preparing\n", benchmark->name);
         run.plan = benchmark->prepare_plan;

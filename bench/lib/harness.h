@@ -104,6 +104,9 @@ struct bench_metric {
 /* NULL: there is no such metric. */
 const struct bench_metric *bench_metric_find(const char *name);
 
+/* Whether the name is one of those in the list, which has commas between them. */
+bool bench_is_listed(const char *list, const char *name);
+
 /* ---- for arms -------------------------------------------------------------------------- */
 
 void bench_figure(struct bench_run *run, const char *metric, double value);
@@ -172,9 +175,9 @@ struct bench_outcome {
     struct bench_arm_outcome arms[BENCH_ARMS_MAX];
 };
 
-/* Run a case. False: an arm failed, or the arms did not do the same work; it was said so on
- * stderr. */
-bool bench_case_run(const struct bench_case *benchmark, uint32_t rounds, bool quick,
-                    const char *directory, struct bench_outcome *outcome);
+/* Run a case, or those of its arms that are in the list arms, if it is not NULL. False: an arm
+ * failed, or the arms did not do the same work; it was said so on stderr. */
+bool bench_case_run(const struct bench_case *benchmark, const char *arms, uint32_t rounds,
+                    bool quick, const char *directory, struct bench_outcome *outcome);
 
 #endif
