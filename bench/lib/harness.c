@@ -46,6 +46,7 @@ static const struct bench_metric metrics[] = {
     {"least-second", "of the rate offered", true, NULL},
     {"median-second", "of the rate offered", true, NULL},
     {"budget-used", "of the budget", false, NULL},
+    {"time", "ns/operation", false, NULL},
 };
 
 const struct bench_metric *bench_metric_find(const char *name)
