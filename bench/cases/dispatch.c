@@ -109,7 +109,7 @@ static void klane_run_dispatch(struct bench_run *run)
 
 static const struct dispatch_plan plan_1k = {3000000, 200000, 1000, 1};
 static const struct dispatch_plan plan_10k = {3000000, 200000, 10000, 1};
-static const struct dispatch_plan plan_10k_4 = {3000000, 200000, 10000, 4};
+static const struct dispatch_plan plan_10k_4 = {3000000, 50000, 10000, 4};
 static const struct dispatch_plan plan_1m = {3000000, 200000, 1000000, 1};
 
 const struct bench_case dispatch_cases[] = {
