@@ -9,8 +9,8 @@
 #include "cases/cases.h"
 #include "lib/drive.h"
 #include "lib/sleepers.h"
+#include "lib/zipf.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,42 +22,15 @@ enum { KEYS = 10000, WORKERS = 16, BATCH = 100, QUANTUM = 64 };
 
 /* ---- the keys ---------------------------------------------------------------------------- */
 
-/* How likely keys 0 to i are. */
-static void zipf_init(double *until)
-{
-    double sum = 0;
-
-    for (int i = 0; i < KEYS; i++)
-        until[i] = sum += pow(i + 1, -EXPONENT);
-    for (int i = 0; i < KEYS; i++)
-        until[i] /= sum;
-}
-
-static uint64_t zipf_draw(const double *until, uint64_t *state)
-{
-    double drawn = (double)(drive_random(state) >> 11) / (double)(UINT64_C(1) << 53);
-    uint64_t low = 0, high = KEYS - 1;
-
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-
-        if (until[middle] > drawn)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
 /* The number of the key of each record, the same in every run. */
 static void draw_keys(uint64_t *keys, uint64_t records)
 {
-    static double until[KEYS];
+    static struct zipf zipf;
     uint64_t state = 1;
 
-    zipf_init(until);
+    zipf_init(&zipf, KEYS, EXPONENT);
     for (uint64_t i = 0; i < records; i++)
-        keys[i] = zipf_draw(until, &state);
+        keys[i] = zipf_draw(&zipf, &state);
 }
 
 /* ---- the schedule ------------------------------------------------------------------------ */
