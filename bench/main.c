@@ -55,8 +55,8 @@ enum { ROUNDS = 5, ROUNDS_QUICK = 2 };
 
 struct arguments {
     bool list;
-    bool quick;
     uint32_t rounds;
+    struct bench_options options;
     const char *only; /* names with commas between them; NULL: all */
     const char *arms; /* the same */
     const char *out;
@@ -86,7 +86,7 @@ static struct arguments parse(int argc, char **argv)
         else if (option == 'l')
             arguments.list = true;
         else if (option == 'q')
-            arguments.quick = true;
+            arguments.options.quick = true;
         else if (option == 'o')
             arguments.only = optarg;
         else if (option == 'd')
@@ -99,7 +99,7 @@ static struct arguments parse(int argc, char **argv)
         }
     }
     if (arguments.rounds == 0)
-        arguments.rounds = arguments.quick ? ROUNDS_QUICK : ROUNDS;
+        arguments.rounds = arguments.options.quick ? ROUNDS_QUICK : ROUNDS;
     if (optind < argc || arguments.rounds > BENCH_ROUNDS_MAX) {
         usage(stderr);
         exit(2);
@@ -155,7 +155,7 @@ static bool run_case(const struct bench_case *benchmark, const struct arguments 
         perror(directory);
         return false;
     }
-    succeeded = bench_case_run(benchmark, arguments->arms, arguments->rounds, arguments->quick,
+    succeeded = bench_case_run(benchmark, arguments->arms, arguments->rounds, &arguments->options,
                                directory, &outcome);
     if (succeeded)
         results_add(results, benchmark, &outcome);
@@ -204,7 +204,7 @@ int main(int argc, char **argv)
         return 0;
     }
     check_names(arguments.only);
-    results = results_create(arguments.rounds, arguments.quick);
+    results = results_create(arguments.rounds, arguments.options.quick);
     for (size_t i = 0; i < FAMILIES; i++)
         failed += run_family(&families[i], &arguments, results);
     snprintf(path, sizeof(path), "%s/results.json", arguments.out);

@@ -30,13 +30,20 @@ static const struct bench_metric metrics[] = {
     {"rss-growth", "of a tenth in", false, NULL},
     {"bytes", "bytes/record", false, NULL},
     {"p50", "us", false, NULL},
+    {"p90", "us", false, NULL},
     {"p99", "us", false, NULL},
     {"p999", "us", false, NULL},
+    {"p9999", "us", false, NULL},
+    {"max", "us", false, NULL},
     {"pause", "ms", false, NULL},
     {"append-pause", "ms", false, NULL},
     {"idle-pause", "ms", false, NULL},
     {"busy", "of a processor", false, NULL},
+    {"disorder", "records", false, NULL},
     {"repeats", "records", false, NULL},
+    {"lost", "records", false, NULL},
+    {"passed", "of the others", true, NULL},
+    {"by-key", "of no order", true, "throughput"},
     {"first", "ms", false, NULL},
     {"wait", "s", false, NULL},
     {"ideal-time", "of handlers alone", false, NULL},
@@ -103,6 +110,20 @@ void bench_figure(struct bench_run *run, const char *metric, double value)
     if (bench_metric_find(metric) == NULL || result->figure_count == BENCH_FIGURES_MAX)
         bench_fail("no room for a figure, or no such metric: %s", metric);
     result->figures[result->figure_count++] = (struct bench_figure){metric, value};
+}
+
+void bench_point(struct bench_run *run, const char *series, double x, double y)
+{
+    struct bench_curve *curve = run->result->curves;
+
+    while (curve->name != NULL && strcmp(curve->name, series) != 0)
+        if (++curve == run->result->curves + BENCH_CURVES_MAX)
+            bench_fail("no room for a series: %s", series);
+    curve->name = series;
+    if (curve->count == BENCH_POINTS_MAX)
+        return;
+    curve->points[curve->count][0] = x;
+    curve->points[curve->count++][1] = y;
 }
 
 void bench_setting(struct bench_run *run, const char *name, int64_t count)
@@ -346,9 +367,10 @@ static void find_left_out(const struct bench_case *benchmark, const char *arms,
 }
 
 bool bench_case_run(const struct bench_case *benchmark, const char *arms, uint32_t rounds,
-                    bool quick, const char *directory, struct bench_outcome *outcome)
+                    const struct bench_options *options, const char *directory,
+                    struct bench_outcome *outcome)
 {
-    struct bench_run run = {.quick = quick, .directory = directory};
+    struct bench_run run = {.options = options, .directory = directory};
     bool succeeded = true;
 
     memset(outcome, 0, sizeof(*outcome));

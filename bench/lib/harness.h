@@ -17,14 +17,16 @@
 #include <time.h>
 
 enum {
-    BENCH_ARMS_MAX = 10,
-    BENCH_RATIOS_MAX = 8,
+    BENCH_ARMS_MAX = 16,
+    BENCH_RATIOS_MAX = 16,
     BENCH_TARGETS_MAX = 5,
-    BENCH_FIGURES_MAX = 8,
-    BENCH_SETTINGS_MAX = 16,
+    BENCH_FIGURES_MAX = 16,
+    BENCH_SETTINGS_MAX = 24,
     BENCH_ROUNDS_MAX = 16,
     BENCH_TEXT_MAX = 96,
-    BENCH_REASON_MAX = 256
+    BENCH_REASON_MAX = 256,
+    BENCH_POINTS_MAX = 256,
+    BENCH_CURVES_MAX = 2
 };
 
 struct bench_figure {
@@ -38,6 +40,13 @@ struct bench_setting {
     char text[BENCH_TEXT_MAX]; /* else */
 };
 
+/* A figure over time, or over something else. */
+struct bench_curve {
+    const char *name;
+    uint32_t count;
+    double points[BENCH_POINTS_MAX][2];
+};
+
 /* What an arm leaves; in memory shared with the harness. Names point to string literals, which
  * have the same address in both processes. */
 struct bench_result {
@@ -47,12 +56,21 @@ struct bench_result {
     uint32_t setting_count;
     struct bench_figure figures[BENCH_FIGURES_MAX];
     struct bench_setting settings[BENCH_SETTINGS_MAX];
+    struct bench_curve curves[BENCH_CURVES_MAX]; /* without a name: there is none */
+};
+
+/* How the program was called; 0: as the case has it. */
+struct bench_options {
+    bool quick;           /* small counts: does everything, measures nothing well */
+    uint32_t concurrency; /* of the Kafka cases: workers, or threads */
+    uint32_t partitions;  /* of the Kafka cases' topics that are filled beforehand */
+    uint32_t value_bytes; /* of their records */
 };
 
 /* What an arm is given. */
 struct bench_run {
+    const struct bench_options *options;
     const void *plan; /* the arm's */
-    bool quick;       /* small counts: does everything, measures nothing well */
     uint32_t round;
     const char *directory; /* for the case's files, on the disk of the results */
     struct bench_result *result;
@@ -110,6 +128,10 @@ bool bench_is_listed(const char *list, const char *name);
 /* ---- for arms -------------------------------------------------------------------------- */
 
 void bench_figure(struct bench_run *run, const char *metric, double value);
+
+/* One more point of the series of this name; those past BENCH_POINTS_MAX are left out. */
+void bench_point(struct bench_run *run, const char *series, double x, double y);
+
 void bench_setting(struct bench_run *run, const char *name, int64_t count);
 void bench_setting_text(struct bench_run *run, const char *name, const char *text);
 
@@ -123,7 +145,7 @@ void bench_check_count(uint64_t actual, uint64_t expected, const char *what);
 
 static inline uint64_t bench_count(const struct bench_run *run, uint64_t count, uint64_t quick)
 {
-    return run->quick ? quick : count;
+    return run->options->quick ? quick : count;
 }
 
 static inline int64_t bench_now_ns(void)
@@ -166,7 +188,7 @@ struct bench_series {
 
 struct bench_arm_outcome {
     char reason[BENCH_REASON_MAX]; /* why it is left out; empty: it is not */
-    struct bench_result last;      /* of its last round: the settings */
+    struct bench_result last;      /* of its last round: settings and curves */
     uint32_t series_count;
     struct bench_series series[BENCH_FIGURES_MAX + BENCH_RATIOS_MAX + 1];
 };
@@ -178,6 +200,7 @@ struct bench_outcome {
 /* Run a case, or those of its arms that are in the list arms, if it is not NULL. False: an arm
  * failed, or the arms did not do the same work; it was said so on stderr. */
 bool bench_case_run(const struct bench_case *benchmark, const char *arms, uint32_t rounds,
-                    bool quick, const char *directory, struct bench_outcome *outcome);
+                    const struct bench_options *options, const char *directory,
+                    struct bench_outcome *outcome);
 
 #endif

@@ -91,6 +91,22 @@ static json_t *settings_of(const struct results *results, const struct bench_res
     return settings;
 }
 
+static json_t *curves_of(const struct bench_result *result)
+{
+    json_t *curves = json_object();
+
+    for (uint32_t i = 0; i < BENCH_CURVES_MAX && result->curves[i].name != NULL; i++) {
+        const struct bench_curve *curve = &result->curves[i];
+        json_t *points = json_array();
+
+        for (uint32_t k = 0; k < curve->count; k++)
+            json_array_append_new(points,
+                                  json_pack("[f,f]", curve->points[k][0], curve->points[k][1]));
+        json_object_set_new(curves, curve->name, points);
+    }
+    return curves;
+}
+
 static json_t *target_of(const struct bench_case *benchmark, const char *arm, const char *metric)
 {
     for (const struct bench_target *target = benchmark->targets; target->arm != NULL; target++)
@@ -100,7 +116,8 @@ static json_t *target_of(const struct bench_case *benchmark, const char *arm, co
 }
 
 static void series_append(struct results *results, const struct bench_case *benchmark,
-                          const char *arm, const struct bench_series *series, json_t *settings)
+                          const char *arm, const struct bench_series *series, json_t *settings,
+                          json_t *curves)
 {
     const struct bench_metric *metric = bench_metric_find(series->metric);
     json_t *object = json_object(), *values = json_array();
@@ -123,6 +140,8 @@ static void series_append(struct results *results, const struct bench_case *benc
     json_object_set_new(object, "target", target_of(benchmark, arm, metric->name));
     json_object_set_new(object, "what", json_string(benchmark->what));
     json_object_set(object, "settings", settings);
+    if (json_object_size(curves) > 0)
+        json_object_set(object, "series", curves);
     json_array_append_new(results->list, object);
 }
 
@@ -144,16 +163,19 @@ void results_add(struct results *results, const struct bench_case *benchmark,
 {
     for (uint32_t i = 0; benchmark->arms[i].name != NULL; i++) {
         const struct bench_arm_outcome *arm = &outcome->arms[i];
-        json_t *settings;
+        json_t *settings, *curves;
 
         if (arm->reason[0] != '\0') {
             left_out_append(results, benchmark, benchmark->arms[i].name, arm->reason);
             continue;
         }
         settings = settings_of(results, &arm->last);
+        curves = curves_of(&arm->last);
         for (uint32_t k = 0; k < arm->series_count; k++)
-            series_append(results, benchmark, benchmark->arms[i].name, &arm->series[k], settings);
+            series_append(results, benchmark, benchmark->arms[i].name, &arm->series[k], settings,
+                          curves);
         json_decref(settings);
+        json_decref(curves);
     }
 }
 

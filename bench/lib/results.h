@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The results as JSON: a list of objects, one for each metric of each arm of each case; and one
- * for each arm that was left out, with the reason. */
+ * for each arm that was left out, with the reason. An arm's series, if it has any, are in each of
+ * its objects, as its settings are. */
 #ifndef KLANE_BENCH_LIB_RESULTS_H
 #define KLANE_BENCH_LIB_RESULTS_H
 
