@@ -192,14 +192,13 @@ static void batch_bare_run(struct bench_run *run)
 {
     uint64_t records = bench_count(run, RECORDS, RECORDS_QUICK);
     uint64_t *keys = calloc(records, sizeof(*keys));
-    struct sleepers_plan sleeps = {1, WORKERS, 0, 0, false};
+    struct sleepers_plan sleeps = {1, WORKERS, 0, 0, false, 0};
     struct sleepers sleepers;
 
     draw_keys(keys, records);
     sleeps.records = sleeps.records_quick = plan(keys, records).steps * WORKERS;
     free(keys);
-    run->plan = &sleeps;
-    sleepers_init(&sleepers, run);
+    sleepers_init(&sleepers, &sleeps, run);
     sleepers_bare_sleep(&sleepers);
     bench_meter_report(&sleepers.meter, run, records);
     bench_setting(run, "sleeps", (int64_t)sleepers.records);

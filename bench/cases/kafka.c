@@ -6,7 +6,6 @@
 #include "cases/cases.h"
 #include "cases/kafka.h"
 #include "cases/restart.h"
-#include "lib/sleepers.h"
 
 void kafka_poll(rd_kafka_t *consumer, bool (*pass)(const rd_kafka_message_t *, void *),
                 void *context)
@@ -25,16 +24,130 @@ void kafka_poll(rd_kafka_t *consumer, bool (*pass)(const rd_kafka_message_t *, v
     }
 }
 
-/* A broker takes its time for what it does for the first time, so everything is read once before
- * anybody measures. */
-static void records_prepare(struct bench_run *run)
+const struct records_kind kafka_records = {
+    .name = "records",
+    .count = 3000000,
+    .count_quick = 20000,
+    .keys = KAFKA_KEYS,
+};
+const struct records_kind kafka_records_fixed = {
+    .name = "records",
+    .count = 3000000,
+    .count_quick = 20000,
+    .keys = KAFKA_KEYS,
+    .is_fixed = true,
+};
+const struct records_kind kafka_records_zipf = {
+    .name = "zipf",
+    .count = 50000,
+    .count_quick = 2000,
+    .keys = ZIPF_KEYS_MAX,
+    .is_zipf = true,
+};
+
+static bool count_down(const rd_kafka_message_t *message, void *left)
 {
-    if (cluster_records_fill(bench_count(run, KAFKA_RECORDS, KAFKA_RECORDS_QUICK), KAFKA_KEYS))
-        kafka_noop_poll_run(run);
+    (void)message;
+    return --*(uint64_t *)left == 0;
 }
 
-static const struct sleepers_plan plan_1ms = {1, 100, 300000, 10000, true};
-static const struct sleepers_plan plan_10ms = {10, 100, 40000, 2000, true};
+static void read_once(const struct records *records)
+{
+    uint64_t left = records->count;
+    char group[CLUSTER_NAME_MAX];
+    rd_kafka_t *consumer;
+
+    cluster_name(group, "group");
+    consumer = cluster_bare_consumer(cluster_consumer_conf(group));
+    cluster_subscribe(consumer, records->topic);
+    kafka_poll(consumer, count_down, &left);
+    rd_kafka_consumer_close(consumer);
+    rd_kafka_destroy(consumer);
+}
+
+/* A broker takes its time for what it does for the first time, so everything is read once before
+ * anybody measures. The plan is the kind of records. */
+static void records_prepare(struct bench_run *run)
+{
+    struct records records;
+
+    records_init(&records, run->plan, run);
+    if (records_fill(&records))
+        read_once(&records);
+}
+
+#define PREPARE(kind) .prepare = records_prepare, .prepare_plan = &(kind)
+
+/* ---- handlers that work ------------------------------------------------------------------ */
+
+/* A case's plans, by what order its arms keep. */
+enum { BY_KEY, BY_NONE, BY_PARTITION, ORDERS };
+
+#define SLEEPS(sleep, burn, workers, count, quick)                                               \
+    {sleep, workers, count, quick, true, burn}, &kafka_records, false
+
+/* By partition there are no more lanes than partitions, so a tenth of the records is enough. */
+#define SCHEDULE_PLANS(sleep, burn, workers, count, quick)                                       \
+    {                                                                                            \
+        [BY_KEY] = {SLEEPS(sleep, burn, workers, count, quick), KLANE_ORDER_KEY, false},         \
+        [BY_NONE] = {SLEEPS(sleep, burn, workers, count, quick), KLANE_ORDER_NONE, true},        \
+        [BY_PARTITION] = {SLEEPS(sleep, burn, workers, (count) / 10, (quick) / 10),              \
+                          KLANE_ORDER_PARTITION, false},                                         \
+    }
+
+static const struct kafka_schedule_plan plans_1ms[ORDERS] =
+    SCHEDULE_PLANS(1, 0, 100, 300000, 10000);
+static const struct kafka_schedule_plan plans_10ms[ORDERS] =
+    SCHEDULE_PLANS(10, 0, 100, 40000, 2000);
+static const struct kafka_schedule_plan plans_100ms[ORDERS] =
+    SCHEDULE_PLANS(100, 0, 100, 4000, 500);
+static const struct kafka_schedule_plan plans_cpu[ORDERS] =
+    SCHEDULE_PLANS(0, 10, 0, 300000, 10000);
+
+#define ZIPF_SLEEP {1, 100, 0, 0, true, 0}, &kafka_records_zipf, true
+
+static const struct kafka_schedule_plan plans_zipf[ORDERS] = {
+    [BY_KEY] = {ZIPF_SLEEP, KLANE_ORDER_KEY, false},
+    [BY_NONE] = {ZIPF_SLEEP, KLANE_ORDER_NONE, true},
+    [BY_PARTITION] = {ZIPF_SLEEP, KLANE_ORDER_PARTITION, false},
+};
+
+/* is_less: what keeps the order of partitions does another amount of work. */
+#define SCHEDULE_ARMS(plans, is_less)                                                            \
+    {.name = "klane", .run = kafka_schedule_klane_run, .plan = &(plans)[BY_KEY]},                \
+        {.name = "klane-none", .run = kafka_schedule_klane_run, .plan = &(plans)[BY_NONE]},      \
+        {.name = "klane-partition",                                                              \
+         .run = kafka_schedule_klane_run,                                                        \
+         .plan = &(plans)[BY_PARTITION],                                                         \
+         .own_work = is_less},                                                                   \
+        {.name = "threads", .run = kafka_schedule_bare_run, .plan = &(plans)[BY_KEY]},           \
+        {.name = "thread-per-partition",                                                         \
+         .run = kafka_schedule_by_hand_run,                                                      \
+         .plan = &(plans)[BY_PARTITION],                                                         \
+         .own_work = is_less},                                                                   \
+    {                                                                                            \
+        .name = "pool", .run = kafka_schedule_by_hand_run, .plan = &(plans)[BY_NONE]             \
+    }
+
+#define SCHEDULE_RATIOS                                                                          \
+    {"ideal", "klane", "threads"}, {"ideal", "klane-none", "threads"},                           \
+        {"ideal", "klane-partition", "threads"}, {"ideal", "thread-per-partition", "threads"},   \
+    {                                                                                            \
+        "ideal", "pool", "threads"                                                               \
+    }
+
+#define SCHEDULE_CASE(sleep)                                                                     \
+    {                                                                                            \
+        .name = "kafka-" #sleep,                                                                 \
+        .what =                                                                                  \
+            "Handlers that sleep for " #sleep ", 100 workers, 8 partitions, beside 100 bare "    \
+            "threads.",                                                                          \
+        PREPARE(kafka_records), .arms = {SCHEDULE_ARMS(plans_##sleep, true)},                    \
+        .ratios = {SCHEDULE_RATIOS, {"by-key", "klane", "klane-none"}},                          \
+        .targets = {{"klane", "ideal", 0.97}, {"klane", "by-key", 0.97}},                        \
+    }
+
+/* ---- groups ------------------------------------------------------------------------------ */
 
 static const struct kafka_members_plan plan_1 = {1, false, "range"};
 static const struct kafka_members_plan plan_2 = {2, false, "range"};
@@ -45,35 +158,28 @@ static const struct kafka_members_plan plan_eager = {4, false, "range"};
 static const struct kafka_members_plan plan_poll_cooperative = {4, true, "cooperative-sticky"};
 static const struct kafka_members_plan plan_poll_eager = {4, true, "range"};
 
-#define SCHEDULE_CASE(sleep)                                                                     \
-    {                                                                                            \
-        .name = "kafka-" #sleep,                                                                 \
-        .what =                                                                                  \
-            "Handlers that sleep for " #sleep ", 100 workers, 8 partitions, beside 100 bare "    \
-            "threads.",                                                                          \
-        .prepare = records_prepare,                                                              \
-        .arms = {{.name = "klane", .run = kafka_schedule_run, .plan = &plan_##sleep},            \
-                 {.name = "threads", .run = sleepers_bare_run, .plan = &plan_##sleep}},          \
-        .ratios = {{"ideal", "klane", "threads"}},                                               \
-    }
-
 const struct bench_case kafka_cases[] = {
     {
         .name = "kafka-noop",
         .what =
             "3,000,000 records of 8 partitions and 1,000 keys through an empty handler on one "
             "worker, with commits, beside librdkafka's own loops without.",
-        .prepare = records_prepare,
-        .arms = {{.name = "klane", .run = kafka_noop_klane_run},
-                 {.name = "poll", .run = kafka_noop_poll_run},
-                 {.name = "poll-tuned", .run = kafka_noop_poll_run, .plan = kafka_noop_tuned},
-                 {.name = "callback", .run = kafka_noop_callback_run, .plan = kafka_noop_tuned},
-                 {.name = "klane-headers",
-                  .run = kafka_noop_klane_run,
-                  .plan = &kafka_has_headers},
-                 {.name = "poll-headers",
-                  .run = kafka_noop_poll_headers_run,
-                  .plan = kafka_noop_tuned}},
+        PREPARE(kafka_records),
+        .arms =
+            {{.name = "klane", .run = kafka_noop_klane_run, .plan = &kafka_noop_plain},
+             {.name = "klane-partition",
+              .run = kafka_noop_klane_run,
+              .plan = &kafka_noop_partition},
+             {.name = "klane-none", .run = kafka_noop_klane_run, .plan = &kafka_noop_none},
+             {.name = "poll", .run = kafka_noop_poll_run, .plan = &kafka_noop_plain},
+             {.name = "poll-tuned", .run = kafka_noop_poll_run, .plan = &kafka_noop_tuned},
+             {.name = "callback", .run = kafka_noop_callback_run, .plan = &kafka_noop_tuned},
+             {.name = "klane-headers", .run = kafka_noop_klane_run, .plan = &kafka_noop_headers},
+             {.name = "poll-headers", .run = kafka_noop_poll_run, .plan = &kafka_noop_headers},
+             {.name = "thread-per-partition",
+              .run = kafka_noop_by_hand_run,
+              .plan = &kafka_noop_plain},
+             {.name = "pool", .run = kafka_noop_by_hand_run, .plan = &kafka_noop_pool}},
         .ratios = {{"share", "klane", "poll,poll-tuned"},
                    {"cpu-share", "klane", "poll,poll-tuned"},
                    {"rss-share", "klane", "poll,poll-tuned"},
@@ -81,21 +187,48 @@ const struct bench_case kafka_cases[] = {
                    {"cpu-share", "klane-headers", "poll-headers"},
                    {"share", "callback", "poll,poll-tuned"},
                    {"cpu-share", "callback", "poll,poll-tuned"},
-                   {"rss-share", "callback", "poll,poll-tuned"}},
+                   {"rss-share", "callback", "poll,poll-tuned"},
+                   {"by-key", "klane", "klane-none"},
+                   {"share", "thread-per-partition", "poll,poll-tuned"},
+                   {"share", "pool", "poll,poll-tuned"}},
     },
     SCHEDULE_CASE(1ms),
     SCHEDULE_CASE(10ms),
+    SCHEDULE_CASE(100ms),
+    {
+        .name = "kafka-cpu",
+        .what = "Handlers that burn 10 us of processor time, as many workers as processors, "
+                "beside as many bare threads.",
+        PREPARE(kafka_records),
+        .arms = {SCHEDULE_ARMS(plans_cpu, true)},
+        .ratios = {SCHEDULE_RATIOS, {"by-key", "klane", "klane-none"}},
+    },
+    {
+        .name = "kafka-zipf",
+        .what = "Handlers that sleep for 1 ms, 10,000 keys of Zipf 1.1, 100 workers: all of "
+                "50,000 records beside the best schedule of bare threads.",
+        PREPARE(kafka_records_zipf),
+        .arms = {SCHEDULE_ARMS(plans_zipf, false)},
+        .ratios = {SCHEDULE_RATIOS},
+        .targets = {{"klane", "ideal", 0.97}},
+    },
     {
         .name = "kafka-stuck",
-        .what = "3,000,000 records, one key of 1,000 never finished: the rate of the others.",
-        .prepare = records_prepare,
-        .arms = {{.name = "klane", .run = kafka_stuck_run, .plan = &kafka_is_stuck},
-                 {.name = "klane-free", .run = kafka_stuck_run, .plan = &kafka_is_free}},
+        .what = "3,000,000 records, one key of 1,000 not finished until all others have passed "
+                "or stand still: their rate, and how far they come.",
+        PREPARE(kafka_records),
+        .arms = {{.name = "klane", .run = kafka_stuck_klane_run, .plan = &kafka_stuck_key},
+                 {.name = "klane-free", .run = kafka_stuck_klane_run, .plan = &kafka_stuck_free},
+                 {.name = "thread-per-partition",
+                  .run = kafka_stuck_by_hand_run,
+                  .plan = &kafka_stuck_key,
+                  .own_work = true},
+                 {.name = "pool", .run = kafka_stuck_by_hand_run, .plan = &kafka_stuck_pool}},
         .ratios = {{"share", "klane", "klane-free"}},
     },
     {
         .name = "kafka-latency",
-        .what = "From the call that produces a record in another process to the start of the "
+        .what = "From when a record is due to be produced in another process to the start of the "
                 "handler, 10,000 records a second.",
         /* For the same reason: once without counting. */
         .prepare = kafka_latency_klane_run,
@@ -106,7 +239,7 @@ const struct bench_case kafka_cases[] = {
         .name = "kafka-members",
         .what = "1, 2 and 4 processes in one group, 100 workers each, handlers that sleep 10 ms: "
                 "the sum of their rates.",
-        .prepare = records_prepare,
+        PREPARE(kafka_records_fixed),
         .arms =
             {{.name = "klane-1", .run = kafka_members_run, .plan = &plan_1, .own_work = true},
              {.name = "klane-2", .run = kafka_members_run, .plan = &plan_2, .own_work = true},
@@ -138,6 +271,17 @@ const struct bench_case kafka_cases[] = {
         .targets = {{"klane", "rss-over", 80 * 1048576.0}, {"klane", "wait", 30}},
     },
     {
+        .name = "kafka-crash",
+        .what = "One record stuck, then kill -9 and a second life: records that run again, and "
+                "records that are lost.",
+        .arms = {{.name = "klane", .run = kafka_crash_run, .plan = &kafka_crash_klane},
+                 {.name = "thread-per-partition",
+                  .run = kafka_crash_run,
+                  .plan = &kafka_crash_partition},
+                 {.name = "pool", .run = kafka_crash_run, .plan = &kafka_crash_pool}},
+        .targets = {{"klane", "lost", 0}, {"klane", "disorder", 0}},
+    },
+    {
         .name = "kafka-restart-1",
         .what = "One key stuck, then kill -9: records that run again, by commit interval, and "
                 "without a progress map.",
@@ -162,7 +306,7 @@ const struct bench_case kafka_cases[] = {
         .what =
             "One key stuck, and all of 3 million records behind it handled but the last: time "
             "to the first new record after a kill -9.",
-        .prepare = records_prepare,
+        PREPARE(kafka_records_fixed),
         .arms = {RESTART_ARM(kafka_restart_far_run, far)},
     },
     {.name = NULL},

@@ -3,25 +3,43 @@
 #ifndef KLANE_BENCH_CASES_KAFKA_H
 #define KLANE_BENCH_CASES_KAFKA_H
 
-#include "lib/cluster.h"
+#include "lib/records.h"
+#include "lib/sleepers.h"
 
-/* The records' topic. So few of one key that a stuck one never reaches its lane's quota. */
-enum { KAFKA_RECORDS = 3000000, KAFKA_RECORDS_QUICK = 20000, KAFKA_KEYS = 1000 };
+#include <stdatomic.h>
 
-/* Records that pass, and the clock: from the first to the last, so without joining the group.
- * One thread's, but for what is fixed. */
+/* Of the records' topic so few of one key that a stuck one never reaches its lane's quota. */
+enum { KAFKA_KEYS = 1000 };
+
+/* Topics that are filled beforehand; the last has 8 partitions, whatever the options say. */
+extern const struct records_kind kafka_records, kafka_records_zipf, kafka_records_fixed;
+
+/* So many as the program's options say, else as the case has it. */
+static inline uint32_t kafka_workers(const struct bench_run *run, uint32_t workers)
+{
+    return run->options->concurrency > 0 ? run->options->concurrency : workers;
+}
+
+/* Records that pass, and the clock: from the first to the last, so without joining the group. */
 struct passage {
     uint64_t records; /* fixed */
-    uint64_t passed;
-    struct bench_meter meter;
+    bool is_shared;   /* fixed: several threads have handlers */
+    _Atomic uint64_t passed;
+    struct bench_meter meter; /* whose first and last record it is */
 };
 
-/* One more. True: it was the last. */
+/* One more. True: it was the last. Relaxed: a count that orders nothing. */
 static inline bool passage_one(struct passage *passage)
 {
-    if (passage->passed++ == 0)
+    uint64_t passed = atomic_load_explicit(&passage->passed, memory_order_relaxed);
+
+    if (passage->is_shared)
+        passed = atomic_fetch_add_explicit(&passage->passed, 1, memory_order_relaxed);
+    else
+        atomic_store_explicit(&passage->passed, passed + 1, memory_order_relaxed);
+    if (passed == 0)
         bench_meter_start(&passage->meter);
-    if (passage->passed != passage->records)
+    if (passed + 1 != passage->records)
         return false;
     bench_meter_stop(&passage->meter);
     return true;
@@ -31,21 +49,40 @@ static inline bool passage_one(struct passage *passage)
 void kafka_poll(rd_kafka_t *consumer, bool (*pass)(const rd_kafka_message_t *, void *),
                 void *context);
 
-/* cases/kafka_noop.c; a bare consumer's plan is its settings. */
-extern const struct cluster_setting kafka_noop_tuned[];
-/* klane's plan: NULL, or that headers are wanted. */
-extern const bool kafka_has_headers;
+/* cases/kafka_noop.c */
+struct kafka_noop_plan {
+    const struct cluster_setting *settings; /* a bare consumer's */
+    bool has_headers;
+    enum klane_order order; /* klane's */
+    uint32_t pool;          /* of threads by hand; 0: one for each partition */
+};
+extern const struct kafka_noop_plan kafka_noop_plain, kafka_noop_partition, kafka_noop_none;
+extern const struct kafka_noop_plan kafka_noop_tuned, kafka_noop_headers, kafka_noop_pool;
 void kafka_noop_klane_run(struct bench_run *run);
 void kafka_noop_poll_run(struct bench_run *run);
-void kafka_noop_poll_headers_run(struct bench_run *run);
 void kafka_noop_callback_run(struct bench_run *run);
+void kafka_noop_by_hand_run(struct bench_run *run);
 
-/* cases/kafka_schedule.c; the plan is a struct sleepers_plan. */
-void kafka_schedule_run(struct bench_run *run);
+/* cases/kafka_schedule.c */
+struct kafka_schedule_plan {
+    struct sleepers_plan sleepers; /* workers 0: as many as there are processors */
+    const struct records_kind *kind;
+    bool is_whole;          /* all records count, from the first to the last */
+    enum klane_order order; /* klane's */
+    bool is_pool;           /* of threads by hand */
+};
+void kafka_schedule_klane_run(struct bench_run *run);
+void kafka_schedule_by_hand_run(struct bench_run *run);
+void kafka_schedule_bare_run(struct bench_run *run);
 
-/* cases/kafka_stuck.c; the plan says whether there is a stuck key. */
-extern const bool kafka_is_stuck, kafka_is_free;
-void kafka_stuck_run(struct bench_run *run);
+/* cases/kafka_stuck.c */
+struct kafka_stuck_plan {
+    bool is_stuck;
+    uint32_t pool; /* of threads by hand; 0: one for each partition */
+};
+extern const struct kafka_stuck_plan kafka_stuck_key, kafka_stuck_free, kafka_stuck_pool;
+void kafka_stuck_klane_run(struct bench_run *run);
+void kafka_stuck_by_hand_run(struct bench_run *run);
 
 /* cases/kafka_latency.c */
 void kafka_latency_klane_run(struct bench_run *run);
@@ -59,6 +96,14 @@ struct kafka_members_plan {
 };
 void kafka_members_run(struct bench_run *run);
 void kafka_join_run(struct bench_run *run);
+
+/* cases/kafka_crash.c */
+struct kafka_crash_plan {
+    bool is_klane;
+    uint32_t pool; /* of threads by hand; 0: one for each partition */
+};
+extern const struct kafka_crash_plan kafka_crash_klane, kafka_crash_partition, kafka_crash_pool;
+void kafka_crash_run(struct bench_run *run);
 
 /* cases/kafka_restart.c; the plan is a struct restart_plan. */
 void kafka_restart_run(struct bench_run *run);

@@ -25,7 +25,7 @@ static const struct cluster_setting little_ahead[] = {
 
 static void make(void *topic)
 {
-    cluster_topic_create(topic);
+    cluster_topic_create(topic, CLUSTER_PARTITIONS);
 }
 
 static void append(void *name, uint64_t records, const void *value)
@@ -41,7 +41,8 @@ static void append(void *name, uint64_t records, const void *value)
     for (uint64_t i = 0; i < records; i++) {
         size_t size = budget_next(&state, &number);
 
-        cluster_produce_sized(producer, topic, number, value, size);
+        cluster_produce(producer, topic, (int32_t)(number % CLUSTER_PARTITIONS), number, value,
+                        size);
         rd_kafka_poll(producer, 0);
     }
     if (rd_kafka_flush(producer, 10 * CLUSTER_CALL_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -28,16 +28,19 @@ enum {
 void kafka_members_run(struct bench_run *run)
 {
     const struct kafka_members_plan *plan = run->plan;
+    struct records records;
     const struct members_rules rules = {
-        .topic = cluster_records_topic(),
+        .topic = records.topic,
         .assignor = plan->assignor,
         .workers = (uint32_t)bench_count(run, WORKERS, WORKERS_QUICK),
         .sleep_ms = SLEEP_MS,
     };
-    struct members *members = members_create(&rules);
+    struct members *members;
     struct bench_meter meter;
     uint64_t handled;
 
+    records_init(&records, &kafka_records_fixed, run);
+    members = members_create(&rules);
     for (uint32_t i = 0; i < plan->members; i++)
         members_add(members);
     members_settle(members);

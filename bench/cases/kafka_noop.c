@@ -9,93 +9,125 @@
  * One thread of the program's in each of them, one worker beside control in klane.
  *
  * Looking for a record's headers costs librdkafka an allocation, also when there are none. The
- * bare loops do not look, so neither does klane; the arms klane-headers and poll-headers do. */
+ * bare loops do not look, so neither does klane; the arms klane-headers and poll-headers do.
+ *
+ * thread-per-partition and pool are what people write by hand (lib/by_hand.h), with as many
+ * threads as there are partitions. */
 #include "cases/kafka.h"
+#include "lib/by_hand.h"
 
 #include <semaphore.h>
 
 /* fetch.queue.backoff.ms is there from librdkafka 2.2 on. Before, a broker's thread that finds
  * its queue full naps up to a second, so the queue is better never full. */
-const struct cluster_setting kafka_noop_tuned[] = {
+static const struct cluster_setting tuned[] = {
     {"queued.min.messages", "1000000"},     {"queued.max.messages.kbytes", "1048576"},
     {"fetch.message.max.bytes", "1048576"}, {"fetch.max.bytes", "52428800"},
     {"fetch.queue.backoff.ms", "1"},        {NULL, NULL},
 };
 
-const bool kafka_has_headers = true;
+const struct kafka_noop_plan kafka_noop_plain = {NULL, false, KLANE_ORDER_KEY, 0};
+const struct kafka_noop_plan kafka_noop_partition = {NULL, false, KLANE_ORDER_PARTITION, 0};
+const struct kafka_noop_plan kafka_noop_none = {NULL, false, KLANE_ORDER_NONE, 0};
+const struct kafka_noop_plan kafka_noop_tuned = {tuned, false, KLANE_ORDER_KEY, 0};
+const struct kafka_noop_plan kafka_noop_headers = {tuned, true, KLANE_ORDER_KEY, 0};
+const struct kafka_noop_plan kafka_noop_pool = {NULL, false, KLANE_ORDER_KEY, CLUSTER_PARTITIONS};
 
-static uint64_t records_of(const struct bench_run *run)
+/* What all arms have. */
+struct noop {
+    struct records records;
+    struct passage passage;
+    struct witness *witness;
+    char group[CLUSTER_NAME_MAX];
+    rd_kafka_t *consumer; /* of arm callback */
+    sem_t done;
+};
+
+static void noop_init(struct noop *noop, const struct bench_run *run, uint32_t threads)
 {
-    return bench_count(run, KAFKA_RECORDS, KAFKA_RECORDS_QUICK);
+    records_init(&noop->records, &kafka_records, run);
+    noop->passage.records = noop->records.count;
+    noop->passage.is_shared = threads > 1;
+    noop->witness = witness_create(noop->records.count, noop->records.keys, threads > 1);
+    cluster_name(noop->group, "group");
+    sem_init(&noop->done, 0, 0);
+}
+
+static bool pass(struct noop *noop, const void *key, const void *value)
+{
+    witness_pass(noop->witness, cluster_key_number(key), value);
+    return passage_one(&noop->passage);
+}
+
+/* Everything has passed, so what has not is lost. */
+static void report(struct noop *noop, struct bench_run *run, uint32_t workers, unsigned promises)
+{
+    bench_meter_report(&noop->passage.meter, run, noop->records.count);
+    witness_report(noop->witness, run, noop->records.count - witness_ended(noop->witness),
+                   promises);
+    records_settings(&noop->records, run, workers);
 }
 
 /* ---- klane ----------------------------------------------------------------------------- */
-
-struct noop {
-    struct passage passage;
-    sem_t done;
-};
 
 static enum klane_outcome handle_nothing(const struct klane_record *record, void *context)
 {
     struct noop *noop = context;
 
-    (void)record;
-    if (passage_one(&noop->passage))
+    if (pass(noop, record->key, record->value))
         sem_post(&noop->done);
     return KLANE_DONE;
 }
 
 void kafka_noop_klane_run(struct bench_run *run)
 {
-    struct noop noop = {.passage = {.records = records_of(run)}};
+    const struct kafka_noop_plan *plan = run->plan;
+    uint32_t workers = kafka_workers(run, 1);
     struct klane_runtime *runtime;
     struct klane_stats stats;
+    struct noop noop = {0};
     struct drive drive;
-    char group[CLUSTER_NAME_MAX];
 
-    cluster_name(group, "group");
-    sem_init(&noop.done, 0, 0);
-    drive_init(&drive, 1, handle_nothing, &noop);
-    drive.topic.without_headers = run->plan != &kafka_has_headers;
-    runtime = cluster_runtime(&drive, cluster_records_topic(), cluster_consumer_conf(group));
+    noop_init(&noop, run, workers);
+    drive_init(&drive, workers, handle_nothing, &noop);
+    drive.topic.without_headers = !plan->has_headers;
+    drive.topic.order = plan->order;
+    runtime = cluster_runtime(&drive, noop.records.topic, cluster_consumer_conf(noop.group));
     bench_check(klane_start(runtime), "klane_start");
     bench_wait(&noop.done);
     stats = drive_stats(runtime);
     klane_stop(runtime);
     drive_wait(runtime);
     drive_destroy(runtime);
-    bench_check_count(noop.passage.passed, noop.passage.records, "records handled");
-    cluster_check_committed(group, cluster_records_topic(), noop.passage.records);
-    bench_meter_report(&noop.passage.meter, run, noop.passage.records);
-    cluster_settings(run, noop.passage.records, KAFKA_KEYS, 1);
+    bench_check_count(noop.passage.passed, noop.records.count, "records handled");
+    cluster_check_committed(noop.group, noop.records.topic, noop.records.partitions,
+                            noop.records.count);
+    report(&noop, run, workers,
+           WITNESS_NO_LOSS | (plan->order == KLANE_ORDER_NONE ? 0 : WITNESS_ORDER));
     bench_setting(run, "commit_interval_ms", drive.options.commit_interval_ms);
     bench_setting(run, "commit_records", drive.options.commit_records);
     bench_setting(run, "commits", (int64_t)stats.commits);
 }
 
-/* ---- without klane --------------------------------------------------------------------- */
+/* ---- bare loops -------------------------------------------------------------------------- */
 
-static rd_kafka_t *consumer_new(struct bench_run *run)
+static rd_kafka_t *consumer_new(const struct noop *noop, struct bench_run *run)
 {
-    rd_kafka_conf_t *conf;
-    char group[CLUSTER_NAME_MAX];
+    const struct kafka_noop_plan *plan = run->plan;
     static const struct cluster_setting commits_nothing[] = {
         {"enable.auto.commit", "false"},
         {NULL, NULL},
     };
+    rd_kafka_conf_t *conf = cluster_consumer_conf(noop->group);
 
-    cluster_name(group, "group");
-    conf = cluster_consumer_conf(group);
     cluster_set(conf, commits_nothing, NULL);
-    cluster_set(conf, run->plan, run);
+    cluster_set(conf, plan->settings, run);
     return cluster_bare_consumer(conf);
 }
 
 static bool pass_message(const rd_kafka_message_t *message, void *context)
 {
-    (void)message;
-    return passage_one(context);
+    return pass(context, message->key, message->payload);
 }
 
 static bool pass_headers(const rd_kafka_message_t *message, void *context)
@@ -104,65 +136,58 @@ static bool pass_headers(const rd_kafka_message_t *message, void *context)
 
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR__NOENT)
         bench_fail("there are headers that nobody has produced");
-    return passage_one(context);
+    return pass_message(message, context);
 }
 
-static void poll_run(struct bench_run *run, bool (*pass)(const rd_kafka_message_t *, void *))
+static void consumer_end(struct noop *noop, rd_kafka_t *consumer, struct bench_run *run)
 {
-    struct passage passage = {.records = records_of(run)};
-    rd_kafka_t *consumer = consumer_new(run);
-
-    cluster_subscribe(consumer, cluster_records_topic());
-    kafka_poll(consumer, pass, &passage);
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
-    bench_meter_report(&passage.meter, run, passage.records);
-    cluster_settings(run, passage.records, KAFKA_KEYS, 0);
+    report(noop, run, 0, WITNESS_NO_LOSS | WITNESS_ORDER);
 }
 
 void kafka_noop_poll_run(struct bench_run *run)
 {
-    poll_run(run, pass_message);
-}
-
-void kafka_noop_poll_headers_run(struct bench_run *run)
-{
-    poll_run(run, pass_headers);
-}
-
-struct callback {
-    struct passage passage;
+    const struct kafka_noop_plan *plan = run->plan;
+    struct noop noop = {0};
     rd_kafka_t *consumer;
-    bool is_done;
-};
+
+    noop_init(&noop, run, 1);
+    consumer = consumer_new(&noop, run);
+    cluster_subscribe(consumer, noop.records.topic);
+    kafka_poll(consumer, plan->has_headers ? pass_headers : pass_message, &noop);
+    consumer_end(&noop, consumer, run);
+}
 
 static void take_message(rd_kafka_message_t *message, void *context)
 {
-    struct callback *callback = context;
+    struct noop *noop = context;
 
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         bench_fail("rd_kafka_consume_callback_queue: %s", rd_kafka_message_errstr(message));
-    callback->is_done = passage_one(&callback->passage);
-    if (callback->is_done)
-        rd_kafka_yield(callback->consumer);
+    if (!pass_message(message, noop))
+        return;
+    sem_post(&noop->done);
+    rd_kafka_yield(noop->consumer);
 }
 
 /* Forwarded first: librdkafka leaves alone what the program has forwarded. */
-static void assign_to(rd_kafka_t *consumer, rd_kafka_queue_t *queue)
+static void assign_to(const struct noop *noop, rd_kafka_queue_t *queue)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(CLUSTER_PARTITIONS);
+    int32_t partitions = noop->records.partitions;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
     rd_kafka_resp_err_t err;
 
-    for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++) {
+    for (int32_t i = 0; i < partitions; i++) {
         rd_kafka_queue_t *own =
-            rd_kafka_queue_get_partition(consumer, cluster_records_topic(), i);
+            rd_kafka_queue_get_partition(noop->consumer, noop->records.topic, i);
 
         rd_kafka_queue_forward(own, queue);
         rd_kafka_queue_destroy(own);
-        rd_kafka_topic_partition_list_add(list, cluster_records_topic(), i)->offset =
+        rd_kafka_topic_partition_list_add(list, noop->records.topic, i)->offset =
             RD_KAFKA_OFFSET_BEGINNING;
     }
-    err = rd_kafka_assign(consumer, list);
+    err = rd_kafka_assign(noop->consumer, list);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         bench_fail("rd_kafka_assign: %s", rd_kafka_err2str(err));
     rd_kafka_topic_partition_list_destroy(list);
@@ -170,16 +195,49 @@ static void assign_to(rd_kafka_t *consumer, rd_kafka_queue_t *queue)
 
 void kafka_noop_callback_run(struct bench_run *run)
 {
-    rd_kafka_t *consumer = consumer_new(run);
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer);
-    struct callback callback = {.passage = {.records = records_of(run)}, .consumer = consumer};
+    struct noop noop = {0};
+    rd_kafka_queue_t *queue;
 
-    assign_to(consumer, queue);
-    while (!callback.is_done)
-        rd_kafka_consume_callback_queue(queue, 100, take_message, &callback);
+    noop_init(&noop, run, 1);
+    noop.consumer = consumer_new(&noop, run);
+    queue = rd_kafka_queue_new(noop.consumer);
+    assign_to(&noop, queue);
+    while (sem_trywait(&noop.done) != 0)
+        rd_kafka_consume_callback_queue(queue, 100, take_message, &noop);
     rd_kafka_queue_destroy(queue);
-    rd_kafka_consumer_close(consumer);
-    rd_kafka_destroy(consumer);
-    bench_meter_report(&callback.passage.meter, run, callback.passage.records);
-    cluster_settings(run, callback.passage.records, KAFKA_KEYS, 0);
+    consumer_end(&noop, noop.consumer, run);
+}
+
+/* ---- by hand ----------------------------------------------------------------------------- */
+
+static void handle_by_hand(const rd_kafka_message_t *message, void *context)
+{
+    struct noop *noop = context;
+
+    if (pass_message(message, noop))
+        sem_post(&noop->done);
+}
+
+void kafka_noop_by_hand_run(struct bench_run *run)
+{
+    const struct kafka_noop_plan *plan = run->plan;
+    struct noop noop = {0};
+    struct by_hand_rules rules = {
+        .topic = noop.records.topic,
+        .group = noop.group,
+        .pool = plan->pool > 0 ? kafka_workers(run, plan->pool) : 0,
+        .handle = handle_by_hand,
+        .context = &noop,
+    };
+    struct by_hand *by_hand;
+
+    noop_init(&noop, run, 2);
+    rules.partitions = noop.records.partitions;
+    by_hand = by_hand_start(&rules);
+    bench_wait(&noop.done);
+    by_hand_stop(by_hand);
+    cluster_check_committed(noop.group, noop.records.topic, noop.records.partitions,
+                            noop.records.count);
+    report(&noop, run, 0, plan->pool > 0 ? WITNESS_NOTHING : WITNESS_NO_LOSS | WITNESS_ORDER);
+    by_hand_settings(&rules, run);
 }

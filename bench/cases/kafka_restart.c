@@ -32,10 +32,12 @@ static struct klane_runtime *create(struct restart *restart, struct drive *drive
 void kafka_restart_far_run(struct bench_run *run)
 {
     struct restart restart = {.key_number = cluster_key_number, .create = create};
-    struct log log = {.topic = cluster_records_topic()};
+    struct records records;
+    struct log log = {.topic = records.topic};
 
+    records_init(&records, &kafka_records_fixed, run);
     restart_init(&restart, run);
-    restart.records = bench_count(run, KAFKA_RECORDS, KAFKA_RECORDS_QUICK);
+    restart.records = records.count;
     cluster_name(log.group, "group");
     restart.log = &log;
     restart_kill(&restart, restart_begin(&restart, 1));

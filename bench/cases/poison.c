@@ -115,7 +115,7 @@ static void poison_bare_run(struct bench_run *run)
 {
     uint64_t records = bench_count(run, RECORDS, RECORDS_QUICK);
     uint64_t sleeps = good_enough(records) + bad_of(records) * ATTEMPTS;
-    const struct sleepers_plan plan = {1, WORKERS, sleeps, sleeps, false};
+    const struct sleepers_plan plan = {1, WORKERS, sleeps, sleeps, false, 0};
 
     run->plan = &plan;
     sleepers_bare_run(run);

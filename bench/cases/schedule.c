@@ -14,7 +14,7 @@ static void klane_run_schedule(struct bench_run *run)
     struct sleepers sleepers;
     struct drive drive;
 
-    sleepers_init(&sleepers, run);
+    sleepers_init(&sleepers, run->plan, run);
     drive_fill(log, 1, sleepers.records + sleepers.records / 10, KEYS);
     drive_init(&drive, WORKERS, sleepers_handle, &sleepers);
     runtime = drive_create(&drive, log);
@@ -28,9 +28,9 @@ static void klane_run_schedule(struct bench_run *run)
     drive_destroy(runtime);
 }
 
-static const struct sleepers_plan plan_1ms = {1, WORKERS, 200000, 20000, false};
-static const struct sleepers_plan plan_10ms = {10, WORKERS, 24000, 2400, false};
-static const struct sleepers_plan plan_100ms = {100, WORKERS, 2560, 256, false};
+static const struct sleepers_plan plan_1ms = {1, WORKERS, 200000, 20000, false, 0};
+static const struct sleepers_plan plan_10ms = {10, WORKERS, 24000, 2400, false, 0};
+static const struct sleepers_plan plan_100ms = {100, WORKERS, 2560, 256, false, 0};
 
 #define SCHEDULE_CASE(sleep)                                                                     \
     {                                                                                            \

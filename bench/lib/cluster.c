@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/cluster.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,6 @@ static struct {
     char bootstrap[256];
     char directory[PATH_BYTES]; /* of our own broker; empty: it is not ours */
     char prefix[64];            /* of the names of our topics and groups */
-    char records_topic[CLUSTER_NAME_MAX];
 } cluster;
 
 /* ---- for main -------------------------------------------------------------------------- */
@@ -69,7 +69,6 @@ bool cluster_begin(const char *out)
 
     snprintf(cluster.prefix, sizeof(cluster.prefix), "klane-bench-%lld-%d", (long long)time(NULL),
              (int)getpid());
-    snprintf(cluster.records_topic, sizeof(cluster.records_topic), "%s-records", cluster.prefix);
     if (given == NULL || given[0] == '\0')
         return broker_start(out);
     snprintf(cluster.bootstrap, sizeof(cluster.bootstrap), "%s", given);
@@ -148,6 +147,11 @@ void cluster_name(char name[CLUSTER_NAME_MAX], const char *what)
     static unsigned count;
 
     snprintf(name, CLUSTER_NAME_MAX, "%s-%d-%u-%s", cluster.prefix, (int)getpid(), ++count, what);
+}
+
+void cluster_topic_name(char name[CLUSTER_NAME_MAX], const char *what)
+{
+    snprintf(name, CLUSTER_NAME_MAX, "%s-%s", cluster.prefix, what);
 }
 
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
@@ -263,11 +267,11 @@ static int partitions_of(rd_kafka_t *client, const char *topic)
 }
 
 /* The leaders of a new topic come a moment later, and only later still know that they are. */
-static bool is_led(rd_kafka_t *client, const char *topic)
+static bool is_led(rd_kafka_t *client, const char *topic, int32_t partitions)
 {
-    if (partitions_of(client, topic) < CLUSTER_PARTITIONS)
+    if (partitions_of(client, topic) < partitions)
         return false;
-    for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++) {
+    for (int32_t i = 0; i < partitions; i++) {
         int64_t low, high;
 
         if (rd_kafka_query_watermark_offsets(client, topic, i, &low, &high, CLUSTER_CALL_MS) !=
@@ -277,11 +281,11 @@ static bool is_led(rd_kafka_t *client, const char *topic)
     return true;
 }
 
-static void topic_create(rd_kafka_t *client, const char *topic)
+void cluster_topic_create(const char *topic, int32_t partitions)
 {
+    rd_kafka_t *client = handle_new(RD_KAFKA_PRODUCER, cluster_conf());
     char why[256];
-    rd_kafka_NewTopic_t *request =
-        rd_kafka_NewTopic_new(topic, CLUSTER_PARTITIONS, 1, why, sizeof(why));
+    rd_kafka_NewTopic_t *request = rd_kafka_NewTopic_new(topic, partitions, 1, why, sizeof(why));
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
     const rd_kafka_topic_result_t **results;
     rd_kafka_event_t *event;
@@ -301,19 +305,17 @@ static void topic_create(rd_kafka_t *client, const char *topic)
     rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_NewTopic_destroy(request);
-    for (int i = 0; !is_led(client, topic); i++) {
+    for (int i = 0; !is_led(client, topic, partitions); i++) {
         if (i == CLUSTER_CALL_MS / 10)
             bench_fail("%s: the topic has no leaders", topic);
         usleep(10000);
     }
+    rd_kafka_destroy(client);
 }
 
-void cluster_topic_create(const char *topic)
+bool cluster_topic_exists(rd_kafka_t *client, const char *topic)
 {
-    rd_kafka_t *client = handle_new(RD_KAFKA_PRODUCER, cluster_conf());
-
-    topic_create(client, topic);
-    rd_kafka_destroy(client);
+    return partitions_of(client, topic) > 0;
 }
 
 /* ---- records --------------------------------------------------------------------------- */
@@ -326,45 +328,41 @@ void cluster_key(unsigned char key[CLUSTER_KEY_BYTES], uint64_t number)
     memcpy(key, whole + DRIVE_KEY_BYTES - CLUSTER_KEY_BYTES, CLUSTER_KEY_BYTES);
 }
 
+/* Four bits of each byte, all at once: a digit, or a letter. */
 uint64_t cluster_key_number(const void *key)
 {
-    unsigned char whole[DRIVE_KEY_BYTES];
+    static const unsigned char zeros[CLUSTER_KEY_BYTES - 8] = {'0', '0', '0', '0'};
+    uint64_t word;
 
-    drive_key(whole, 0);
-    memcpy(whole + DRIVE_KEY_BYTES - CLUSTER_KEY_BYTES, key, CLUSTER_KEY_BYTES);
-    return drive_key_number(whole);
+    if (memcmp(key, zeros, sizeof(zeros)) != 0)
+        return UINT64_MAX;
+    memcpy(&word, (const unsigned char *)key + sizeof(zeros), sizeof(word));
+    word = be64toh(word);
+    word = (word & UINT64_C(0x0f0f0f0f0f0f0f0f)) + 9 * (word >> 6 & UINT64_C(0x0101010101010101));
+    word = (word | word >> 4) & UINT64_C(0x00ff00ff00ff00ff);
+    word = (word | word >> 8) & UINT64_C(0x0000ffff0000ffff);
+    return (word | word >> 16) & UINT64_C(0xffffffff);
 }
 
-void cluster_produce(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number,
-                     const void *value)
-{
-    cluster_produce_sized(producer, topic, number, value, CLUSTER_VALUE_BYTES);
-}
-
-void cluster_produce_sized(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number,
-                           const void *value, size_t size)
+void cluster_produce(rd_kafka_t *producer, rd_kafka_topic_t *topic, int32_t partition,
+                     uint64_t number, const void *value, size_t size)
 {
     unsigned char key[CLUSTER_KEY_BYTES];
 
     cluster_key(key, number);
-    while (rd_kafka_produce(topic, (int32_t)(number % CLUSTER_PARTITIONS), RD_KAFKA_MSG_F_COPY,
-                            (void *)(uintptr_t)value, size, key, sizeof(key), NULL) != 0) {
+    while (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)value, size,
+                            key, sizeof(key), NULL) != 0) {
         if (rd_kafka_last_error() != RD_KAFKA_RESP_ERR__QUEUE_FULL)
             check(rd_kafka_last_error(), "rd_kafka_produce");
         rd_kafka_poll(producer, 10);
     }
 }
 
-const char *cluster_records_topic(void)
-{
-    return cluster.records_topic;
-}
-
-static uint64_t records_in(rd_kafka_t *client, const char *topic)
+uint64_t cluster_records_in(rd_kafka_t *client, const char *topic, int32_t partitions)
 {
     uint64_t records = 0;
 
-    for (int32_t i = 0; i < CLUSTER_PARTITIONS; i++) {
+    for (int32_t i = 0; i < partitions; i++) {
         int64_t low, high;
 
         check(rd_kafka_query_watermark_offsets(client, topic, i, &low, &high, CLUSTER_CALL_MS),
@@ -374,67 +372,32 @@ static uint64_t records_in(rd_kafka_t *client, const char *topic)
     return records;
 }
 
-static void records_fill(rd_kafka_t *producer, uint64_t records, uint64_t keys)
-{
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, cluster.records_topic, NULL);
-    uint64_t state = 1;
-
-    for (uint64_t i = 0; i < records; i++)
-        cluster_produce(producer, topic, drive_random(&state) % keys, drive_value);
-    check(rd_kafka_flush(producer, 4 * CLUSTER_CALL_MS), "rd_kafka_flush");
-    rd_kafka_topic_destroy(topic);
-}
-
-bool cluster_records_fill(uint64_t records, uint64_t keys)
-{
-    /* Idempotence, so that a request sent again makes no record more. */
-    static const struct cluster_setting settings[] = {
-        {"enable.idempotence", "true"},
-        {"linger.ms", "20"},
-        {"queue.buffering.max.messages", "500000"},
-        {NULL, NULL},
-    };
-    rd_kafka_conf_t *conf = cluster_conf();
-    rd_kafka_t *producer;
-    bool is_new;
-
-    cluster_set(conf, settings, NULL);
-    producer = cluster_producer(conf);
-    is_new = partitions_of(producer, cluster.records_topic) == 0;
-    if (is_new) {
-        topic_create(producer, cluster.records_topic);
-        records_fill(producer, records, keys);
-    }
-    bench_check_count(records_in(producer, cluster.records_topic), records, "records produced");
-    rd_kafka_destroy(producer);
-    return is_new;
-}
-
-uint64_t cluster_records_of_key(uint64_t records, uint64_t keys, uint64_t number)
-{
-    uint64_t state = 1, count = 0;
-
-    for (uint64_t i = 0; i < records; i++)
-        count += drive_random(&state) % keys == number;
-    return count;
-}
-
 /* ---- offsets --------------------------------------------------------------------------- */
 
-void cluster_check_committed(const char *group, const char *topic, uint64_t records)
+void cluster_committed(const char *group, const char *topic, int32_t partitions, int64_t *offsets)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(CLUSTER_PARTITIONS);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
     rd_kafka_t *consumer = handle_new(RD_KAFKA_CONSUMER, cluster_consumer_conf(group));
-    uint64_t committed = 0;
 
-    rd_kafka_topic_partition_list_add_range(list, topic, 0, CLUSTER_PARTITIONS - 1);
+    rd_kafka_topic_partition_list_add_range(list, topic, 0, partitions - 1);
     check(rd_kafka_committed(consumer, list, CLUSTER_CALL_MS), "rd_kafka_committed");
     for (int i = 0; i < list->cnt; i++) {
         check(list->elems[i].err, "rd_kafka_committed");
-        committed += list->elems[i].offset < 0 ? 0 : (uint64_t)list->elems[i].offset;
+        offsets[i] = list->elems[i].offset < 0 ? 0 : list->elems[i].offset;
     }
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(consumer);
+}
+
+void cluster_check_committed(const char *group, const char *topic, int32_t partitions,
+                             uint64_t records)
+{
+    int64_t offsets[CLUSTER_PARTITIONS_MAX];
+    uint64_t committed = 0;
+
+    cluster_committed(group, topic, partitions, offsets);
+    for (int32_t i = 0; i < partitions; i++)
+        committed += (uint64_t)offsets[i];
     bench_check_count(committed, records, "records committed");
 }
 
@@ -443,9 +406,7 @@ void cluster_settings(struct bench_run *run, uint64_t records, uint64_t keys, ui
     bench_setting_text(run, "librdkafka", rd_kafka_version_str());
     bench_setting(run, "records", (int64_t)records);
     bench_setting(run, "keys", (int64_t)keys);
-    bench_setting(run, "partitions", CLUSTER_PARTITIONS);
     if (workers > 0)
         bench_setting(run, "workers", workers);
     bench_setting(run, "key_bytes", CLUSTER_KEY_BYTES);
-    bench_setting(run, "value_bytes", CLUSTER_VALUE_BYTES);
 }

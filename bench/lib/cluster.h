@@ -15,6 +15,7 @@
 
 enum {
     CLUSTER_PARTITIONS = 8,
+    CLUSTER_PARTITIONS_MAX = 256,
     CLUSTER_KEY_BYTES = 12,
     CLUSTER_VALUE_BYTES = DRIVE_VALUE_BYTES,
     CLUSTER_NAME_MAX = 96,
@@ -65,31 +66,34 @@ struct klane_runtime *cluster_runtime_with(struct drive *drive, const char *topi
 
 /* ---- topics and records ---------------------------------------------------------------- */
 
-/* The topic of the records that all cases but those with a live producer read. */
-const char *cluster_records_topic(void);
+/* The name of a topic that all processes of this run share. */
+void cluster_topic_name(char name[CLUSTER_NAME_MAX], const char *what);
 
-/* Make that topic and fill it with keys drawn uniformly, unless a case before has done so. False:
- * it had. */
-bool cluster_records_fill(uint64_t records, uint64_t keys);
+void cluster_topic_create(const char *topic, int32_t partitions);
+bool cluster_topic_exists(rd_kafka_t *client, const char *topic);
 
-/* How many of the first so many records have this key. */
-uint64_t cluster_records_of_key(uint64_t records, uint64_t keys, uint64_t number);
-
-void cluster_topic_create(const char *topic);
+/* How many records the topic has. */
+uint64_t cluster_records_in(rd_kafka_t *client, const char *topic, int32_t partitions);
 
 void cluster_key(unsigned char key[CLUSTER_KEY_BYTES], uint64_t number);
+
+/* Of numbers of 32 bits; UINT64_MAX: it is no such key. */
 uint64_t cluster_key_number(const void *key);
 
-/* Hand a record to the producer, to partition number modulo partitions; waits for room. */
-void cluster_produce(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number,
-                     const void *value);
-void cluster_produce_sized(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number,
-                           const void *value, size_t size);
+/* Hand a record to the producer; waits for room. number: of its key. */
+void cluster_produce(rd_kafka_t *producer, rd_kafka_topic_t *topic, int32_t partition,
+                     uint64_t number, const void *value, size_t size);
+
+/* What the group has committed of each partition; 0: nothing. */
+void cluster_committed(const char *group, const char *topic, int32_t partitions,
+                       int64_t *offsets);
 
 /* Fails unless the group has committed this many records, all partitions together. */
-void cluster_check_committed(const char *group, const char *topic, uint64_t records);
+void cluster_check_committed(const char *group, const char *topic, int32_t partitions,
+                             uint64_t records);
 
-/* The figures' settings that every arm with records from the cluster has. */
+/* The figures' settings that every arm with records from the cluster has. workers: 0: there are
+ * none. */
 void cluster_settings(struct bench_run *run, uint64_t records, uint64_t keys, uint32_t workers);
 
 #endif

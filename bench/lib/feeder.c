@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/feeder.h"
+#include "lib/witness.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -35,17 +37,6 @@ static rd_kafka_t *producer_new(void)
     return cluster_producer(conf);
 }
 
-static void feed_one(rd_kafka_t *producer, rd_kafka_topic_t *topic, uint64_t number)
-{
-    unsigned char value[CLUSTER_VALUE_BYTES];
-    int64_t now_ns;
-
-    memcpy(value, drive_value, sizeof(value));
-    now_ns = bench_now_ns();
-    memcpy(value, &now_ns, sizeof(now_ns));
-    cluster_produce(producer, topic, number, value);
-}
-
 static void say(int to, char word)
 {
     if (write(to, &word, 1) != 1)
@@ -71,28 +62,43 @@ static bool is_to_stop(int from)
     return poll(&heard, 1, 0) > 0;
 }
 
-/* Returns how many. */
+static void wait_until(int64_t time_ns)
+{
+    const struct timespec time = {(time_t)(time_ns / 1000000000), (long)(time_ns % 1000000000)};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) != 0)
+        continue;
+}
+
+/* By the timetable: so many each millisecond. A record that is produced late is stamped with when
+ * it was due all the same, and what comes after it is due when it ever was. Returns how many. */
 static uint64_t feed(rd_kafka_t *producer, const char *name, uint64_t records, uint64_t keys,
                      int from)
 {
     rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, name, NULL);
-    const struct timespec pause = {0, 1000000};
-    int64_t begin_ns = bench_now_ns();
+    uint64_t *sequences = calloc(keys, sizeof(*sequences));
+    unsigned char value[CLUSTER_VALUE_BYTES];
+    int64_t due_ns = bench_now_ns();
     uint64_t sent = 0, state = 1;
 
+    if (sequences == NULL)
+        bench_fail("no memory for the keys");
+    memcpy(value, drive_value, sizeof(value));
     while (records > 0 ? sent < records : !is_to_stop(from)) {
-        uint64_t due;
+        due_ns += 1000000;
+        wait_until(due_ns);
+        for (int i = 0; i < FEEDER_RATE / 1000 && (records == 0 || sent < records); i++) {
+            uint64_t key = drive_random(&state) % keys;
 
-        nanosleep(&pause, NULL);
-        due = (uint64_t)(bench_now_ns() - begin_ns) * FEEDER_RATE / UINT64_C(1000000000);
-        if (records > 0 && due > records)
-            due = records;
-        for (; sent < due; sent++)
-            feed_one(producer, topic, drive_random(&state) % keys);
+            stamp_write(value, &(struct stamp){sequences[key]++, due_ns, sent++});
+            cluster_produce(producer, topic, (int32_t)(key % CLUSTER_PARTITIONS), key, value,
+                            sizeof(value));
+        }
         rd_kafka_poll(producer, 0);
     }
     if (rd_kafka_flush(producer, CLUSTER_CALL_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
         bench_fail("the feeder's records were not taken in time");
+    free(sequences);
     rd_kafka_topic_destroy(topic);
     return sent;
 }
@@ -103,7 +109,7 @@ static _Noreturn void feeder_main(const struct feeder *feeder, uint64_t records,
     rd_kafka_t *producer;
     uint64_t fed;
 
-    cluster_topic_create(feeder->topic);
+    cluster_topic_create(feeder->topic, CLUSTER_PARTITIONS);
     producer = producer_new();
     say(to, WORD_READY);
     hear(from, WORD_GO);
@@ -194,10 +200,11 @@ void feeder_end(struct feeder *feeder)
     close(feeder->to);
 }
 
-int64_t feeder_sent_ns(const void *value)
+void feeder_settings(struct bench_run *run, uint64_t records, uint64_t keys, uint32_t workers)
 {
-    int64_t sent_ns;
-
-    memcpy(&sent_ns, value, sizeof(sent_ns));
-    return sent_ns;
+    cluster_settings(run, records, keys, workers);
+    bench_setting(run, "partitions", CLUSTER_PARTITIONS);
+    bench_setting(run, "value_bytes", CLUSTER_VALUE_BYTES);
+    bench_setting(run, "records_per_second", FEEDER_RATE);
+    bench_setting_text(run, "producer_linger_ms", FEEDER_LINGER_MS);
 }

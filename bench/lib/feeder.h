@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A feeder: a process that makes a topic and then produces to it by a timetable, so many records
- * a second, each millisecond what is due.
+ * a second, each millisecond what is due. Its records are stamped (lib/witness.h), with when they
+ * were due by the timetable, however late the feeder is.
  *
  * Upholds: it is not counted as memory or processor time of the arm, and ends with it. */
 #ifndef KLANE_BENCH_LIB_FEEDER_H
@@ -35,8 +36,7 @@ uint64_t feeder_wait(struct feeder *feeder);
 
 void feeder_end(struct feeder *feeder);
 
-/* When a record was handed to the feeder's librdkafka, as bench_now_ns() has it. value: of the
- * record. */
-int64_t feeder_sent_ns(const void *value);
+/* The settings of figures of its records. workers: 0: there are none. */
+void feeder_settings(struct bench_run *run, uint64_t records, uint64_t keys, uint32_t workers);
 
 #endif

@@ -28,6 +28,8 @@ void histogram_add(struct histogram *histogram, uint64_t value)
 {
     histogram->counts[index_of(value)]++;
     histogram->total++;
+    if (value > histogram->most)
+        histogram->most = value;
 }
 
 uint64_t histogram_quantile(const struct histogram *histogram, double share)

@@ -11,6 +11,7 @@
 
 struct histogram {
     uint64_t total;
+    uint64_t most;
     uint64_t counts[HISTOGRAM_STEPS * (HISTOGRAM_DOUBLINGS + 1)];
 };
 

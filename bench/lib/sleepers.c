@@ -3,28 +3,47 @@
 
 #include <pthread.h>
 
-void sleepers_init(struct sleepers *sleepers, const struct bench_run *run)
+void sleepers_init(struct sleepers *sleepers, const struct sleepers_plan *plan,
+                   const struct bench_run *run)
 {
-    const struct sleepers_plan *plan = run->plan;
     uint64_t records = bench_count(run, plan->records, plan->records_quick);
 
     *sleepers = (struct sleepers){
         .records = records,
         .warm_up = plan->has_warm_up ? records / 10 : 0,
         .sleep_ms = plan->sleep_ms,
+        .burn_us = plan->burn_us,
         .workers = plan->workers,
     };
     sem_init(&sleepers->is_warm, 0, 0);
     sem_init(&sleepers->is_done, 0, 0);
 }
 
-/* Returns how many have slept, this one included. */
-static uint64_t sleep_once(struct sleepers *sleepers)
+static int64_t thread_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void burn(uint32_t us)
+{
+    int64_t until_ns = thread_ns() + (int64_t)us * 1000;
+
+    while (thread_ns() < until_ns)
+        continue;
+}
+
+uint64_t sleepers_once(struct sleepers *sleepers)
 {
     const struct timespec time = {0, (long)sleepers->sleep_ms * 1000000};
     uint64_t slept;
 
-    nanosleep(&time, NULL);
+    if (sleepers->burn_us > 0)
+        burn(sleepers->burn_us);
+    else
+        nanosleep(&time, NULL);
     /* Relaxed: a count that orders nothing. */
     slept = atomic_fetch_add_explicit(&sleepers->slept, 1, memory_order_relaxed) + 1;
     if (slept == sleepers->warm_up)
@@ -37,7 +56,7 @@ static uint64_t sleep_once(struct sleepers *sleepers)
 enum klane_outcome sleepers_handle(const struct klane_record *record, void *context)
 {
     (void)record;
-    sleep_once(context);
+    sleepers_once(context);
     return KLANE_DONE;
 }
 
@@ -60,14 +79,17 @@ void sleepers_wait(struct sleepers *sleepers)
 void sleepers_report(const struct sleepers *sleepers, struct bench_run *run)
 {
     bench_meter_report(&sleepers->meter, run, sleepers->records);
-    bench_setting(run, "sleep_ms", sleepers->sleep_ms);
+    if (sleepers->burn_us > 0)
+        bench_setting(run, "burn_us", sleepers->burn_us);
+    else
+        bench_setting(run, "sleep_ms", sleepers->sleep_ms);
 }
 
 static void *bare_thread(void *argument)
 {
     struct sleepers *sleepers = argument;
 
-    while (sleep_once(sleepers) < sleepers->warm_up + sleepers->records)
+    while (sleepers_once(sleepers) < sleepers->warm_up + sleepers->records)
         continue;
     return NULL;
 }
@@ -89,7 +111,7 @@ void sleepers_bare_run(struct bench_run *run)
 {
     struct sleepers sleepers;
 
-    sleepers_init(&sleepers, run);
+    sleepers_init(&sleepers, run->plan, run);
     sleepers_bare_sleep(&sleepers);
     sleepers_report(&sleepers, run);
     bench_setting(run, "records", (int64_t)sleepers.records);
