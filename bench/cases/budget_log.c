@@ -65,6 +65,7 @@ const struct bench_case budget_cases[] = {
     },
     {
         .name = "budget-5min",
+        .is_long = true,
         .what = "The same with handlers so slow that it takes five minutes.",
         .arms = {{.name = "klane", .run = budget_log_run, .plan = &budget_plan_long}},
         .targets = {{"klane", "rss-over", 80 * 1048576.0}, {"klane", "wait", 30}},

@@ -205,6 +205,7 @@ static const struct catch_up_plan plan_ten = {10, 400};
 const struct bench_case catch_up_cases[] = {
     {
         .name = "catch-up",
+        .is_long = true,
         .what = "One key with 100,000 records of 0.1 ms behind it is let go: time until it has "
                 "caught up, by that of its handlers alone.",
         .arms = {{.name = "klane", .run = catch_up_run, .plan = &plan_one}},
@@ -214,6 +215,7 @@ const struct bench_case catch_up_cases[] = {
     },
     {
         .name = "catch-up-10",
+        .is_long = true,
         .what = "The same with 10 keys and 10,000 records behind each, beside a key whose "
                 "handlers sleep 50 ms.",
         .arms = {{.name = "klane", .run = catch_up_run, .plan = &plan_ten}},

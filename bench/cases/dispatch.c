@@ -131,6 +131,7 @@ const struct bench_case dispatch_cases[] = {
     },
     {
         .name = "dispatch-10k",
+        .is_headline = true,
         .what = "The same with 10,000 keys.",
         .arms = {{.name = "klane", .run = klane_run_dispatch, .plan = &plan_10k},
                  {.name = "chain", .run = chain_run, .plan = &plan_10k},

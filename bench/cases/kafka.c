@@ -136,9 +136,9 @@ static const struct kafka_schedule_plan plans_zipf[ORDERS] = {
         "ideal", "pool", "threads"                                                               \
     }
 
-#define SCHEDULE_CASE(sleep)                                                                     \
+#define SCHEDULE_CASE(sleep, headline)                                                           \
     {                                                                                            \
-        .name = "kafka-" #sleep,                                                                 \
+        .name = "kafka-" #sleep, .is_headline = (headline),                                      \
         .what =                                                                                  \
             "Handlers that sleep for " #sleep ", 100 workers, 8 partitions, beside 100 bare "    \
             "threads.",                                                                          \
@@ -161,6 +161,7 @@ static const struct kafka_members_plan plan_poll_eager = {4, true, "range"};
 const struct bench_case kafka_cases[] = {
     {
         .name = "kafka-noop",
+        .is_headline = true,
         .what =
             "3,000,000 records of 8 partitions and 1,000 keys through an empty handler on one "
             "worker, with commits, beside librdkafka's own loops without.",
@@ -192,9 +193,9 @@ const struct bench_case kafka_cases[] = {
                    {"share", "thread-per-partition", "poll,poll-tuned"},
                    {"share", "pool", "poll,poll-tuned"}},
     },
-    SCHEDULE_CASE(1ms),
-    SCHEDULE_CASE(10ms),
-    SCHEDULE_CASE(100ms),
+    SCHEDULE_CASE(1ms, true),
+    SCHEDULE_CASE(10ms, false),
+    SCHEDULE_CASE(100ms, false),
     {
         .name = "kafka-cpu",
         .what = "Handlers that burn 10 us of processor time, as many workers as processors, "
@@ -205,6 +206,7 @@ const struct bench_case kafka_cases[] = {
     },
     {
         .name = "kafka-zipf",
+        .is_headline = true,
         .what = "Handlers that sleep for 1 ms, 10,000 keys of Zipf 1.1, 100 workers: all of "
                 "50,000 records beside the best schedule of bare threads.",
         PREPARE(kafka_records_zipf),
@@ -214,6 +216,7 @@ const struct bench_case kafka_cases[] = {
     },
     {
         .name = "kafka-stuck",
+        .is_headline = true,
         .what = "3,000,000 records, one key of 1,000 not finished until all others have passed "
                 "or stand still: their rate, and how far they come.",
         PREPARE(kafka_records),
@@ -228,6 +231,7 @@ const struct bench_case kafka_cases[] = {
     },
     {
         .name = "kafka-latency",
+        .is_headline = true,
         .what = "From when a record is due to be produced in another process to the start of the "
                 "handler, 10,000 records a second.",
         /* For the same reason: once without counting. */
@@ -266,6 +270,7 @@ const struct bench_case kafka_cases[] = {
     },
     {
         .name = "kafka-budget-5min",
+        .is_long = true,
         .what = "The same with handlers so slow that it takes five minutes.",
         .arms = {{.name = "klane", .run = kafka_budget_run, .plan = &budget_plan_long}},
         .targets = {{"klane", "rss-over", 80 * 1048576.0}, {"klane", "wait", 30}},
@@ -283,6 +288,7 @@ const struct bench_case kafka_cases[] = {
     },
     {
         .name = "kafka-restart-1",
+        .is_long = true,
         .what = "One key stuck, then kill -9: records that run again, by commit interval, and "
                 "without a progress map.",
         .arms = {RESTART_ARM(kafka_restart_run, 1s), RESTART_ARM(kafka_restart_run, 100ms),
@@ -296,6 +302,7 @@ const struct bench_case kafka_cases[] = {
     },
     {
         .name = "kafka-restart-1000",
+        .is_long = true,
         .what = "The same with 1,000 of 2,000 keys of one partition stuck, by the size of the "
                 "progress map.",
         .arms = {RESTART_ARM(kafka_restart_run, 4k_1s), RESTART_ARM(kafka_restart_run, 16k_1s),

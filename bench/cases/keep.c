@@ -255,6 +255,7 @@ static void compact_run(struct bench_run *run)
 const struct bench_case keep_cases[] = {
     {
         .name = "log-large",
+        .is_long = true,
         .what = "Appending to, and reading from the middle of, an embedded log of 100,000,000 "
                 "records while retention lets go of its oldest, beside a fresh log.",
         .arms = {{.name = "append", .run = large_append_run, .plan = &plan_large},
@@ -274,6 +275,7 @@ const struct bench_case keep_cases[] = {
     },
     {
         .name = "log-compact",
+        .is_long = true,
         .what = "10,000,000 records over 100,000 keys appended while compaction runs, beside no "
                 "compaction; bytes: of the file for each key, when it is over.",
         .arms = {{.name = "klane", .run = compact_run, .plan = &plan_compact},

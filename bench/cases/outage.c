@@ -218,6 +218,7 @@ static const struct outage_plan plan_free = {false, ROOM_FOR_ALL};
 const struct bench_case outage_cases[] = {
     {
         .name = "outage",
+        .is_long = true,
         .what =
             "A service fails for a minute for all of 1,000,000 keys of a topic, while another "
             "topic gets 5,000 records a second.",

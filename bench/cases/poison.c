@@ -124,6 +124,7 @@ static void poison_bare_run(struct bench_run *run)
 const struct bench_case poison_cases[] = {
     {
         .name = "poison",
+        .is_long = true,
         .what = "1 % of 1,000,000 records fail for ever; 16 workers, 1 ms, 10,000 keys, until "
                 "99 % of the others are handled.",
         .arms = {{.name = "klane", .run = poison_run}, {.name = "bare", .run = poison_bare_run}},

@@ -85,6 +85,7 @@ static void run_log(struct bench_run *run)
 const struct bench_case restart_log_cases[] = {
     {
         .name = "restart-1",
+        .is_long = true,
         .what = "One key stuck, then kill -9: records of the embedded log that run again, by "
                 "commit interval, and without a progress map.",
         .arms = {RESTART_ARM(run_log, 1s), RESTART_ARM(run_log, 100ms),
@@ -97,6 +98,7 @@ const struct bench_case restart_log_cases[] = {
     },
     {
         .name = "restart-1000",
+        .is_long = true,
         .what = "The same with 1,000 of 2,000 keys of one partition stuck, by the size of the "
                 "progress map.",
         .arms = {RESTART_ARM(run_log, 4k_1s), RESTART_ARM(run_log, 16k_1s),

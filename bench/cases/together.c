@@ -249,6 +249,7 @@ static const struct together_plan plan_notice = {20, 30, 1, false, true};
 const struct bench_case together_cases[] = {
     {
         .name = "log-together",
+        .is_long = true,
         .what = "One process appends 300,000 records a second to the embedded log for a minute, "
                 "another reads them; arm letting-go removes what was read meanwhile.",
         .arms = {{.name = "klane", .run = together_run, .plan = &plan_kept},

@@ -371,6 +371,7 @@ bool bench_case_run(const struct bench_case *benchmark, const char *arms, uint32
                     struct bench_outcome *outcome)
 {
     struct bench_run run = {.options = options, .directory = directory};
+    int64_t begin_ns = bench_now_ns();
     bool succeeded = true;
 
     memset(outcome, 0, sizeof(*outcome));
@@ -391,6 +392,7 @@ bool bench_case_run(const struct bench_case *benchmark, const char *arms, uint32
         succeeded = round_run(benchmark, &run, outcome);
         fputc('\n', stderr);
     }
+    fprintf(stderr, "%s: %.0f s\n", benchmark->name, (double)(bench_now_ns() - begin_ns) / 1e9);
     munmap(run.result, sizeof(*run.result));
     return succeeded;
 }

@@ -26,7 +26,11 @@ enum {
     BENCH_TEXT_MAX = 96,
     BENCH_REASON_MAX = 256,
     BENCH_POINTS_MAX = 256,
-    BENCH_CURVES_MAX = 2
+    BENCH_CURVES_MAX = 2,
+    BENCH_CONCURRENCY_MAX = 1024,
+    BENCH_PARTITIONS_MAX = 256,
+    BENCH_VALUE_BYTES_MIN = 24,
+    BENCH_VALUE_BYTES_MAX = 65536
 };
 
 struct bench_figure {
@@ -110,6 +114,8 @@ struct bench_case {
     /* Once, before the rounds, in a process of its own: makes files. May be NULL. */
     void (*prepare)(struct bench_run *run);
     const void *prepare_plan;
+    bool is_headline; /* has five rounds, others have one, unless the program is told otherwise */
+    bool is_long;     /* takes long, so only runs when asked for */
 };
 
 struct bench_metric {

@@ -47,7 +47,7 @@ static json_t *compiler_name(void)
 #endif
 }
 
-struct results *results_create(uint32_t rounds, bool quick)
+struct results *results_create(const char *options, bool quick)
 {
     struct results *results = malloc(sizeof(*results));
 
@@ -60,7 +60,7 @@ struct results *results_create(uint32_t rounds, bool quick)
     json_object_set_new(results->machine, "cores", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
     json_object_set_new(results->machine, "compiler", compiler_name());
     json_object_set_new(results->machine, "klane", json_string(klane_version()));
-    json_object_set_new(results->machine, "rounds", json_integer(rounds));
+    json_object_set_new(results->machine, "options", json_string(options));
     json_object_set_new(results->machine, "quick", json_boolean(quick));
     return results;
 }
@@ -158,9 +158,10 @@ static void left_out_append(struct results *results, const struct bench_case *be
     json_array_append_new(results->list, object);
 }
 
-void results_add(struct results *results, const struct bench_case *benchmark,
+void results_add(struct results *results, const struct bench_case *benchmark, uint32_t rounds,
                  const struct bench_outcome *outcome)
 {
+    json_object_set_new(results->machine, "rounds", json_integer(rounds));
     for (uint32_t i = 0; benchmark->arms[i].name != NULL; i++) {
         const struct bench_arm_outcome *arm = &outcome->arms[i];
         json_t *settings, *curves;

@@ -9,9 +9,10 @@
 
 struct results;
 
-struct results *results_create(uint32_t rounds, bool quick);
+/* options: as the program was called, but for the choice of cases and the folder. */
+struct results *results_create(const char *options, bool quick);
 
-void results_add(struct results *results, const struct bench_case *benchmark,
+void results_add(struct results *results, const struct bench_case *benchmark, uint32_t rounds,
                  const struct bench_outcome *outcome);
 
 /* False: it could not be written. */

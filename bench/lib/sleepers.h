@@ -13,7 +13,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-enum { SLEEPERS_MAX = 1024 };
+enum { SLEEPERS_MAX = BENCH_CONCURRENCY_MAX };
 
 struct sleepers_plan {
     uint32_t sleep_ms;

@@ -29,7 +29,7 @@ struct stamp {
     uint64_t number;
 };
 
-enum { STAMP_BYTES = 24 };
+enum { STAMP_BYTES = BENCH_VALUE_BYTES_MIN };
 
 static inline void stamp_write(void *value, const struct stamp *stamp)
 {

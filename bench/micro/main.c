@@ -127,7 +127,7 @@ static void time_part(const struct micro_part *part, const struct arguments *arg
             series->values[series->count++] = time_one(&part->micros[i], arguments->quick);
     }
     fputc('\n', stderr);
-    results_add(results, &benchmark, &outcome);
+    results_add(results, &benchmark, arguments->rounds, &outcome);
 }
 
 /* ---- arguments ------------------------------------------------------------------------- */
@@ -218,7 +218,7 @@ int main(int argc, char **argv)
     check_names(arguments.only);
     snprintf(path, sizeof(path), "%s/results.json", arguments.out);
     if (!arguments.count && !arguments.list)
-        results = results_create(arguments.rounds, arguments.quick);
+        results = results_create(arguments.quick ? "--quick" : "", arguments.quick);
     for (size_t i = 0; i < FAMILIES; i++)
         for (const struct micro_part *part = families[i]; part->name != NULL; part++) {
             if (arguments.only != NULL && !bench_is_listed(arguments.only, part->name))
