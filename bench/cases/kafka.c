@@ -192,6 +192,7 @@ const struct bench_case kafka_cases[] = {
                    {"by-key", "klane", "klane-none"},
                    {"share", "thread-per-partition", "poll,poll-tuned"},
                    {"share", "pool", "poll,poll-tuned"}},
+        .targets = {{"klane", "by-key", 0.97}},
     },
     SCHEDULE_CASE(1ms, true),
     SCHEDULE_CASE(10ms, false),
@@ -203,6 +204,7 @@ const struct bench_case kafka_cases[] = {
         PREPARE(kafka_records),
         .arms = {SCHEDULE_ARMS(plans_cpu, true)},
         .ratios = {SCHEDULE_RATIOS, {"by-key", "klane", "klane-none"}},
+        .targets = {{"klane", "by-key", 0.97}},
     },
     {
         .name = "kafka-zipf",
