@@ -39,7 +39,7 @@ uint64_t histogram_quantile(const struct histogram *histogram, double share)
     for (uint32_t i = 0; i < HISTOGRAM_STEPS * (HISTOGRAM_DOUBLINGS + 1); i++) {
         seen += histogram->counts[i];
         if (seen > 0 && (double)seen >= share * (double)histogram->total)
-            return value_at(i);
+            return value_at(i) < histogram->most ? value_at(i) : histogram->most;
     }
     return 0;
 }

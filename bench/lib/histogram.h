@@ -11,14 +11,14 @@
 
 struct histogram {
     uint64_t total;
-    uint64_t most;
+    uint64_t most; /* the greatest, exact */
     uint64_t counts[HISTOGRAM_STEPS * (HISTOGRAM_DOUBLINGS + 1)];
 };
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 
 /* The least value that at least this share (0 to 1) of all values does not exceed, rounded up to
- * the end of its step; 0 if there are none. */
+ * the end of its step, but not past the greatest of all; 0 if there are none. */
 uint64_t histogram_quantile(const struct histogram *histogram, double share);
 
 #endif
