@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from numerals import number, scale_of
 
-COMMON = ("machine", "cpu", "cores", "compiler", "klane", "rounds", "quick")
+COMMON = ("machine", "cpu", "cores", "compiler", "klane", "rounds", "quick", "options")
 LIST_MAX = 16  # of a setting's values that are shown
 
 
