@@ -105,11 +105,12 @@ void bench_check_count(uint64_t actual, uint64_t expected, const char *what)
 
 void bench_figure(struct bench_run *run, const char *metric, double value)
 {
+    const struct bench_metric *found = bench_metric_find(metric);
     struct bench_result *result = run->result;
 
-    if (bench_metric_find(metric) == NULL || result->figure_count == BENCH_FIGURES_MAX)
+    if (found == NULL || result->figure_count == BENCH_FIGURES_MAX)
         bench_fail("no room for a figure, or no such metric: %s", metric);
-    result->figures[result->figure_count++] = (struct bench_figure){metric, value};
+    result->figures[result->figure_count++] = (struct bench_figure){found->name, value};
 }
 
 void bench_point(struct bench_run *run, const char *series, double x, double y)
@@ -132,7 +133,8 @@ void bench_setting(struct bench_run *run, const char *name, int64_t count)
 
     if (result->setting_count == BENCH_SETTINGS_MAX)
         bench_fail("no room for a setting: %s", name);
-    result->settings[result->setting_count++] = (struct bench_setting){name, count, ""};
+    result->settings[result->setting_count] = (struct bench_setting){.count = count};
+    snprintf(result->settings[result->setting_count++].name, BENCH_NAME_MAX, "%s", name);
 }
 
 void bench_setting_text(struct bench_run *run, const char *name, const char *text)

@@ -23,6 +23,7 @@ enum {
     BENCH_FIGURES_MAX = 16,
     BENCH_SETTINGS_MAX = 24,
     BENCH_ROUNDS_MAX = 16,
+    BENCH_NAME_MAX = 40,
     BENCH_TEXT_MAX = 96,
     BENCH_REASON_MAX = 256,
     BENCH_POINTS_MAX = 256,
@@ -39,7 +40,7 @@ struct bench_figure {
 };
 
 struct bench_setting {
-    const char *name;
+    char name[BENCH_NAME_MAX];
     int64_t count;             /* if text is empty */
     char text[BENCH_TEXT_MAX]; /* else */
 };
@@ -51,8 +52,8 @@ struct bench_curve {
     double points[BENCH_POINTS_MAX][2];
 };
 
-/* What an arm leaves; in memory shared with the harness. Names point to string literals, which
- * have the same address in both processes. */
+/* What an arm leaves; in memory shared with the harness. Metrics and names of curves point to
+ * string literals, which have the same address in both processes. */
 struct bench_result {
     bool finished;
     uint64_t work; /* records handled (or slept for) between the two ends of the clock */
