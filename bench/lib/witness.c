@@ -2,6 +2,7 @@
 #include "lib/witness.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 static uint64_t words_of(uint64_t records)
 {
@@ -12,10 +13,14 @@ struct witness *witness_create(uint64_t records, uint64_t keys, bool is_shared)
 {
     struct witness *witness;
     size_t size = sizeof(*witness) + (words_of(records) + keys) * sizeof(uint64_t);
+    int file = memfd_create("witness", 0);
 
-    witness = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (file < 0 || ftruncate(file, (off_t)size) != 0)
+        bench_fail("no memory for the witness");
+    witness = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (witness == MAP_FAILED)
         bench_fail("no memory for the witness");
+    witness->file = file;
     witness->records = records;
     witness->keys = keys;
     witness->is_shared = is_shared;

@@ -52,6 +52,7 @@ struct witness {
     uint64_t records;
     uint64_t keys;
     bool is_shared; /* more than one thread has handlers */
+    int file;       /* which it is in, for an arm that is another program: Witness.java */
     _Atomic uint64_t disorder;
     _Atomic uint64_t repeats;
     _Atomic uint64_t *ended; /* a bit for each record */
