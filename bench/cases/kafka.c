@@ -6,6 +6,7 @@
 #include "cases/cases.h"
 #include "cases/kafka.h"
 #include "cases/restart.h"
+#include "lib/peer.h"
 
 void kafka_poll(rd_kafka_t *consumer, bool (*pass)(const rd_kafka_message_t *, void *),
                 void *context)
@@ -76,6 +77,18 @@ static void records_prepare(struct bench_run *run)
         read_once(&records);
 }
 
+#define PEER_ARM(called, function, what)                                                         \
+    {                                                                                            \
+        .name = called, .run = function, .plan = &(what), .available = peer_available            \
+    }
+
+/* It ends when it stands still, or counts more records. */
+#define PEER_ARM_OWN_WORK(called, function, what)                                                \
+    {                                                                                            \
+        .name = called, .run = function, .plan = &(what), .own_work = true,                      \
+        .available = peer_available                                                              \
+    }
+
 #define PREPARE(kind) .prepare = records_prepare, .prepare_plan = &(kind)
 
 /* ---- handlers that work ------------------------------------------------------------------ */
@@ -125,15 +138,16 @@ static const struct kafka_schedule_plan plans_zipf[ORDERS] = {
          .run = kafka_schedule_by_hand_run,                                                      \
          .plan = &(plans)[BY_PARTITION],                                                         \
          .own_work = is_less},                                                                   \
-    {                                                                                            \
-        .name = "pool", .run = kafka_schedule_by_hand_run, .plan = &(plans)[BY_NONE]             \
-    }
+        {.name = "pool", .run = kafka_schedule_by_hand_run, .plan = &(plans)[BY_NONE]},          \
+        PEER_ARM("parallel-consumer", kafka_peer_schedule_run, (plans)[BY_KEY])
 
 #define SCHEDULE_RATIOS                                                                          \
     {"ideal", "klane", "threads"}, {"ideal", "klane-none", "threads"},                           \
         {"ideal", "klane-partition", "threads"}, {"ideal", "thread-per-partition", "threads"},   \
+        {"ideal", "pool", "threads"}, {"ideal", "parallel-consumer", "threads"},                 \
+        {"cpu-share", "parallel-consumer", "klane"},                                             \
     {                                                                                            \
-        "ideal", "pool", "threads"                                                               \
+        "rss-share", "parallel-consumer", "klane"                                                \
     }
 
 #define SCHEDULE_CASE(sleep, headline)                                                           \
@@ -180,7 +194,10 @@ const struct bench_case kafka_cases[] = {
              {.name = "thread-per-partition",
               .run = kafka_noop_by_hand_run,
               .plan = &kafka_noop_plain},
-             {.name = "pool", .run = kafka_noop_by_hand_run, .plan = &kafka_noop_pool}},
+             {.name = "pool", .run = kafka_noop_by_hand_run, .plan = &kafka_noop_pool},
+             PEER_ARM("parallel-consumer", kafka_peer_noop_run, kafka_peer_parallel),
+             PEER_ARM("java-consumer", kafka_peer_noop_run, kafka_peer_java),
+             PEER_ARM("java-consumer-tuned", kafka_peer_noop_run, kafka_peer_java_tuned)},
         .ratios = {{"share", "klane", "poll,poll-tuned"},
                    {"cpu-share", "klane", "poll,poll-tuned"},
                    {"rss-share", "klane", "poll,poll-tuned"},
@@ -191,7 +208,10 @@ const struct bench_case kafka_cases[] = {
                    {"rss-share", "callback", "poll,poll-tuned"},
                    {"by-key", "klane", "klane-none"},
                    {"share", "thread-per-partition", "poll,poll-tuned"},
-                   {"share", "pool", "poll,poll-tuned"}},
+                   {"share", "pool", "poll,poll-tuned"},
+                   {"share", "parallel-consumer", "klane"},
+                   {"cpu-share", "parallel-consumer", "klane"},
+                   {"rss-share", "parallel-consumer", "klane"}},
         .targets = {{"klane", "by-key", 0.97}},
     },
     SCHEDULE_CASE(1ms, true),
@@ -228,7 +248,9 @@ const struct bench_case kafka_cases[] = {
                   .run = kafka_stuck_by_hand_run,
                   .plan = &kafka_stuck_key,
                   .own_work = true},
-                 {.name = "pool", .run = kafka_stuck_by_hand_run, .plan = &kafka_stuck_pool}},
+                 {.name = "pool", .run = kafka_stuck_by_hand_run, .plan = &kafka_stuck_pool},
+                 PEER_ARM_OWN_WORK("parallel-consumer", kafka_peer_stuck_run,
+                                   kafka_peer_parallel)},
         .ratios = {{"share", "klane", "klane-free"}},
     },
     {
@@ -239,7 +261,10 @@ const struct bench_case kafka_cases[] = {
         /* For the same reason: once without counting. */
         .prepare = kafka_latency_klane_run,
         .arms = {{.name = "klane", .run = kafka_latency_klane_run},
-                 {.name = "poll", .run = kafka_latency_poll_run}},
+                 {.name = "poll", .run = kafka_latency_poll_run},
+                 PEER_ARM_OWN_WORK("parallel-consumer", kafka_peer_latency_run,
+                                   kafka_peer_parallel),
+                 PEER_ARM_OWN_WORK("java-consumer", kafka_peer_latency_run, kafka_peer_java)},
     },
     {
         .name = "kafka-members",
@@ -285,7 +310,9 @@ const struct bench_case kafka_cases[] = {
                  {.name = "thread-per-partition",
                   .run = kafka_crash_run,
                   .plan = &kafka_crash_partition},
-                 {.name = "pool", .run = kafka_crash_run, .plan = &kafka_crash_pool}},
+                 {.name = "pool", .run = kafka_crash_run, .plan = &kafka_crash_pool},
+                 PEER_ARM("parallel-consumer", kafka_peer_crash_run, kafka_peer_parallel_often),
+                 PEER_ARM("parallel-consumer-5s", kafka_peer_crash_run, kafka_peer_parallel)},
         .targets = {{"klane", "lost", 0}, {"klane", "disorder", 0}},
     },
     {

@@ -98,12 +98,33 @@ void kafka_members_run(struct bench_run *run);
 void kafka_join_run(struct bench_run *run);
 
 /* cases/kafka_crash.c */
+enum {
+    KAFKA_CRASH_RECORDS = 100000,
+    KAFKA_CRASH_RECORDS_QUICK = 15000,
+    KAFKA_CRASH_SLEEP_MS = 1
+};
 struct kafka_crash_plan {
     bool is_klane;
     uint32_t pool; /* of threads by hand; 0: one for each partition */
 };
 extern const struct kafka_crash_plan kafka_crash_klane, kafka_crash_partition, kafka_crash_pool;
 void kafka_crash_run(struct bench_run *run);
+
+/* cases/kafka_peers.c: arms that are other programs; lib/peer.h says whether they are there. */
+struct kafka_peer_plan {
+    const char *arm;                        /* as Main.java knows it */
+    const char *heap;                       /* of Java's -Xmx */
+    const struct cluster_setting *settings; /* of Kafka's consumer; may be NULL */
+    uint32_t commit_ms;                     /* parallel-consumer's; 0: as it has it */
+};
+extern const struct kafka_peer_plan kafka_peer_parallel, kafka_peer_parallel_often;
+extern const struct kafka_peer_plan kafka_peer_java, kafka_peer_java_tuned;
+void kafka_peer_noop_run(struct bench_run *run);
+void kafka_peer_stuck_run(struct bench_run *run);
+void kafka_peer_latency_run(struct bench_run *run);
+void kafka_peer_crash_run(struct bench_run *run);
+/* The plan is a struct kafka_schedule_plan. */
+void kafka_peer_schedule_run(struct bench_run *run);
 
 /* cases/kafka_restart.c; the plan is a struct restart_plan. */
 void kafka_restart_run(struct bench_run *run);

@@ -16,7 +16,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { RECORDS = 100000, RECORDS_QUICK = 15000, WORKERS = 16, SLEEP_MS = 1, LOOK_MS = 5 };
+enum { WORKERS = 16, LOOK_MS = 5 };
 
 const struct kafka_crash_plan kafka_crash_klane = {true, 0};
 const struct kafka_crash_plan kafka_crash_partition = {false, 0};
@@ -48,7 +48,7 @@ static bool work(struct crash *crash, const void *key, const void *value)
     witness_begin(crash->witness, number, value);
     if (crash->life == 1 && number == 0 && stamp_read(value).sequence == 0)
         return false;
-    bench_sleep_ms(SLEEP_MS);
+    bench_sleep_ms(KAFKA_CRASH_SLEEP_MS);
     witness_end(crash->witness, number, value);
     return true;
 }
@@ -140,7 +140,7 @@ static void crash_init(struct crash *crash, const struct bench_run *run)
     *crash = (struct crash){
         .plan = run->plan,
         .workers = kafka_workers(run, WORKERS),
-        .records = bench_count(run, RECORDS, RECORDS_QUICK),
+        .records = bench_count(run, KAFKA_CRASH_RECORDS, KAFKA_CRASH_RECORDS_QUICK),
     };
     cluster_name(crash->group, "group");
     crash->witness = witness_create(crash->records, KAFKA_KEYS, true);
@@ -177,7 +177,7 @@ void kafka_crash_run(struct bench_run *run)
     witness_report(crash.witness, run, crash.records - witness_ended(crash.witness),
                    crash.plan->pool > 0 ? WITNESS_NOTHING : WITNESS_NO_LOSS | WITNESS_ORDER);
     feeder_settings(run, crash.records, KAFKA_KEYS, crash.workers);
-    bench_setting(run, "sleep_ms", SLEEP_MS);
+    bench_setting(run, "sleep_ms", KAFKA_CRASH_SLEEP_MS);
     bench_setting(run, "commit_interval_ms", BY_HAND_COMMIT_MS);
     feeder_end(&feeder);
 }

@@ -154,6 +154,11 @@ void cluster_topic_name(char name[CLUSTER_NAME_MAX], const char *what)
     snprintf(name, CLUSTER_NAME_MAX, "%s-%s", cluster.prefix, what);
 }
 
+const char *cluster_bootstrap(void)
+{
+    return cluster.bootstrap;
+}
+
 static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
     const struct cluster_setting setting[] = {{name, value}, {NULL, NULL}};

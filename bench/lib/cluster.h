@@ -64,6 +64,9 @@ struct klane_runtime *cluster_runtime_with(struct drive *drive, const char *topi
                                            rd_kafka_conf_t *conf,
                                            const struct klane_kafka_options *options);
 
+/* An argument for another program: where the cluster is. */
+const char *cluster_bootstrap(void);
+
 /* ---- topics and records ---------------------------------------------------------------- */
 
 /* The name of a topic that all processes of this run share. */
