@@ -34,6 +34,7 @@ static const struct family families[] = {
     {memory_cases, NULL, NULL},
     {weight_cases, NULL, NULL},
     {batch_cases, NULL, NULL},
+    {scale_cases, NULL, NULL},
 #ifdef BENCH_SQLITE
     {budget_cases, NULL, NULL},
     {blocked_cases, NULL, NULL},

@@ -16,6 +16,7 @@ extern const struct bench_case later_cases[];
 extern const struct bench_case memory_cases[];
 extern const struct bench_case weight_cases[];
 extern const struct bench_case batch_cases[];
+extern const struct bench_case scale_cases[];
 #ifdef BENCH_SQLITE
 extern const struct bench_case blocked_cases[];
 extern const struct bench_case catch_up_cases[];
