@@ -645,8 +645,9 @@ struct klane_route {
     uint32_t batch_max; /**< 1 to 4,096. Default 100. */
     uint32_t batch_min; /**< A batch waits for so many records, 1 to batch_max, but no longer
                                    than batch_wait_ms, from when the first of them could have run;
-                                   and not while memory is full. Default 1: it takes what there
-                                   is. */
+                                   not while memory is full; and not when a key of it has its
+                                   quota, lane_records_max, or gets no more until it is further
+                                   below that. Default 1: it takes what there is. */
     uint32_t batch_wait_ms; /**< Set together with batch_min. Up to 3,600,000. Default 0. */
     enum klane_batch_keys batch_keys; /**< Default KLANE_BATCH_ONE_KEY. */
 };

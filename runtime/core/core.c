@@ -432,7 +432,7 @@ void core_verify(const struct core *core)
     }
     KLANE_ASSERT(slots == core->admission.records);
     KLANE_ASSERT((core->weights.line.first == NULL) == (core->weights.waiting == 0));
-    gather_verify(&core->gather);
+    gather_verify(core);
     KLANE_ASSERT(core->weights.waiting == 0 || core->weights.out > 0);
     KLANE_ASSERT(assigned == core->assigned);
     KLANE_ASSERT(draining == core->draining);

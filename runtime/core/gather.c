@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "core/internal.h"
+#include "core/parked.h"
 
 #include <stdlib.h>
 
@@ -31,16 +32,46 @@ static struct gather_route *gathering_of(const struct core *core, const struct l
 
 /* ---- in and out -------------------------------------------------------------------------- */
 
-/* Its records from the held one on, as far as a batch has room. Those before it are finished, and
- * only on their way back. */
-static uint32_t records_of(const struct lane *lane, uint32_t most)
+/* From the held one on. Those before it are finished, and only on their way back. */
+struct rest {
+    uint64_t bytes;
+    uint32_t count;
+};
+
+static struct rest rest_of(const struct lane *lane)
 {
-    uint32_t count = lane->count;
+    struct rest rest = {lane->bytes, lane->count};
 
     for (const struct klane_slot *slot = lane->first; slot != lane->held;
-         slot = slot->control.next)
-        count--;
-    return count < most ? count : most;
+         slot = slot->control.next) {
+        rest.bytes -= slot_large_bytes(slot);
+        rest.count--;
+    }
+    return rest;
+}
+
+/* More of it is in the log, and comes when little of it is left here. */
+static bool is_fed_later(const struct core *core, const struct lane *lane, struct rest rest)
+{
+    const struct klane_slot *slot = lane->held;
+    const struct klane_assignment *assignment = slot->record.assignment;
+    const struct parked *parked;
+
+    if (assignment->parking.parked.count == 0)
+        return false;
+    parked = parked_find(core, assignment, parking_fingerprint(assignment, slot),
+                         (enum lane_kind)lane->kind);
+    return parked != NULL && !parked->takes_part && !parked_has_little(parked, rest.count);
+}
+
+/* It has its quota, or will not get more before it is further below that. */
+static bool is_as_long_as_it_gets(const struct core *core, const struct lane *lane)
+{
+    struct rest rest = rest_of(lane);
+
+    if (lane->over_quota)
+        return !quota_is_back(core, rest.count, rest.bytes);
+    return quota_is_over(core, rest.count, rest.bytes) || is_fed_later(core, lane, rest);
 }
 
 static bool may_be_gathered(const struct lane *lane)
@@ -58,6 +89,7 @@ static void append(struct core *core, struct gather_route *gathering, struct lan
         TAILQ_INSERT_TAIL(&core->gather.filled, gathering, link);
     lane_list_append(&gathering->lanes, lane);
     gathering->records += lane->gathered;
+    gathering->grown += lane->is_grown;
     core->gather.lanes++;
     lane->gathered_ms = core->now_ms;
     lane->held->control.state = SLOT_GATHERED;
@@ -68,12 +100,17 @@ bool gather_add(struct core *core, struct lane *lane)
 {
     struct gather_route *gathering = gathering_of(core, lane);
     const struct gather_rule *rule = &gathering->rule;
+    uint32_t count;
+    bool is_grown;
 
     if (rule->records_max == 0 || !may_be_gathered(lane))
         return false;
-    lane->gathered = (uint16_t)records_of(lane, rule->records_max);
-    if (!rule->many_lanes && lane->gathered >= rule->records_min)
+    count = rest_of(lane).count;
+    lane->gathered = (uint16_t)(count < rule->records_max ? count : rule->records_max);
+    is_grown = count < rule->records_min && is_as_long_as_it_gets(core, lane);
+    if (!rule->many_lanes && (count >= rule->records_min || is_grown))
         return false;
+    lane->is_grown = is_grown;
     append(core, gathering, lane);
     return true;
 }
@@ -94,6 +131,7 @@ void gather_remove(struct core *core, struct lane *lane)
     lane_list_remove(&gathering->lanes, lane);
     lane->seen_head = -1;
     gathering->records -= lane->gathered;
+    gathering->grown -= lane->is_grown;
     core->gather.lanes--;
     if (gathering->lanes.first == NULL)
         TAILQ_REMOVE(&core->gather.filled, gathering, link);
@@ -144,8 +182,14 @@ void gather_grows(struct core *core, struct lane *lane)
         return;
     lane->gathered++;
     gathering->records++;
-    if (!gathering->rule.many_lanes && lane->gathered >= gathering->rule.records_min)
+    if (lane->gathered < gathering->rule.records_min && !lane_is_full(core, lane))
+        return;
+    if (!gathering->rule.many_lanes) {
         let_run(core, lane);
+    } else if (!lane->is_grown) {
+        lane->is_grown = true;
+        gathering->grown++;
+    }
 }
 
 /* ---- when -------------------------------------------------------------------------------- */
@@ -153,6 +197,13 @@ void gather_grows(struct core *core, struct lane *lane)
 static int64_t waits_until_ms(const struct gather_route *gathering)
 {
     return gathering->lanes.first->gathered_ms + gathering->rule.wait_ms;
+}
+
+/* A batch of many lanes waits for nothing more but that workers want it. */
+static bool has_enough(const struct core *core, const struct gather_route *gathering)
+{
+    return gathering->records >= gathering->rule.records_min || gathering->grown > 0 ||
+           waits_until_ms(gathering) <= core->now_ms;
 }
 
 void gather_let_go(struct core *core)
@@ -189,13 +240,10 @@ int64_t gather_due_ms(const struct core *core)
 
     TAILQ_FOREACH(each, &core->gather.filled, link)
     {
-        int64_t due_ms = waits_until_ms(each);
-
-        if (each->rule.many_lanes &&
-            (each->records >= each->rule.records_min || due_ms <= core->now_ms))
+        if (each->rule.many_lanes && has_enough(core, each))
             continue;
-        if (due_ms < least)
-            least = due_ms;
+        if (waits_until_ms(each) < least)
+            least = waits_until_ms(each);
     }
     return least;
 }
@@ -210,8 +258,7 @@ static bool is_due(const struct core *core, const struct gather_route *gathering
         return false;
     if (gathering->records >= rule->records_max)
         return true;
-    return is_wanted &&
-           (gathering->records >= rule->records_min || waits_until_ms(gathering) <= core->now_ms);
+    return is_wanted && has_enough(core, gathering);
 }
 
 bool core_has_batch(const struct core *core)
@@ -262,23 +309,36 @@ struct klane_slot *core_next_batch(struct core *core, bool is_wanted)
 }
 
 #ifdef KLANE_TESTING
-void gather_verify(const struct gather *gather)
+static void verify_lane(const struct core *core, const struct gather_route *gathering,
+                        const struct lane *lane)
 {
+    KLANE_ASSERT(lane->held->control.state == SLOT_GATHERED);
+    KLANE_ASSERT(lane->gathered >= 1);
+    /* It would wait for what does not come. */
+    KLANE_ASSERT(lane->is_grown || lane->gathered >= gathering->rule.records_min ||
+                 !quota_is_over(core, rest_of(lane).count, 0));
+}
+
+void gather_verify(const struct core *core)
+{
+    const struct gather *gather = &core->gather;
     const struct gather_route *each;
     uint32_t lanes = 0;
 
     TAILQ_FOREACH(each, &gather->filled, link)
     {
         uint64_t records = 0;
+        uint32_t grown = 0;
 
         KLANE_ASSERT(each->lanes.first != NULL);
         for (const struct lane *lane = each->lanes.first; lane; lane = lane->ready_next) {
-            KLANE_ASSERT(lane->held->control.state == SLOT_GATHERED);
-            KLANE_ASSERT(lane->gathered >= 1);
+            verify_lane(core, each, lane);
             records += lane->gathered;
+            grown += lane->is_grown;
             lanes++;
         }
         KLANE_ASSERT(records == each->records);
+        KLANE_ASSERT(grown == each->grown);
     }
     KLANE_ASSERT(lanes == gather->lanes);
 }

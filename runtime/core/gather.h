@@ -2,8 +2,9 @@
 /* Gathering: lanes that can run and wait to be a batch, with others of their route or with more of
  * their own records.
  *
- * Upholds: what is gathered runs when its batch is full; when it has records_min, or its first
- * lane has waited for wait_ms, as soon as workers want it; and when memory is nearly full (G7).
+ * Upholds: what is gathered runs when its batch is full; when it has records_min, its first lane
+ * has waited for wait_ms, or a lane of it can grow no more, as soon as workers want it; and when
+ * memory is nearly full (G7).
  * Records with a weight, dead letters, and what is on trial are not gathered. Control's alone. */
 #ifndef KLANE_CORE_GATHER_H
 #define KLANE_CORE_GATHER_H
@@ -28,6 +29,7 @@ struct gather_route {
     struct gather_rule rule;
     struct lane_list lanes; /* in the order in which they came */
     uint64_t records;       /* what they were counted with */
+    uint32_t grown;         /* of these lanes, those that are as long as they get */
     TAILQ_ENTRY(gather_route) link;
 };
 
@@ -66,7 +68,7 @@ void gather_tick(struct core *core);
 int64_t gather_due_ms(const struct core *core);
 
 #ifdef KLANE_TESTING
-void gather_verify(const struct gather *gather);
+void gather_verify(const struct core *core);
 #endif
 
 #endif

@@ -43,7 +43,7 @@ void quota_hold(struct core *core, struct lane *lane)
 
     if (!over)
         over = lane_is_full(core, lane);
-    else if (admission_is_back(&core->admission, lane->count) && !lane_is_wide(core, lane, 8))
+    else if (quota_is_back(core, lane->count, lane->bytes))
         over = false;
     if (over == lane->over_quota)
         return;

@@ -125,16 +125,27 @@ void hold_forget(struct core *core, struct partition *partition);
 /* What the assignment has besides slots and lanes has grown, or was freed. */
 void assignment_charge(struct core *core, struct klane_assignment *assignment);
 
-/* The lane has this part of the memory for records. */
-static inline bool lane_is_wide(const struct core *core, const struct lane *lane, uint32_t part)
+/* So much has this part of the memory for records. */
+static inline bool is_wide(const struct core *core, uint64_t bytes, uint32_t part)
 {
-    return core->config.limit_bytes > 0 && lane->bytes >= core->config.limit_bytes / part;
+    return core->config.limit_bytes > 0 && bytes >= core->config.limit_bytes / part;
 }
 
-/* The lane has its quota, in records or bytes. */
+/* So much of a lane is its quota, in records or bytes. */
+static inline bool quota_is_over(const struct core *core, uint32_t count, uint64_t bytes)
+{
+    return admission_is_over(&core->admission, count) || is_wide(core, bytes, 4);
+}
+
+/* A lane that had its quota is in bounds again with so much. */
+static inline bool quota_is_back(const struct core *core, uint32_t count, uint64_t bytes)
+{
+    return admission_is_back(&core->admission, count) && !is_wide(core, bytes, 8);
+}
+
 static inline bool lane_is_full(const struct core *core, const struct lane *lane)
 {
-    return admission_is_over(&core->admission, lane->count) || lane_is_wide(core, lane, 4);
+    return quota_is_over(core, lane->count, lane->bytes);
 }
 
 /* By which name the record's lane is known. */

@@ -51,6 +51,7 @@ struct lane {
     uint8_t kind : 4;       /* enum lane_kind */
     bool has_waited : 1;    /* since it was last handed over: for its batch, long enough */
     bool over_quota : 1;    /* it has made its partition hold */
+    bool is_grown : 1;      /* while held is SLOT_GATHERED: it is as long as it gets */
     uint8_t size_class;     /* of the slab */
 };
 

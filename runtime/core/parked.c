@@ -106,7 +106,7 @@ void parked_fit_check(struct parked *parked)
         return;
     if (!heap_has(&parked->fit))
         heap_set(&parking->fit, &parked->fit, parked->next);
-    if (parked->slots <= (parked->fit_at + 2) / 3)
+    if (parked_has_little(parked, parked->slots))
         parking->is_urgent = true;
 }
 

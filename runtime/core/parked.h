@@ -52,6 +52,12 @@ static inline uint32_t parked_fit_at(uint32_t slots)
     return slots * 3 / 4;
 }
 
+/* With so many in memory, what has so little is to be read again for. */
+static inline bool parked_has_little(const struct parked *parked, uint32_t slots)
+{
+    return slots <= (parked->fit_at + 2) / 3;
+}
+
 /* It has in memory what it may, for now. */
 void parked_is_full(const struct core *core, struct parked *parked);
 

@@ -135,6 +135,23 @@ static void what_is_gathered_goes_when_memory_is_full(void **state)
     }
 }
 
+/* The log has more of it, which comes when this is done. */
+static void what_is_gathered_goes_when_its_key_has_its_quota(void **state)
+{
+    (void)state;
+    for (int many = 0; many < 2; many++) {
+        init(1);
+        b.kit.options.lane_records_max = 4;
+        b.route.batch_min = 8;
+        b.route.batch_wait_ms = LONG_MS;
+        b.route.batch_keys = many ? KLANE_BATCH_MANY_KEYS : KLANE_BATCH_ONE_KEY;
+        start();
+        append(0, "aaaaaaaaaaaa");
+
+        end_done(12);
+    }
+}
+
 static void a_batch_that_stands_still_delays_no_other_route(void **state)
 {
     (void)state;
@@ -459,6 +476,7 @@ int main(void)
         cmocka_unit_test(what_follows_a_batch_waits_for_batch_min_too),
         cmocka_unit_test(nothing_waits_longer_than_batch_wait_ms),
         cmocka_unit_test(what_is_gathered_goes_when_memory_is_full),
+        cmocka_unit_test(what_is_gathered_goes_when_its_key_has_its_quota),
         cmocka_unit_test(a_batch_that_stands_still_delays_no_other_route),
         cmocka_unit_test(a_gathered_batch_has_its_turn_beside_many_single_records),
         cmocka_unit_test(a_key_that_is_held_leaves_its_batch),
