@@ -168,14 +168,15 @@ void core_relieve(struct core *core, int64_t now_ms)
         fullest_go_on(core);
     if (core->gather.lanes == 0 && states_are_in_the_way(core) && states_relieve(core))
         return;
-    if (!core_is_nearly_full(core) || (!core->config.parks && !core_is_full(core)))
+    if (!core_is_nearly_full(core))
         return;
     if (core->gather.lanes > 0) {
         gather_let_go(core);
         return;
     }
     if (!core->config.parks) {
-        hold_fullest(core);
+        if (core_is_full(core))
+            hold_fullest(core);
         return;
     }
     if (core->stuck_look_ms != INT64_MAX)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is gathered does not wait for what cannot come: a lane that has its quota, or is not to get
- * more before it is shorter. */
+ * more before it is shorter, and memory that is nearly full. */
 #include "lib/core_kit.h"
 
 #include "core/internal.h"
 
-enum { QUOTA = 8, LIMIT = 16 << 20 };
+enum { QUOTA = 8, MIB = 1 << 20, LIMIT = 16 * MIB };
 
 static const struct gather_rule one_lane = {.records_max = 8, .records_min = 8, .wait_ms = 1000};
 static const struct gather_rule many_lanes = {
@@ -170,6 +170,31 @@ static void a_batch_of_many_does_not_wait_beside_a_lane_at_its_quota(void **stat
     end();
 }
 
+/* ---- memory ------------------------------------------------------------------------------ */
+
+/* Also where lanes cannot be parked, and memory is not full, but for a record that waits. */
+static void what_is_gathered_makes_room_for_a_large_record(void **state)
+{
+    struct core *core = &fixture.kit.core;
+
+    (void)state;
+    for (int parks = 0; parks < 2; parks++) {
+        begin(&one_lane, 100, parks);
+        for (int64_t offset = 0; offset < 4; offset++)
+            assert_true(
+                take_in_large(offset, (const char[]){(char)('a' + offset), '\0'}, 5 * MIB / 2));
+        assert_false(take_in_large(4, "e", 6 * MIB));
+        assert_false(core_is_full(core));
+        assert_true(core_is_nearly_full(core));
+
+        core_relieve(core, fixture.kit.now_ms);
+
+        for (int64_t offset = 0; offset < 4; offset++)
+            core_kit_run(&fixture.kit, offset);
+        end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest gather_tests[] = {
@@ -178,6 +203,7 @@ int main(void)
         cmocka_unit_test(what_a_batch_leaves_over_half_of_the_quota_does_not_wait),
         cmocka_unit_test(what_a_batch_leaves_of_a_parked_lane_does_not_wait),
         cmocka_unit_test(a_batch_of_many_does_not_wait_beside_a_lane_at_its_quota),
+        cmocka_unit_test(what_is_gathered_makes_room_for_a_large_record),
     };
 
     return check_run(gather_tests);
