@@ -502,12 +502,13 @@ static void sleep_until_due(struct klane_runtime *runtime)
 
 /* ---- the loop ---------------------------------------------------------------------------- */
 
-/* What this round decided has more to it: notices to act on, a pass to begin, or nothing left to
- * wait for. */
+/* What this round decided has more to it: notices to act on, a pass to begin, a stop, or nothing
+ * left to wait for. */
 static bool is_unfinished(const struct control *control)
 {
     return control->core.notices_first != NULL ||
            (!control->stopping && core_pass_is_due(&control->core)) ||
+           (!control->stopping && control->given_up[0] != '\0') ||
            (control->stopping && !control->closing && control->core.assigned == 0);
 }
 

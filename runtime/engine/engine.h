@@ -114,7 +114,7 @@ struct control {
     uint64_t sleeps;
     uint64_t spares_started;
     struct observe_limit limits[KLANE_EVENT_OVERRUN + 1];
-    char given_up[256]; /* the record whose attempts are over and that stops the runtime */
+    char given_up[400]; /* the record that stops the runtime, and why: slot_stops() */
 };
 
 struct klane_runtime {
@@ -216,6 +216,8 @@ enum slot_outcome slot_outcome(struct klane_runtime *runtime, const struct klane
 /* failed.c: what becomes of a record that is to be retried or a dead letter, which back.outcome
  * then says; the time until it runs again. */
 int64_t slot_failed(struct klane_runtime *runtime, struct klane_slot *slot);
+/* Control: the runtime stops for this record with the next round; the first one is named. */
+void slot_stops(struct klane_runtime *runtime, const struct klane_slot *slot, const char *why);
 
 /* overrun.c */
 /* Control: a worker has been in this slot's handler for so long. True: too long; it was said. */

@@ -61,19 +61,27 @@ static int64_t make_letter(struct klane_runtime *runtime, struct klane_slot *slo
     return 0;
 }
 
-static void stop_for(struct klane_runtime *runtime, const struct klane_slot *slot)
+void slot_stops(struct klane_runtime *runtime, const struct klane_slot *slot, const char *why)
 {
     const struct partition *partition = slot->record.assignment->partition;
     struct control *control = &runtime->control;
-    const struct slot_notice *notice = slot->back.notice;
 
     if (control->given_up[0] != '\0')
         return;
     snprintf(control->given_up, sizeof(control->given_up),
-             "%.100s [%" PRId32 "] offset %" PRId64 " failed %" PRIu32 " times%s%s",
-             partition->topic->name, partition->number, slot->record.offset, slot->record.attempt,
-             notice == NULL || notice->reason[0] == '\0' ? "" : ": ",
-             notice == NULL ? "" : notice->reason);
+             "%.100s [%" PRId32 "] offset %" PRId64 ": %s", partition->topic->name,
+             partition->number, slot->record.offset, why);
+}
+
+static void stop_for(struct klane_runtime *runtime, const struct klane_slot *slot)
+{
+    const struct slot_notice *notice = slot->back.notice;
+    bool has_reason = notice != NULL && notice->reason[0] != '\0';
+    char why[256];
+
+    snprintf(why, sizeof(why), "failed %" PRIu32 " times%s%s", slot->record.attempt,
+             has_reason ? ": " : "", has_reason ? notice->reason : "");
+    slot_stops(runtime, slot, why);
 }
 
 static int64_t give_up(struct klane_runtime *runtime, struct klane_slot *slot)

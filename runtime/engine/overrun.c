@@ -18,19 +18,6 @@
 
 /* ---- handlers ---------------------------------------------------------------------------- */
 
-static void stop_for(struct klane_runtime *runtime, const struct klane_slot *slot,
-                     const char *message)
-{
-    const struct partition *partition = slot->record.assignment->partition;
-    char text[256];
-
-    if (runtime->control.stopping)
-        return;
-    snprintf(text, sizeof(text), "%.100s [%" PRId32 "] offset %" PRId64 ": %s",
-             partition->topic->name, partition->number, slot->record.offset, message);
-    control_stop(runtime, KLANE_ERR_FATAL, text);
-}
-
 bool overrun_handler(struct klane_runtime *runtime, struct klane_slot *slot, int64_t elapsed_ms)
 {
     const struct route *route = route_of(runtime, slot);
@@ -47,7 +34,7 @@ bool overrun_handler(struct klane_runtime *runtime, struct klane_slot *slot, int
         /* Relaxed: advice, as in klane_cancelled(). The slot has not come back, so it is there. */
         atomic_store_explicit(&slot->back.overrun, true, memory_order_relaxed);
     if (route->handler_overrun == KLANE_OVERRUN_STOP)
-        stop_for(runtime, slot, message);
+        slot_stops(runtime, slot, message);
     return true;
 }
 

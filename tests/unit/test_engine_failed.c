@@ -115,7 +115,7 @@ static void attempts_that_are_over_stop_the_runtime_by_default(void **state)
 
     assert_int_equal(klane_wait(kit.runtime, 20000), KLANE_ERR_FATAL);
 
-    assert_string_equal(kit.message, "t [0] offset 1 failed 3 times: for the 3. time");
+    assert_string_equal(kit.message, "t [0] offset 1: failed 3 times: for the 3. time");
     assert_int_equal(kit_committed(&kit, 0), 1);
     assert_int_equal(kit.note_count, 4);
     kit_end(&kit);
