@@ -647,7 +647,9 @@ struct klane_route {
                                    than batch_wait_ms, from when the first of them could have run;
                                    not while memory is full; and not when a key of it has its
                                    quota, lane_records_max, or gets no more until it is further
-                                   below that. Default 1: it takes what there is. */
+                                   below that. What comes behind a dead letter, or a record of
+                                   another route, waits as any other. Default 1: it takes what
+                                   there is. */
     uint32_t batch_wait_ms; /**< Set together with batch_min. Up to 3,600,000. Default 0. */
     enum klane_batch_keys batch_keys; /**< Default KLANE_BATCH_ONE_KEY. */
 };

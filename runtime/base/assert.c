@@ -6,6 +6,7 @@
 
 #ifdef KLANE_TESTING
 klane_assert_hook_fn klane_assert_hook;
+klane_mark_hook_fn klane_mark_hook;
 #endif
 
 _Noreturn void klane_assert_failed(const char *condition, const char *file, int line)

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Prints one line and aborts; in the test library a test can take the failure over. */
@@ -34,12 +35,19 @@ struct klane_mark {
 extern struct klane_mark __start_klane_marks[];
 extern struct klane_mark __stop_klane_marks[];
 
+/* Called by whoever reaches a mark, so that a test can act in between; NULL: nobody. To be set
+ * while no other thread runs. */
+typedef void (*klane_mark_hook_fn)(const char *name);
+extern klane_mark_hook_fn klane_mark_hook;
+
 #define KLANE_MARK(text)                                                                         \
     do {                                                                                         \
         static struct klane_mark mark_here                                                       \
             __attribute__((section("klane_marks"), used, aligned(16))) = {text, 0};              \
         /* Relaxed: a count that orders nothing. */                                              \
         atomic_fetch_add_explicit(&mark_here.count, 1, memory_order_relaxed);                    \
+        if (klane_mark_hook != NULL)                                                             \
+            klane_mark_hook(text);                                                               \
     } while (0)
 #define KLANE_VERIFY(call) call
 

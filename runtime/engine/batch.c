@@ -68,8 +68,9 @@ static bool is_alone(const struct klane_slot *slot)
 }
 
 /* The next of the lane, if it may run in the same batch; else NULL, and it stays there. (What has
- * a weight has not paid it.) */
-static struct klane_slot *take_behind(struct klane_slot *slot)
+ * a weight has not paid it.) While it is taken a hold finds it passed on, and leaves it as it is:
+ * so it is asked for. */
+static struct klane_slot *take_behind(struct batch_space *space, struct klane_slot *slot)
 {
     struct chain_link *link = chain_take(&slot->chain);
     struct klane_slot *next;
@@ -83,6 +84,7 @@ static struct klane_slot *take_behind(struct klane_slot *slot)
         return next;
     KLANE_MARK("a batch ends before a record of another kind");
     chain_put_back(&slot->chain, link);
+    space->asks = true;
     return NULL;
 }
 
@@ -91,7 +93,7 @@ static void add_lane(struct batch_space *space, struct klane_slot *slot, uint32_
 {
     add(space, slot, true);
     while (!is_alone(slot) && space->count < most && has_place(space) &&
-           (slot = take_behind(slot)) != NULL)
+           (slot = take_behind(space, slot)) != NULL)
         add(space, slot, false);
 }
 
@@ -161,12 +163,9 @@ static void put_back(const struct batch_entry *entries, uint32_t unfinished, uin
 static struct klane_slot *finish_last(struct worker *worker, struct klane_slot *slot,
                                       uint32_t in_row)
 {
-    struct klane_runtime *runtime = worker->runtime;
-    bool gathers = route_of(runtime, slot)->gathers;
-    struct klane_slot *next = pass_on(worker, slot, gathers ? 0 : in_row);
+    struct klane_slot *next = pass_on(worker, slot, in_row);
 
-    /* It may have to wait for others. */
-    return next != NULL && gathers ? slot_ask(runtime, next) : next;
+    return next != NULL && worker->space.asks ? slot_ask(worker->runtime, next) : next;
 }
 
 /* The records of one lane. Returns what comes next. */
@@ -198,7 +197,7 @@ static struct klane_slot *end_batch(struct worker *worker, uint32_t in_row)
     for (uint32_t i = 1; i <= space->count; i++) {
         if (i < space->count && !space->entries[i].is_first)
             continue;
-        /* Only one without others has a next. */
+        /* Only one without others has a next; those of others are asked for. */
         next = end_lane(worker, &space->entries[begin], i - begin, in_row);
         begin = i;
     }
@@ -213,7 +212,8 @@ struct klane_slot *run_batch(struct worker *worker, struct klane_slot *slot, uin
     struct klane_batch batch;
 
     space->count = 0;
-    if (in_row == 1 && slot->back.with != NULL) {
+    space->asks = in_row == 1 && slot->back.with != NULL;
+    if (space->asks) {
         add_linked(runtime, space, slot, route->gather.records_max);
     } else {
         /* Asked once: what is paid may change meanwhile, and there is no handler for one. */
@@ -221,7 +221,8 @@ struct klane_slot *run_batch(struct worker *worker, struct klane_slot *slot, uin
             return run_single(worker, slot, in_row);
         if (!assignment_may_start(slot->record.assignment))
             return slot_refuse(runtime, slot);
-        if (!slot_is_paid(slot))
+        /* What came by the chain may have to wait for others. */
+        if (!slot_is_paid(slot) || (route->gathers && in_row > 1))
             return slot_ask(runtime, slot);
         add_lane(space, slot, route->gather.records_max);
     }

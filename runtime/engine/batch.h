@@ -19,6 +19,7 @@ struct batch_space {
     struct batch_entry *entries;
     uint32_t count;
     uint32_t capacity;
+    bool asks; /* what comes next in its lanes is control's to say */
     struct klane_record only_record;
     struct batch_entry only_entry;
 };

@@ -109,7 +109,26 @@ static inline void start(void)
     assert_int_equal(klane_start(b.kit.runtime), KLANE_OK);
 }
 
-/* The same with "g" at its gate. */
+/* Instead of start(), without the start: each partition is one lane, and "x" has a handler. */
+static inline void create_in_partition_order(void)
+{
+    struct klane_topic topic;
+    struct klane_route single;
+
+    kit_create(&b.kit);
+    klane_topic_init(&topic, sizeof(topic));
+    topic.name = "t";
+    topic.order = KLANE_ORDER_PARTITION;
+    assert_int_equal(klane_topic(b.kit.runtime, &topic), KLANE_OK);
+    assert_int_equal(klane_route(b.kit.runtime, &b.route), KLANE_OK);
+    kit_route_init(&b.kit, &single);
+    single.match = KLANE_MATCH_KEY;
+    single.key = "x";
+    single.key_size = 1;
+    assert_int_equal(klane_route(b.kit.runtime, &single), KLANE_OK);
+}
+
+/* start() with "g" at its gate. */
 static inline void start_at_gate(void)
 {
     start();

@@ -306,9 +306,8 @@ static bool hold(struct world *world, struct process *process)
         memset(worker->had, 0, sizeof(worker->had));
         worker->had[0] = worker->slot;
         worker->had[1] = worker->next;
-        worker->had[2] = worker->unfit;
         for (uint32_t n = 0; n < worker->batch_count; n++)
-            worker->had[3 + n] = worker->batch[n];
+            worker->had[2 + n] = worker->batch[n];
     }
     if (!core_hold(&process->core, process->topic.name, key, process->hold.key_size))
         abort();

@@ -148,6 +148,11 @@ static bool go_asynchronous(struct world *world, struct process *process, struct
     return true;
 }
 
+static struct klane_slot *last_of(const struct worker *worker)
+{
+    return worker->batch_count == 0 ? worker->slot : worker->batch[worker->batch_count - 1];
+}
+
 static void start(struct world *world, struct process *process, struct worker *worker)
 {
     struct klane_slot *slot = worker->slot;
@@ -170,13 +175,9 @@ static void start(struct world *world, struct process *process, struct worker *w
     if (worker->batch_count == 0 && random_is(world, world->plan.later_rate) &&
         go_asynchronous(world, process, worker))
         return;
-    if ((slot->record.has & SLOT_HAS_WEIGHT) == 0 && random_is(world, world->plan.take_rate))
+    if ((slot->record.has & SLOT_HAS_WEIGHT) == 0 && random_is(world, world->plan.take_rate) &&
+        last_of(worker) != worker->put_back_behind)
         worker->wants = random_below(world, BATCH_MAX + 1 - worker->batch_count);
-}
-
-static struct klane_slot *last_of(const struct worker *worker)
-{
-    return worker->batch_count == 0 ? worker->slot : worker->batch[worker->batch_count - 1];
 }
 
 /* As a worker of the engine fills a batch. */
@@ -206,8 +207,17 @@ static void take_behind(struct worker *worker)
 static void put_back_unfit(struct worker *worker)
 {
     chain_put_back(&last_of(worker)->chain, &worker->unfit->chain);
+    worker->put_back_behind = last_of(worker);
     worker->unfit = NULL;
     worker->wants = 0;
+}
+
+/* From now on control says when it runs. */
+static void has_no_more(struct worker *worker, const struct klane_slot *slot)
+{
+    for (int i = 0; i < HAD_MAX; i++)
+        if (worker->had[i] == slot)
+            worker->had[i] = NULL;
 }
 
 static void put_last_back(struct worker *worker)
@@ -215,6 +225,8 @@ static void put_last_back(struct worker *worker)
     struct klane_slot *slot = worker->batch[--worker->batch_count];
 
     KLANE_MARK("sim: a worker puts a successor back");
+    has_no_more(worker, slot);
+    worker->put_back_behind = last_of(worker);
     chain_put_back(&last_of(worker)->chain, &slot->chain);
 }
 
@@ -255,6 +267,7 @@ static void pass_on(struct world *world, struct worker *worker)
     struct klane_slot *slot = worker->slot;
 
     worker->state = WORKER_FINISHED;
+    worker->asks = false;
     if (worker->batch_count > 0) {
         slot->back.passed = true;
         worker->next = worker->batch[0];
@@ -268,6 +281,7 @@ static void pass_on(struct world *world, struct worker *worker)
         slot->back.passed = true;
         next = chain_finish(&slot->chain);
         worker->next = next != NULL ? slot_of_link(next) : NULL;
+        worker->asks = slot == worker->put_back_behind;
     }
 }
 
@@ -282,9 +296,11 @@ static void take_on(struct world *world, struct process *process, struct worker 
     } else if (!assignment_may_start(worker->slot->record.assignment)) {
         KLANE_MARK("sim: a worker is stopped by the fence");
         write_outcome(worker, SLOT_NOT_STARTED);
-    } else if (slot_is_paid(worker->slot)) {
+    } else if (slot_is_paid(worker->slot) && !worker->asks) {
         start(world, process, worker);
     } else {
+        if (worker->asks)
+            KLANE_MARK("sim: a worker asks for what it has put back");
         write_outcome(worker, SLOT_ASKS);
         worker->state = WORKER_PUTS_BACK;
     }
@@ -300,6 +316,8 @@ bool worker_step(struct world *world, struct process *process, struct worker *wo
         process->ring_first = (process->ring_first + 1) % RING_MAX;
         process->ring_count--;
         worker->state = WORKER_HAS;
+        worker->put_back_behind = NULL;
+        worker->asks = false;
         return true;
     case WORKER_HAS:
         take_on(world, process, worker);

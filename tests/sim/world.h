@@ -14,7 +14,7 @@
 #include "sync/tokens.h"
 
 #define RING_MAX (64 + BATCH_MAX)
-#define HAD_MAX (3 + BATCH_MAX)
+#define HAD_MAX (2 + BATCH_MAX)
 #define WALL_MS INT64_C(1000000) /* at the beginning of the simulated time */
 #define STALE_TOKENS 16
 #define BLOCK_SIZES_MAX 100
@@ -54,6 +54,8 @@ struct worker {
     uint32_t wants; /* so many more for its batch */
     struct klane_slot *unfit; /* behind the last of them: taken, to be put back */
     const struct klane_slot *had[HAD_MAX]; /* when something was held last */
+    const struct klane_slot *put_back_behind; /* this one: it is to be asked for */
+    bool asks; /* for slot */
     int64_t until_ms;
     int64_t started_ms;
     int64_t delay_ms;

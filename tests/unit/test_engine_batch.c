@@ -60,23 +60,9 @@ static void a_log_that_is_full_at_the_start_comes_in_batches_at_once(void **stat
 /* One lane may have records of several routes, as its partition is one. */
 static void a_run_ends_before_a_record_of_another_route(void **state)
 {
-    struct klane_topic topic;
-
     (void)state;
     init(1);
-    kit_create(&b.kit);
-    klane_topic_init(&topic, sizeof(topic));
-    topic.name = "t";
-    topic.order = KLANE_ORDER_PARTITION;
-    assert_int_equal(klane_topic(b.kit.runtime, &topic), KLANE_OK);
-    assert_int_equal(klane_route(b.kit.runtime, &b.route), KLANE_OK);
-    b.route.match = KLANE_MATCH_KEY;
-    b.route.key = "x";
-    b.route.key_size = 1;
-    b.route.batch = NULL;
-    b.route.handler = kit_handle;
-    b.route.context = &b.kit;
-    assert_int_equal(klane_route(b.kit.runtime, &b.route), KLANE_OK);
+    create_in_partition_order();
     append(0, "aabxxcd");
     assert_int_equal(klane_start(b.kit.runtime), KLANE_OK);
 

@@ -89,6 +89,58 @@ static void what_follows_a_batch_waits_for_batch_min_too(void **state)
     end_done(8);
 }
 
+static void give_up_first(struct klane_batch *batch)
+{
+    if (batch->records[0].offset == 0)
+        klane_dead_letter(&batch->records[0], "bad");
+}
+
+static void what_follows_a_dead_letter_waits_for_batch_min_too(void **state)
+{
+    (void)state;
+    for (int many = 0; many < 2; many++) {
+        init(1);
+        b.route.batch_min = b.route.batch_max = 3;
+        b.route.batch_wait_ms = LONG_MS;
+        b.route.batch_keys = many ? KLANE_BATCH_MANY_KEYS : KLANE_BATCH_ONE_KEY;
+        b.route.dead_letter = take_letter;
+        b.act = give_up_first;
+        start();
+        append(0, "aaa");
+        kit_wait_counter(&b.kit, &b.letters, 1, "dead letters");
+        let_others_pass();
+        assert_int_equal(b.count, 3);
+
+        append(0, many ? "b" : "a");
+        wait_seen(6);
+
+        assert_int_equal(b.calls, 2);
+        end_done(5);
+    }
+}
+
+static void what_follows_a_record_of_another_route_waits_for_batch_min_too(void **state)
+{
+    (void)state;
+    init(2);
+    b.route.batch_min = 3;
+    b.route.batch_wait_ms = LONG_MS;
+    create_in_partition_order();
+    append(1, "xaa");
+    assert_int_equal(klane_start(b.kit.runtime), KLANE_OK);
+    wait_taken_in(3);
+    kit_wait_ended(&b.kit, 1);
+    append(0, "x");
+    kit_wait_ended(&b.kit, 2);
+    assert_int_equal(b.count, 0);
+
+    append(1, "a");
+    wait_seen(3);
+
+    assert_int_equal(b.calls, 1);
+    end_done(5);
+}
+
 static void nothing_waits_longer_than_batch_wait_ms(void **state)
 {
     (void)state;
@@ -239,6 +291,36 @@ static void a_batch_in_the_ring_loses_what_is_held(void **state)
     wait_seen(5);
     assert_int_equal(b.count, 5);
     kit_end(&b.kit);
+}
+
+static void hold_topic(const char *mark)
+{
+    if (strcmp(mark, "a batch ends before a record of another kind") == 0)
+        assert_true(klane_hold(b.kit.runtime, "t", NULL, 0) == KLANE_OK);
+}
+
+/* A hold finds what a batch looks at in the worker's hands, and so cannot take it back. */
+static void what_a_batch_has_put_back_is_held(void **state)
+{
+    struct klane_blocker blocker = {.state = KLANE_BLOCKER_RUNNING};
+
+    (void)state;
+    init(1);
+    create_in_partition_order();
+    append(0, "aaxa");
+    klane_mark_hook = hold_topic;
+    assert_int_equal(klane_start(b.kit.runtime), KLANE_OK);
+    while (blocker.state != KLANE_BLOCKER_HELD)
+        assert_int_equal(klane_blocker(b.kit.runtime, "t", 0, &blocker, sizeof(blocker)),
+                         KLANE_OK);
+    assert_int_equal(blocker.offset, 2);
+    assert_int_equal(b.count, 2);
+    assert_int_equal(b.kit.note_count, 0);
+
+    assert_int_equal(klane_release(b.kit.runtime, "t", NULL, 0), KLANE_OK);
+
+    end_done(4);
+    klane_mark_hook = NULL;
 }
 
 static void wait_until_cancelled(struct klane_batch *batch)
@@ -474,6 +556,8 @@ int main(void)
         cmocka_unit_test(a_batch_of_many_waits_for_batch_min_and_then_for_nothing),
         cmocka_unit_test(a_run_waits_for_batch_min_of_its_own_key),
         cmocka_unit_test(what_follows_a_batch_waits_for_batch_min_too),
+        cmocka_unit_test(what_follows_a_dead_letter_waits_for_batch_min_too),
+        cmocka_unit_test(what_follows_a_record_of_another_route_waits_for_batch_min_too),
         cmocka_unit_test(nothing_waits_longer_than_batch_wait_ms),
         cmocka_unit_test(what_is_gathered_goes_when_memory_is_full),
         cmocka_unit_test(what_is_gathered_goes_when_its_key_has_its_quota),
@@ -481,6 +565,7 @@ int main(void)
         cmocka_unit_test(a_gathered_batch_has_its_turn_beside_many_single_records),
         cmocka_unit_test(a_key_that_is_held_leaves_its_batch),
         cmocka_unit_test(a_batch_in_the_ring_loses_what_is_held),
+        cmocka_unit_test(what_a_batch_has_put_back_is_held),
         cmocka_unit_test(a_batch_that_takes_too_long_can_see_it),
         cmocka_unit_test(what_is_gathered_is_given_up_with_its_partition),
         cmocka_unit_test(a_stop_does_not_wait_for_what_is_gathered),
