@@ -639,7 +639,7 @@ struct klane_route {
         batch;          /**< Instead of handler: it gets up to batch_max records at once. A record
                                with a weight, and one on trial (see KLANE_EVENT_CRASHED), comes
                                alone; a run ends before a record of another route or stay, and
-                               before a scheduled one. Beside the budget each worker keeps some 120
+                               before a scheduled one. Beside the budget each worker keeps some 130
                                bytes for each record of the largest batch that it had. Default
                                NULL. */
     uint32_t batch_max; /**< 1 to 4,096. Default 100. */
@@ -820,8 +820,7 @@ struct klane_blocker {
     uint32_t attempts; /**< So far, with the one that runs. */
     int64_t due_ms;    /**< RETRY, SCHEDULED, and PARKED until then: until it may run. Else 0. */
     int64_t age_ms;    /**< Since its timestamp; -1: none, or not known. */
-    int32_t worker;    /**< RUNNING: which, from 0; -1 in a batch of many keys, but for the first
-                            of it. Else -1. */
+    int32_t worker;    /**< RUNNING: which, from 0. Else -1. */
     bool is_dead_letter;   /**< Its attempts are over, and its place has not taken it yet. */
     uint64_t fingerprint;  /**< Of its lane, as progress maps know it; 0: it has none. */
     int64_t key_size;      /**< Bytes of the key of its lane; -1: it has none, or it is parked. */

@@ -204,6 +204,20 @@ static struct klane_slot *end_batch(struct worker *worker, uint32_t in_row)
     return next;
 }
 
+/* To control: the other lanes of what the next turn runs. */
+static void others_show(struct worker *worker)
+{
+    const struct batch_space *space = &worker->space;
+    uint32_t lanes = 0;
+
+    for (uint32_t i = 1; i < space->count; i++)
+        if (space->entries[i].is_first)
+            /* W2 release, both: pair with worker_slot(). */
+            atomic_store_explicit(&worker->others[lanes++], space->entries[i].slot,
+                                  memory_order_release);
+    atomic_store_explicit(&worker->others_count, lanes, memory_order_release);
+}
+
 struct klane_slot *run_batch(struct worker *worker, struct klane_slot *slot, uint32_t in_row)
 {
     struct klane_runtime *runtime = worker->runtime;
@@ -231,6 +245,7 @@ struct klane_slot *run_batch(struct worker *worker, struct klane_slot *slot, uin
     for (uint32_t i = 0; i < space->count; i++)
         space->records[i].worker_local = worker->local;
     batch = (struct klane_batch){space->records, space->count, runtime};
+    others_show(worker);
     turn_begin(worker, space->entries[0].slot);
     /* Relaxed: a count for statistics, which only this thread writes. */
     atomic_store_explicit(&worker->joined,
@@ -239,6 +254,8 @@ struct klane_slot *run_batch(struct worker *worker, struct klane_slot *slot, uin
                           memory_order_relaxed);
     route->batch(&batch, route->context);
     turn_end(worker);
+    /* Relaxed: the next turn begins behind it. */
+    atomic_store_explicit(&worker->others_count, 0, memory_order_relaxed);
     return end_batch(worker, in_row);
 }
 

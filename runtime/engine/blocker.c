@@ -12,20 +12,27 @@
 
 #include <string.h>
 
+static bool is_in_turn(const struct worker *worker, const struct klane_slot *slot)
+{
+    /* W2 acquire: pairs with turn_begin(). */
+    uint64_t turn = atomic_load_explicit(&worker->turn, memory_order_acquire);
+    const struct klane_slot *each;
+
+    if (turn % 2 == 0)
+        return false;
+    for (uint32_t i = 0; (each = worker_slot(worker, i)) != NULL; i++)
+        if (each == slot)
+            return true;
+    return false;
+}
+
 /* The worker that runs it; NULL: none, as far as can be seen. */
 static const struct worker *runner_of(struct klane_runtime *runtime,
                                       const struct klane_slot *slot)
 {
-    for (uint32_t i = 0; i < runtime->control.workers_used; i++) {
-        struct worker *worker = &runtime->workers[i];
-        /* W2 acquire, both: pair with turn_begin(). */
-        uint64_t turn = atomic_load_explicit(&worker->turn, memory_order_acquire);
-        struct klane_slot *running =
-            atomic_load_explicit(&worker->running, memory_order_acquire); /* W2 */
-
-        if (worker->alive && turn % 2 == 1 && running == slot)
-            return worker;
-    }
+    for (uint32_t i = 0; i < runtime->control.workers_used; i++)
+        if (runtime->workers[i].alive && is_in_turn(&runtime->workers[i], slot))
+            return &runtime->workers[i];
     return NULL;
 }
 
@@ -38,9 +45,6 @@ static void say_out(struct klane_runtime *runtime, const struct klane_slot *slot
     if (worker != NULL) {
         blocker->state = KLANE_BLOCKER_RUNNING;
         blocker->worker = (int32_t)(worker - runtime->workers);
-    } else if (route_of(runtime, slot)->gather.many_lanes && ready_is_empty(&runtime->ready)) {
-        /* Beside the first of a batch. */
-        blocker->state = KLANE_BLOCKER_RUNNING;
     } else {
         blocker->state =
             ready_is_empty(&runtime->ready) ? KLANE_BLOCKER_LATER : KLANE_BLOCKER_READY;

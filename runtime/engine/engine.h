@@ -11,16 +11,16 @@
  *   S1  state, release in klane_start() and control_main() -> acquire in runtime_state(): what
  *       was set up before start; what control left when it ended.
  *   W1  exited, release in worker_main() -> acquire in workers_join(): the thread is at its end.
- *   W2  turn and running, release in turn_begin() -> acquire in worker_look(): a slot belongs to
- *       the turn in which it runs. */
+ *   W2  turn, running and others, release in turn_begin() and others_show() -> acquire in
+ *       worker_look() and worker_slot(): a slot belongs to the turn in which it runs. */
 #ifndef KLANE_ENGINE_ENGINE_H
 #define KLANE_ENGINE_ENGINE_H
 
 #include "base/cache_line.h"
 #include "core/core.h"
-#include "engine/batch.h"
 #include "engine/fences.h"
 #include "engine/routes.h"
+#include "engine/worker.h"
 #include "observe/observe.h"
 #include "source/source.h"
 #include "sync/bell.h"
@@ -39,31 +39,6 @@
 #define ENGINE_READY_MIN 256U
 
 enum runtime_state { RUNTIME_NEW, RUNTIME_RUNNING, RUNTIME_STOPPED };
-
-/* A worker thread. */
-struct worker {
-    /* Fixed while the thread runs. */
-    struct klane_runtime *runtime;
-    pthread_t thread;
-    int seat;
-    void *local; /* the program's, of worker_start */
-
-    /* Written by the worker, read by control and statistics. Odd turn: in a handler. */
-    _Alignas(CACHE_LINE) _Atomic uint64_t turn;
-    _Atomic(struct klane_slot *) running;
-    _Atomic bool exited;
-    uint32_t quiet;           /* the worker's own: outcomes sent since control was last rung */
-    bool left_as_surplus;     /* the worker's, until it has exited */
-    struct batch_space space; /* the worker's own */
-    _Atomic uint64_t joined;  /* records that began in a turn beside its first */
-
-    /* Control's. */
-    _Alignas(CACHE_LINE) uint64_t turn_seen;
-    int64_t turn_since_ms;
-    bool alive; /* the thread exists and was not joined */
-    bool slow;
-    bool overrun; /* it was said that this turn takes longer than it may */
-};
 
 /* What control answers about a partition, with what the question gave; QUESTION_WAITS: it is to be
  * asked again after the next round. */
@@ -275,6 +250,8 @@ void slot_show(struct klane_slot *slot, struct klane_record *record);
 
 /* workers.c */
 klane_err_t workers_start(struct klane_runtime *runtime);
+/* What was made for workers, all of which have ended. */
+void workers_deinit(struct klane_runtime *runtime);
 /* Look at the workers: who is slow, who came back, is a spare needed. */
 void workers_monitor(struct klane_runtime *runtime);
 /* Tell all to end. */

@@ -550,6 +550,8 @@ klane_err_t routes_gather(struct routes *routes, struct core *core)
         if (!route->gathers)
             continue;
         rules[i] = route->gather;
+        if (route->gather.many_lanes && route->gather.records_max > routes->batch_lanes_max)
+            routes->batch_lanes_max = route->gather.records_max;
         any = true;
     }
     if (any)

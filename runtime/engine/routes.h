@@ -66,8 +66,9 @@ struct routes {
     uint32_t topic_count;
     struct route *routes;
     uint32_t route_count;
-    uint32_t running_ms_min; /* the shortest slow_ms or handler_max_ms */
-    int64_t later_ms_min;    /* the shortest later_max_ms; INT64_MAX: no route has one */
+    uint32_t running_ms_min;  /* the shortest slow_ms or handler_max_ms */
+    int64_t later_ms_min;     /* the shortest later_max_ms; INT64_MAX: no route has one */
+    uint32_t batch_lanes_max; /* in a batch, where it may have several; else 0 */
 };
 
 #define ROUTES_MAX 65535U

@@ -148,7 +148,7 @@ static void tear_down(struct klane_runtime *runtime, enum set_up reached)
     ready_deinit(&runtime->ready);
     stats_destroy(runtime);
     fences_destroy(runtime->fences);
-    free(runtime->workers);
+    workers_deinit(runtime);
     routes_deinit(&runtime->routes);
     free(runtime);
 }

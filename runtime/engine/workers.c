@@ -11,6 +11,24 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+/* One that is there from a thread before will do. */
+static bool others_make(struct worker *worker, uint32_t lanes_max)
+{
+    if (lanes_max == 0 || worker->others != NULL)
+        return true;
+    worker->others = calloc(lanes_max, sizeof(*worker->others));
+    return worker->others != NULL;
+}
+
+void workers_deinit(struct klane_runtime *runtime)
+{
+    if (runtime->workers != NULL)
+        for (uint32_t i = 0; i < runtime->options.workers_max; i++)
+            free(runtime->workers[i].others);
+    free(runtime->workers);
+}
 
 static bool worker_start_one(struct klane_runtime *runtime)
 {
@@ -22,6 +40,8 @@ static bool worker_start_one(struct klane_runtime *runtime)
     while (index < control->workers_used && runtime->workers[index].alive)
         index++;
     worker = &runtime->workers[index];
+    if (!others_make(worker, runtime->routes.batch_lanes_max))
+        return false;
     worker->runtime = runtime;
     worker->local = NULL;
     worker->slow = false;
@@ -33,6 +53,7 @@ static bool worker_start_one(struct klane_runtime *runtime)
     /* Relaxed: the thread does not exist yet. */
     atomic_store_explicit(&worker->exited, false, memory_order_relaxed);
     atomic_store_explicit(&worker->running, NULL, memory_order_relaxed);
+    atomic_store_explicit(&worker->others_count, 0, memory_order_relaxed);
     worker->seat = idle_seat_take(&runtime->idle);
     if (worker->seat == -1) {
         errno = EAGAIN;
@@ -103,13 +124,23 @@ static void count_surplus(struct klane_runtime *runtime)
     atomic_store_explicit(&runtime->surplus, surplus, memory_order_relaxed);
 }
 
+struct klane_slot *worker_slot(const struct worker *worker, uint32_t index)
+{
+    /* W2 acquire, all three: pair with turn_begin() and others_show(). */
+    if (index == 0)
+        return atomic_load_explicit(&worker->running, memory_order_acquire);
+    if (index > atomic_load_explicit(&worker->others_count, memory_order_acquire))
+        return NULL;
+    return atomic_load_explicit(&worker->others[index - 1], memory_order_acquire);
+}
+
 /* The slot that this worker has been running for *elapsed_ms, as far as can be seen; or NULL. */
 static struct klane_slot *worker_look(struct klane_runtime *runtime, struct worker *worker,
                                       int64_t *elapsed_ms)
 {
-    /* W2 acquire, all three: pair with turn_begin(). */
+    /* W2 acquire, both: pair with turn_begin(). */
     uint64_t turn = atomic_load_explicit(&worker->turn, memory_order_acquire);
-    struct klane_slot *slot = atomic_load_explicit(&worker->running, memory_order_acquire);
+    struct klane_slot *slot = worker_slot(worker, 0);
     uint64_t again = atomic_load_explicit(&worker->turn, memory_order_acquire);
 
     if (again != turn || turn % 2 == 0 || turn != worker->turn_seen) {
@@ -129,6 +160,21 @@ static void drop_from_drain(struct control *control, struct klane_slot *slot)
             core_overdue(&control->core, slot, control->now_ms);
         if (!chain_is_taken(&slot->chain))
             return;
+    }
+}
+
+/* In the turn that was seen, which may be over: then what it had is not looked at. */
+static void drop_from_drains(struct control *control, const struct worker *worker)
+{
+    struct klane_slot *slot;
+
+    for (uint32_t i = 0; (slot = worker_slot(worker, i)) != NULL; i++) {
+        /* W2 acquire: pairs with turn_begin(). A slot of this turn has not come back, so it is
+         * there. */
+        if (atomic_load_explicit(&worker->turn, memory_order_acquire) != worker->turn_seen)
+            return;
+        if (assignment_state(slot->record.assignment) == ASSIGNMENT_DRAINING)
+            drop_from_drain(control, slot);
     }
 }
 
@@ -158,9 +204,8 @@ static void look_at(struct klane_runtime *runtime, struct worker *worker)
     }
     if (!worker->overrun && overrun_handler(runtime, slot, elapsed_ms))
         worker->overrun = true;
-    if (assignment_state(assignment) == ASSIGNMENT_DRAINING && !slot->control.overdue &&
-        elapsed_ms >= control->core.config.drain_ms)
-        drop_from_drain(control, slot);
+    if (control->core.draining > 0 && elapsed_ms >= control->core.config.drain_ms)
+        drop_from_drains(control, worker);
 }
 
 /* While lanes are ready, slow workers do not count: spare ones stand in. */

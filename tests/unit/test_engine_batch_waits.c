@@ -501,6 +501,90 @@ static void a_drain_goes_on_without_a_batch_that_runs_too_long(void **state)
     kit_end(&b.kit);
 }
 
+/* Each lane of it: also where the batch begins with one of a partition that stays. */
+static void a_drain_goes_on_without_its_lanes_in_a_batch_that_runs_too_long(void **state)
+{
+    const struct timespec longer = {.tv_sec = 1, .tv_nsec = 100000000};
+    uint64_t marked = check_marked("a drain goes on without a record that runs too long");
+    int32_t goes;
+
+    (void)state;
+    init_many(2);
+    b.kit.options.drain_ms = 1000;
+    b.route.slow_ms = 20;
+    b.route.batch_min = 8;
+    b.route.batch_wait_ms = LONG_MS;
+    b.stands = true;
+    start();
+    append(0, "aaab");
+    append(1, "aaab");
+    wait_seen(8);
+    nanosleep(&longer, NULL);
+    goes = 1 - b.seen[0].partition;
+
+    assert_int_equal(klane_memory_revoke(b.kit.source, "t", goes, false), KLANE_OK);
+    kit_wait_event(&b.kit, KLANE_EVENT_REVOKED, 1);
+
+    assert_int_equal(check_marked("a drain goes on without a record that runs too long") - marked,
+                     4);
+    assert_int_equal(kit_committed(&b.kit, goes), 0);
+    kit_open(&b.kit);
+    kit_wait_committed(&b.kit, 1 - goes, 4);
+    kit_end(&b.kit);
+}
+
+static struct klane_blocker lane_of(const char *key)
+{
+    struct klane_blocker blocker;
+
+    assert_int_equal(klane_lane_find(b.kit.runtime, "t", -1, key, 1, &blocker, sizeof(blocker)),
+                     KLANE_OK);
+    return blocker;
+}
+
+static void each_lane_of_a_batch_that_runs_is_named_with_its_worker(void **state)
+{
+    (void)state;
+    init_many(2);
+    b.route.batch_min = 4;
+    b.route.batch_wait_ms = LONG_MS;
+    b.stands = true;
+    start();
+    append(0, "aab");
+    append(1, "c");
+    wait_seen(4);
+
+    for (char key = 'a'; key <= 'c'; key++) {
+        struct klane_blocker blocker = lane_of((const char[]){key, '\0'});
+
+        assert_int_equal(blocker.state, KLANE_BLOCKER_RUNNING);
+        assert_int_equal(blocker.worker, 0);
+        assert_int_equal(blocker.attempts, 1);
+    }
+    kit_open(&b.kit);
+    end_done(4);
+}
+
+/* Whose batch was to have many keys. */
+static void what_an_own_thread_has_taken_does_not_run(void **state)
+{
+    struct klane_record record;
+    klane_token_t token;
+
+    (void)state;
+    init_many(1);
+    start_at_gate();
+    append(0, "a");
+    assert_int_equal(klane_take(b.kit.runtime, &record, sizeof(record), &token, 20000), KLANE_OK);
+
+    assert_int_equal(lane_of("g").state, KLANE_BLOCKER_RUNNING);
+    assert_int_equal(lane_of("a").state, KLANE_BLOCKER_LATER);
+
+    assert_int_equal(klane_finish(b.kit.runtime, token, KLANE_DONE, -1, NULL), KLANE_OK);
+    kit_open(&b.kit);
+    end_done(2);
+}
+
 static void own_threads_get_the_records_of_a_batch_one_by_one(void **state)
 {
     struct klane_record record;
@@ -573,6 +657,9 @@ int main(void)
         cmocka_unit_test(a_batch_loses_those_whose_partition_is_gone),
         cmocka_unit_test(a_batch_that_runs_while_its_partition_is_revoked_counts),
         cmocka_unit_test(a_drain_goes_on_without_a_batch_that_runs_too_long),
+        cmocka_unit_test(a_drain_goes_on_without_its_lanes_in_a_batch_that_runs_too_long),
+        cmocka_unit_test(each_lane_of_a_batch_that_runs_is_named_with_its_worker),
+        cmocka_unit_test(what_an_own_thread_has_taken_does_not_run),
         cmocka_unit_test(own_threads_get_the_records_of_a_batch_one_by_one),
         cmocka_unit_test(an_own_thread_takes_one_of_a_batch_and_leaves_the_others),
     };
