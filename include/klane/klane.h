@@ -583,7 +583,8 @@ enum klane_overrun {
     KLANE_OVERRUN_STOP = 2    /**< The runtime stops as fatal, and names the record. */
 };
 
-/** What may be in one batch. */
+/** What may be in one batch. All its keys wait until its function returns: one that is slow in it
+ *  delays the others of its batch, though no more; one that fails delays none. */
 enum klane_batch_keys {
     KLANE_BATCH_ONE_KEY = 0,  /**< Records of one lane that follow each other in it. */
     KLANE_BATCH_MANY_KEYS = 1 /**< Such runs of several lanes of the route, of any partition. */
