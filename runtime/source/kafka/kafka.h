@@ -40,6 +40,7 @@
 #include "source/doorbell.h"
 #include "source/helper.h"
 #include "source/kafka/partition.h"
+#include "source/kafka/reason.h"
 #include "source/source.h"
 
 #include <klane/kafka.h>
@@ -57,6 +58,7 @@
 /* Versions in which something that is worked around was mended. */
 #define KAFKA_VERSION_LEAST 0x020002ff
 #define KAFKA_VERSION_BACKOFF 0x020200ff /* fetch.queue.backoff.ms */
+#define KAFKA_VERSION_SCRAM 0x020601ff   /* its second message */
 #define KAFKA_VERSION_REJOIN 0x020a00ff  /* commits survive a cooperative rejoin */
 
 struct kafka_source;
@@ -189,6 +191,7 @@ struct kafka_source {
     struct kafka_queue data;
     struct kafka_queue replies;
     struct kafka_forming forming; /* and any of librdkafka's threads */
+    struct kafka_reason reason;   /* the same */
     _Atomic bool has_strays;      /* K2 */
     struct doorbell doorbell;     /* any thread rings */
 

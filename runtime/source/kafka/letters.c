@@ -8,10 +8,12 @@
 
 #include "base/errstr.h"
 #include "source/kafka/config.h"
+#include "source/kafka/reason.h"
 
 #include <klane/kafka.h>
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +24,7 @@ struct kafka_letters {
     struct klane_letters base;
     struct klane_runtime *runtime;
     rd_kafka_t *rk;
+    struct kafka_reason reason; /* and librdkafka's threads */
     _Atomic bool is_stopped;
     char topic[];
 };
@@ -102,16 +105,44 @@ static enum klane_outcome letters_send(struct klane_letters *base,
     return KLANE_LATER;
 }
 
+/* Of a message that no broker has taken, librdkafka itself only says that its time is over. */
+static void why_not(struct kafka_letters *letters, rd_kafka_resp_err_t err, char *text,
+                    size_t size)
+{
+    char last[KAFKA_TEXT_SIZE];
+
+    if (err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT &&
+        kafka_reason_last(&letters->reason, rd_kafka_version(), last, sizeof last))
+        snprintf(text, size, "%s: %s", rd_kafka_err2str(err), last);
+    else
+        snprintf(text, size, "%s", rd_kafka_err2str(err));
+}
+
 /* On librdkafka's background thread. */
 static void reported(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     struct pending *pending = message->_private;
+    struct kafka_letters *letters = pending->letters;
     bool is_kept = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    char why[2 * KAFKA_TEXT_SIZE];
 
     (void)rk, (void)opaque;
-    klane_finish(pending->letters->runtime, pending->token, is_kept ? KLANE_DONE : KLANE_RETRY,
-                 -1, is_kept ? NULL : rd_kafka_err2str(message->err));
+    if (is_kept)
+        kafka_reason_over(&letters->reason);
+    else
+        why_not(letters, message->err, why, sizeof why);
+    klane_finish(letters->runtime, pending->token, is_kept ? KLANE_DONE : KLANE_RETRY, -1,
+                 is_kept ? NULL : why);
     free(pending);
+}
+
+/* The same; only where the program has no error_cb of its own. */
+static void error_cb(rd_kafka_t *rk, int err, const char *said, void *opaque)
+{
+    (void)opaque;
+    /* That all are down is said behind why. */
+    if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+        kafka_reason_said(rk, said);
 }
 
 static void letters_stop(struct klane_letters *base)
@@ -129,6 +160,7 @@ static void letters_destroy(struct klane_letters *base)
     struct kafka_letters *letters = (struct kafka_letters *)(void *)base;
 
     rd_kafka_destroy(letters->rk);
+    kafka_reason_deinit(&letters->reason);
     free(letters);
 }
 
@@ -143,6 +175,9 @@ static klane_err_t producer_new(struct kafka_letters *letters, const rd_kafka_co
     rd_kafka_queue_t *from, *to;
 
     rd_kafka_conf_set_dr_msg_cb(copy, reported);
+    if (!kafka_config_has_callback(copy, "error_cb"))
+        rd_kafka_conf_set_error_cb(copy, error_cb);
+    kafka_reason_ask(&letters->reason, copy);
     letters->rk = rd_kafka_new(RD_KAFKA_PRODUCER, copy, errstr, errstr_size);
     if (letters->rk == NULL) {
         bool lacks_threads = rd_kafka_last_error() == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
@@ -150,6 +185,7 @@ static klane_err_t producer_new(struct kafka_letters *letters, const rd_kafka_co
         rd_kafka_conf_destroy(copy);
         return lacks_threads ? KLANE_ERR_SYSTEM : KLANE_ERR_INVALID;
     }
+    kafka_reason_watch(&letters->reason, letters->rk);
     from = rd_kafka_queue_get_main(letters->rk);
     to = rd_kafka_queue_get_background(letters->rk);
     rd_kafka_queue_forward(from, to);

@@ -22,6 +22,7 @@
 #include "source/kafka/turns.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,10 +32,20 @@
 static void error_cb(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
     struct kafka_source *source = kafka_polling;
+    char text[KAFKA_TEXT_SIZE];
 
-    (void)rk, (void)opaque;
-    if (source != NULL && source->intake != NULL)
-        kafka_tell(source, (rd_kafka_resp_err_t)err, NULL, reason);
+    (void)opaque;
+    if (source == NULL || source->intake == NULL)
+        return;
+    if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        kafka_reason_said(rk, reason);
+        kafka_reason_text(&source->reason, source->version, reason, text, sizeof text);
+    } else if (source->topic_count == 0) {
+        kafka_reason_silence(&source->reason, reason, text, sizeof text);
+    } else {
+        snprintf(text, sizeof text, "%s", reason);
+    }
+    kafka_tell(source, (rd_kafka_resp_err_t)err, NULL, text);
 }
 
 static void fail_for_good(struct kafka_source *source)
@@ -318,6 +329,7 @@ static void source_free(void *context)
     free(source->headers);
     free(source->block);
     kafka_forming_deinit(&source->forming);
+    kafka_reason_deinit(&source->reason);
     doorbell_deinit(&source->doorbell);
     free(source);
 }
@@ -429,12 +441,17 @@ static rd_kafka_resp_err_t response_came(rd_kafka_t *rk, int descriptor, const c
 static rd_kafka_resp_err_t handle_is_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
                                          void *opaque, char *errstr, size_t errstr_size)
 {
-    rd_kafka_resp_err_t err =
-        rd_kafka_interceptor_add_on_request_sent(rk, "klane", request_sent, opaque);
+    struct kafka_source *source = opaque;
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
 
     (void)conf, (void)errstr, (void)errstr_size;
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        err = rd_kafka_interceptor_add_on_response_received(rk, "klane", response_came, opaque);
+    kafka_reason_watch(&source->reason, rk);
+    if (source->version < KAFKA_VERSION_REJOIN)
+        err =
+            rd_kafka_interceptor_add_on_request_sent(rk, "klane", request_sent, &source->forming);
+    if (source->version < KAFKA_VERSION_REJOIN && err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        err = rd_kafka_interceptor_add_on_response_received(rk, "klane", response_came,
+                                                            &source->forming);
     return err;
 }
 
@@ -469,8 +486,8 @@ static klane_err_t handle_new(struct kafka_source *source, rd_kafka_conf_t *conf
     rd_kafka_conf_set_rebalance_cb(conf, kafka_group_rebalance_cb);
     if (!kafka_config_has_callback(conf, "error_cb"))
         rd_kafka_conf_set_error_cb(conf, error_cb);
-    if (source->version < KAFKA_VERSION_REJOIN)
-        rd_kafka_conf_interceptor_add_on_new(conf, "klane", handle_is_new, &source->forming);
+    kafka_reason_ask(&source->reason, conf);
+    rd_kafka_conf_interceptor_add_on_new(conf, "klane", handle_is_new, source);
     source->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, errstr, errstr_size);
     if (source->rk == NULL)
         return KLANE_ERR_SYSTEM;
