@@ -15,6 +15,7 @@
 #include "source/kafka/forming.h"
 #include "source/kafka/partitions.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +133,20 @@ static void tell_refused(struct kafka_source *source,
     }
 }
 
+/* Once, not with each commit: of the group itself librdkafka says so only when it joins anew. */
+static void tell_denied(struct kafka_source *source, rd_kafka_resp_err_t err)
+{
+    bool is_denied = kafka_err(err) == KLANE_ERR_DENIED;
+    char text[KAFKA_TEXT_SIZE];
+
+    if (is_denied && !source->commit.is_denied) {
+        snprintf(text, sizeof text, "a commit was refused, it is sent again: %s",
+                 rd_kafka_err2str(err));
+        kafka_tell(source, err, NULL, text);
+    }
+    source->commit.is_denied = is_denied;
+}
+
 void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event)
 {
     const rd_kafka_topic_partition_list_t *answers = rd_kafka_event_topic_partition_list(event);
@@ -151,6 +166,7 @@ void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event)
         err = answers->elems[0].err;
     }
     kafka_forming_answered(&source->forming);
+    tell_denied(source, err);
     finish(source, kafka_err(err));
 }
 

@@ -150,6 +150,7 @@ struct kafka_queue {
 struct kafka_commit {
     bool is_out;      /* control waits for its answer */
     bool is_answered; /* err is to be told */
+    bool is_denied;   /* the last one was refused for want of rights, and that was told */
     int64_t due_ms;   /* when to look whether it may be sent */
     klane_err_t err;
     rd_kafka_topic_partition_list_t *offsets;
