@@ -32,6 +32,15 @@
  * tokens, logs and throttling may then come with that handle too; statistics, errors and the
  * events of rd_kafka_conf_set_events() do not come from it.
  *
+ * TLS, passwords and rights are a matter of that configuration too. What is refused is told by
+ * KLANE_EVENT_SOURCE_ERROR and tried again, so that the runtime goes on once it is mended at the
+ * brokers; it never ends the runtime. KLANE_ERR_DENIED: the cluster refuses who the program is, or
+ * what it may do. KLANE_ERR_UNREACHABLE: there is no connection, which a certificate or TLS itself
+ * may be the reason of; message says which. So that it can, a callback of klane's looks at what
+ * OpenSSL found wrong with a certificate, and accepts nothing that OpenSSL does not, unless the
+ * program has set rd_kafka_conf_set_ssl_cert_verify_cb(), which then decides alone. No text has a
+ * password or a passphrase in it.
+ *
  * A rebalance waits for handlers: drain_ms, and three times as long for the last commit. Both
  * together have to stay below max.poll.interval.ms, or klane_start() refuses. Handlers may take
  * longer than that: klane keeps polling.
@@ -95,7 +104,8 @@ KLANE_API klane_err_t klane_kafka_create(rd_kafka_conf_t *conf,
  * run on librdkafka's background thread. options (may be NULL): of them only allow_unsafe counts.
  * A dead letter is kept when the broker has acknowledged it as acks says; with
  * enable.idempotence=true librdkafka's own new attempts make none of them twice.
- * message.timeout.ms is how long one attempt may take; copies of what is on its way are bounded by
+ * message.timeout.ms is how long one attempt may take, and, where no broker is reached, until the
+ * log says why not; copies of what is on its way are bounded by
  * queue.buffering.max.kbytes. errstr: as above. Errors: INVALID, NOMEM, VERSION, SYSTEM.
  */
 KLANE_API klane_err_t klane_kafka_letters(struct klane_runtime *runtime, rd_kafka_conf_t *conf,
