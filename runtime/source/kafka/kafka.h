@@ -55,6 +55,9 @@
 /* What is tried again after a failure waits so long. */
 #define KAFKA_AGAIN_MS 200
 
+/* That all brokers are down is told no more often. */
+#define KAFKA_DOWN_MS 10000
+
 /* Versions in which something that is worked around was mended. */
 #define KAFKA_VERSION_LEAST 0x020002ff
 #define KAFKA_VERSION_BACKOFF 0x020200ff /* fetch.queue.backoff.ms */
@@ -232,6 +235,7 @@ struct kafka_source {
     struct kafka_partition *last;
 
     int64_t polled_ms;               /* when the consumer queue was served */
+    int64_t down_ms;                 /* when it was told that all brokers are down; 0: never */
     struct klane_header_in *headers; /* room for one record's */
     size_t headers_capacity;
     unsigned char *block; /* and for them in klane's form */

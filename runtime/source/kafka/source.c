@@ -28,6 +28,17 @@
 
 /* ---- errors ------------------------------------------------------------------------------ */
 
+/* From some version on librdkafka says so with each new attempt to connect. */
+static bool is_to_tell_down(struct kafka_source *source)
+{
+    int64_t now_ms = clock_now_ms();
+
+    if (source->down_ms != 0 && now_ms < source->down_ms + KAFKA_DOWN_MS)
+        return false;
+    source->down_ms = now_ms;
+    return true;
+}
+
 /* Only where the program has no error_cb of its own: connections, authentication. */
 static void error_cb(rd_kafka_t *rk, int err, const char *reason, void *opaque)
 {
@@ -35,7 +46,8 @@ static void error_cb(rd_kafka_t *rk, int err, const char *reason, void *opaque)
     char text[KAFKA_TEXT_SIZE];
 
     (void)opaque;
-    if (source == NULL || source->intake == NULL)
+    if (source == NULL || source->intake == NULL ||
+        (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !is_to_tell_down(source)))
         return;
     if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         kafka_reason_said(rk, reason);
