@@ -108,6 +108,28 @@ static void refused_commits_are_sent_again_though_nothing_else_happens(void **st
     assert_int_equal(kit_event_count(kit, KLANE_EVENT_LOST), 0);
 }
 
+/* As where the cluster gives out the partitions, and raises the member's epoch meanwhile. */
+static void a_commit_that_was_overtaken_is_sent_again_without_a_word(void **state)
+{
+    enum { STALE_MEMBER_EPOCH = 113 };
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_OFFSET_COMMIT, 1, STALE_MEMBER_EPOCH);
+    kafka_test_start(&mocked->test, NULL);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+    assert_int_equal(kit_stats(kit).commits_failed, 0);
+
+    /* Twice the same is told. */
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_OFFSET_COMMIT, 2, STALE_MEMBER_EPOCH,
+                                      STALE_MEMBER_EPOCH);
+    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
+    kafka_test_wait_committed(&mocked->test, 0, 40);
+    assert_int_equal(kit_stats(kit).commits_failed, 1);
+    assert_int_equal(kit_event(kit, KLANE_EVENT_COMMIT_FAILED).err, KLANE_ERR_FENCED);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_LOST), 0);
+}
+
 static void a_commit_waits_while_the_coordinator_moves(void **state)
 {
     struct mocked *mocked = *state;
@@ -250,6 +272,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             refused_commits_are_sent_again_though_nothing_else_happens, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_commit_that_was_overtaken_is_sent_again_without_a_word,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_commit_waits_while_the_coordinator_moves, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(nothing_starts_before_committed_offsets_could_be_read,

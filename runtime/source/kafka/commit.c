@@ -7,7 +7,10 @@
  * librdkafka stamps a commit with the group's generation when it sends it. Before 2.10 one that
  * reaches the coordinator after a cooperative group has formed anew costs the member all its
  * partitions; so while that could happen to it, a commit is parked. It cannot while a rebalance
- * waits for control's answer: then librdkafka does not ask to join. */
+ * waits for control's answer: then librdkafka does not ask to join.
+ *
+ * With group.protocol=consumer a member's epoch rises by a heartbeat's response, which may cross a
+ * commit. That is refused, and its answer comes behind the response: the same again is right. */
 #include "source/kafka/commit.h"
 
 #include "base/assert.h"
@@ -101,6 +104,7 @@ void kafka_commit_take(struct kafka_source *source, const struct source_commit *
     commit->is_out = true;
     commit->stays = calloc(count, sizeof(*commit->stays));
     commit->offsets = rd_kafka_topic_partition_list_new((int)count);
+    commit->is_again = false;
     if (commit->stays == NULL) {
         finish(source, KLANE_ERR_NOMEM);
         return;
@@ -166,6 +170,12 @@ void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event)
         err = answers->elems[0].err;
     }
     kafka_forming_answered(&source->forming);
+    if (err == KAFKA_STALE_MEMBER_EPOCH && !source->commit.is_again) {
+        KLANE_MARK("kafka: a commit was stale");
+        source->commit.is_again = true;
+        send_commit(source);
+        return;
+    }
     tell_denied(source, err);
     finish(source, kafka_err(err));
 }

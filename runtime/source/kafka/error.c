@@ -9,6 +9,9 @@
 
 klane_err_t kafka_err(rd_kafka_resp_err_t err)
 {
+    if (err == KAFKA_FENCED_MEMBER_EPOCH || err == KAFKA_UNRELEASED_INSTANCE_ID ||
+        err == KAFKA_STALE_MEMBER_EPOCH)
+        return KLANE_ERR_FENCED;
     switch (err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         return KLANE_OK;

@@ -66,6 +66,11 @@
 
 struct kafka_source;
 
+/* Errors of group.protocol=consumer; older headers have no names for them. */
+#define KAFKA_FENCED_MEMBER_EPOCH ((rd_kafka_resp_err_t)110)
+#define KAFKA_UNRELEASED_INSTANCE_ID ((rd_kafka_resp_err_t)111)
+#define KAFKA_STALE_MEMBER_EPOCH ((rd_kafka_resp_err_t)113)
+
 /* The source that polls on this thread: callbacks of librdkafka come with the program's opaque. */
 extern _Thread_local struct kafka_source *kafka_polling;
 
@@ -156,6 +161,7 @@ struct kafka_commit {
     bool is_denied;   /* the last one was refused for want of rights, and that was told */
     int64_t due_ms;   /* when to look whether it may be sent */
     klane_err_t err;
+    bool is_again;    /* it was stale on its way, and is sent a second time */
     rd_kafka_topic_partition_list_t *offsets;
     uint32_t *stays; /* of the partitions, for each of the offsets */
 };
