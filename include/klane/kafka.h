@@ -2,8 +2,14 @@
 /**
  * Kafka as a source: the topics for which the runtime has handlers are read as a member of the
  * consumer group that the program's own configuration of librdkafka names. Eager and cooperative
- * assignors, static membership, and from librdkafka 2.4 on group.protocol=consumer, are a matter
- * of that configuration. librdkafka 2.0.2 and newer.
+ * assignors, static membership, and from librdkafka 2.12 on group.protocol=consumer, are a matter
+ * of that configuration. librdkafka 2.0.2 and newer, also where that is newer than its header was
+ * that klane was built with.
+ *
+ * With group.protocol=consumer the cluster says how long it waits for a member and who gets which
+ * partition: session.timeout.ms, heartbeat.interval.ms and partition.assignment.strategy are
+ * refused by name. A second member of one group.instance.id is then what is refused, not the
+ * first: its runtime stops as KLANE_ERR_FATAL, with KLANE_ERR_FENCED in the event.
  *
  * A topic that begins with ^ is a pattern, as for rd_kafka_subscribe(): an extended regular
  * expression (regex.h) of topic names. A record's topic is the real one. A topic that several

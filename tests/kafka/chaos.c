@@ -2,6 +2,7 @@
 /* What holds while members of a group come, leave, die and freeze, and the broker dies too: see
  * chaos.h. And that the judge finds what was planted into a member. */
 #include "kafka/chaos_after.h"
+#include "kafka/kafka_library.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +66,8 @@ static void churn(struct chaos_run *run, const struct chaos_plan *plan)
     uint64_t rounds = check_rounds(1, 20);
     uint64_t random = check_seed();
 
+    if (kafka_library_is_consumer_protocol() && strcmp(plan->assignor, "cooperative-sticky") != 0)
+        skip(); /* the cluster gives out the partitions, and always does so cooperatively */
     for (uint64_t round = 0; round < rounds; round++) {
         if (round > 0) {
             chaos_run_end(run);
@@ -158,8 +161,11 @@ static bool has_committed_more(struct chaos_run *run)
 static bool has_rebalanced(struct chaos_run *run)
 {
     /* Relaxed: polled. */
-    return atomic_load_explicit(&run->shared->assigned, memory_order_relaxed) >=
-           2 * CHAOS_PARTITIONS;
+    uint32_t assigned = atomic_load_explicit(&run->shared->assigned, memory_order_relaxed);
+
+    /* The cluster takes away no more than it gives to another. */
+    return assigned >= (kafka_library_is_consumer_protocol() ? 3 * CHAOS_PARTITIONS / 2
+                                                             : 2 * CHAOS_PARTITIONS);
 }
 
 /* A member with the defect, for a few commits; then a sound one, which takes half of what it has

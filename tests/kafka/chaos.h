@@ -60,6 +60,7 @@
 #define CHAOS_DRAIN_MS 1000
 #define CHAOS_STOP_MS 24000 /* handlers have three quarters of it */
 #define CHAOS_WORKERS 4
+#define CHAOS_CLUSTER_SESSION_MS 6000 /* what tests/kafka/broker sets for all */
 
 #define CHAOS_EXIT_FATAL 3 /* what its process ends with, beside 0 */
 #define CHAOS_MEMBER_FD 3  /* where it finds what is shared */

@@ -487,7 +487,7 @@ static rd_kafka_conf_t *conf_of(const struct chaos_life *life)
 
     kafka_kit_use(self.shared->bootstrap);
     conf = kafka_kit_consumer_conf(self.shared->group);
-    kafka_kit_set(conf, "partition.assignment.strategy", life->assignor);
+    kafka_kit_set_classic(conf, "partition.assignment.strategy", life->assignor);
     if (getenv("KLANE_CHAOS_DEBUG") != NULL) {
         kafka_kit_set(conf, "debug", getenv("KLANE_CHAOS_DEBUG"));
         kafka_kit_set(conf, "log_level", "7");
@@ -495,7 +495,7 @@ static rd_kafka_conf_t *conf_of(const struct chaos_life *life)
     if (life->instance[0] != '\0')
         kafka_kit_set(conf, "group.instance.id", life->instance);
     snprintf(text, sizeof(text), "%u", life->session_ms);
-    kafka_kit_set(conf, "session.timeout.ms", text);
+    kafka_kit_set_classic(conf, "session.timeout.ms", text);
     snprintf(text, sizeof(text), "%d", CHAOS_POLL_MS);
     kafka_kit_set(conf, "max.poll.interval.ms", text);
     return conf;

@@ -2,6 +2,7 @@
 /* The conductor: one thread that lets records come in, looks after members and the broker, and
  * does things to both. Whatever it started it ends, by its pid, also when an assertion fails. */
 #include "kafka/chaos.h"
+#include "kafka/kafka_library.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -573,6 +574,8 @@ void chaos_run_begin(struct chaos_run *run, struct chaos_broker *broker,
                      const struct chaos_plan *plan)
 {
     run->plan = *plan;
+    if (kafka_library_is_consumer_protocol())
+        run->plan.session_ms = CHAOS_CLUSTER_SESSION_MS;
     run->broker = broker;
     run->fd = -1;
     run->shared = chaos_shared_map(&run->fd);

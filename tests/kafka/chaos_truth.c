@@ -147,14 +147,16 @@ static void take_commit(struct truth *truth, const char *key, int32_t partition,
     truth->commits[truth->commit_count++] = commit;
 }
 
-/* The protocol's type, then the generation. */
-static void take_group(struct truth *truth, struct bytes *bytes)
+/* The protocol's type, then the generation. Where the cluster gives out the partitions, only that,
+ * and it is called epoch. */
+static void take_group(struct truth *truth, struct bytes *bytes, bool is_clusters)
 {
     char text[64];
     int32_t generation;
 
     take_number(bytes, 2);
-    take_text(bytes, (size_t)take_number(bytes, 2), text, sizeof(text));
+    if (!is_clusters)
+        take_text(bytes, (size_t)take_number(bytes, 2), text, sizeof(text));
     generation = (int32_t)take_number(bytes, 4);
     if (generation > truth->generation)
         truth->generation = generation;
@@ -174,13 +176,13 @@ static void take_offsets(const rd_kafka_message_t *message, void *context)
     uint64_t version = take_number(&key, 2);
 
     /* Without a value: it was removed, with the group. */
-    if (version > 2 || message->payload == NULL)
+    if (version > 3 || message->payload == NULL)
         return;
     take_text(&key, (size_t)take_number(&key, 2), text, sizeof(text));
     if (strcmp(text, reader->shared->group) != 0)
         return;
-    if (version == 2) {
-        take_group(reader->truth, &value);
+    if (version >= 2) {
+        take_group(reader->truth, &value, version == 3);
         return;
     }
     take_text(&key, (size_t)take_number(&key, 2), text, sizeof(text));

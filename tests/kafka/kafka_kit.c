@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kafka/kafka_kit.h"
+#include "kafka/kafka_library.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -64,10 +65,17 @@ void kafka_kit_set(rd_kafka_conf_t *conf, const char *name, const char *value)
         fail_msg("%s", why);
 }
 
+void kafka_kit_set_classic(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    if (!kafka_library_is_consumer_protocol())
+        kafka_kit_set(conf, name, value);
+}
+
 rd_kafka_conf_t *kafka_kit_conf(void)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
+    kafka_library_check();
     kafka_kit_set(conf, "bootstrap.servers", kafka_kit_bootstrap());
     kafka_kit_set(conf, "log_level", "2");
     kafka_kit_set(conf, "topic.metadata.refresh.interval.ms", "500");
@@ -81,8 +89,10 @@ rd_kafka_conf_t *kafka_kit_consumer_conf(const char *group)
     rd_kafka_conf_t *conf = kafka_kit_conf();
 
     kafka_kit_set(conf, "group.id", group);
-    kafka_kit_set(conf, "session.timeout.ms", "6000");
-    kafka_kit_set(conf, "heartbeat.interval.ms", "100");
+    if (kafka_library_is_consumer_protocol())
+        kafka_kit_set(conf, "group.protocol", "consumer");
+    kafka_kit_set_classic(conf, "session.timeout.ms", "6000");
+    kafka_kit_set_classic(conf, "heartbeat.interval.ms", "100");
     kafka_kit_set(conf, "fetch.wait.max.ms", "50");
     kafka_kit_set(conf, "fetch.error.backoff.ms", "50");
     return conf;

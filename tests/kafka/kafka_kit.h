@@ -31,6 +31,9 @@ rd_kafka_conf_t *kafka_kit_conf(void);
 rd_kafka_conf_t *kafka_kit_consumer_conf(const char *group);
 void kafka_kit_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 
+/* The same of what is the cluster's where that gives out the partitions: nothing, then. */
+void kafka_kit_set_classic(rd_kafka_conf_t *conf, const char *name, const char *value);
+
 /* configs: names and values in turn, then NULL; or NULL. */
 void kafka_kit_topic(const char *topic, int partitions, const char *const *configs);
 void kafka_kit_topic_delete(const char *topic);

@@ -4,6 +4,8 @@
 
 #include "source/kafka/config.h"
 
+#include "kafka/kafka_library.h"
+
 #include <klane/kafka.h>
 
 #include <stdatomic.h>
@@ -195,6 +197,47 @@ static void events_of_klane_are_refused(void **state)
     assert_int_equal(klane_kafka_create(conf, NULL, &source, why, sizeof why), KLANE_ERR_INVALID);
     assert_non_null(strstr(why, "enabled_events"));
     rd_kafka_conf_destroy(conf);
+}
+
+/* What is the cluster's then is nobody else's. */
+static void with_the_clusters_protocol_its_settings_are_refused_by_name(void **state)
+{
+    static const char *const clusters[][2] = {
+        {"session.timeout.ms", "6000"},
+        {"heartbeat.interval.ms", "100"},
+        {"partition.assignment.strategy", "cooperative-sticky"},
+    };
+    static const char *const plain[] = {"group.protocol", "consumer", NULL};
+    char why[512];
+
+    (void)state;
+    if (rd_kafka_version() < KAFKA_LIBRARY_PROTOCOL) {
+        rd_kafka_conf_t *conf = conf_with(NULL);
+
+        assert_int_equal(rd_kafka_conf_set(conf, plain[0], plain[1], why, sizeof why),
+                         RD_KAFKA_CONF_UNKNOWN);
+        assert_non_null(strstr(why, "group.protocol"));
+        rd_kafka_conf_destroy(conf);
+        return;
+    }
+    expect_accepted(conf_with(plain), NULL);
+    for (size_t i = 0; i < sizeof clusters / sizeof clusters[0]; i++) {
+        const char *settings[] = {plain[0], plain[1], clusters[i][0], clusters[i][1], NULL};
+        rd_kafka_conf_t *conf = conf_with(settings);
+        struct klane_source *source;
+
+        assert_int_equal(klane_kafka_create(conf, NULL, &source, why, sizeof why),
+                         KLANE_ERR_INVALID);
+        assert_non_null(strstr(why, clusters[i][0]));
+        rd_kafka_conf_destroy(conf);
+    }
+}
+
+/* The build may mean it to be a newer one. */
+static void the_library_is_the_one_that_is_meant(void **state)
+{
+    (void)state;
+    kafka_library_check();
 }
 
 /* librdkafka itself refuses this one; klane's settings are in the configuration by then. */
@@ -405,6 +448,7 @@ static void names_that_no_topic_can_have_are_refused(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_library_is_the_one_that_is_meant),
         cmocka_unit_test(a_plain_configuration_is_accepted),
         cmocka_unit_test(settings_of_klane_are_refused_by_name),
         cmocka_unit_test(the_value_that_klane_would_set_is_accepted),
@@ -413,6 +457,7 @@ int main(void)
         cmocka_unit_test(group_and_servers_have_to_be_set),
         cmocka_unit_test(a_rebalance_callback_is_refused),
         cmocka_unit_test(events_of_klane_are_refused),
+        cmocka_unit_test(with_the_clusters_protocol_its_settings_are_refused_by_name),
         cmocka_unit_test(a_configuration_that_librdkafka_refuses_stays_the_programs),
         cmocka_unit_test(no_refusal_tells_a_secret),
         cmocka_unit_test(options_out_of_range_are_refused_by_name),

@@ -236,7 +236,7 @@ static void retention_passes(struct kafka_test *test, const char *assignor)
     rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
     struct klane_kafka_options options;
 
-    kafka_kit_set(conf, "partition.assignment.strategy", assignor);
+    kafka_kit_set_classic(conf, "partition.assignment.strategy", assignor);
     kafka_test_topic(test, 2, NULL);
     kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 100, 100);
     /* What librdkafka may have in hand has to be less than what is written below: some thousands,
