@@ -413,27 +413,51 @@ static rd_kafka_t *member_of(const char *group)
     return make(RD_KAFKA_CONSUMER, conf);
 }
 
-int64_t kafka_kit_committed(const char *group, const char *topic, int32_t partition)
+static rd_kafka_topic_partition_list_t *committed_of(const char *group, const char *topic,
+                                                     int32_t partition)
 {
     rd_kafka_t *member = member_of(group);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    int64_t offset;
 
     rd_kafka_topic_partition_list_add(list, topic, partition);
     assert_int_equal(rd_kafka_committed(member, list, KAFKA_KIT_MS), 0);
     assert_int_equal(list->elems[0].err, 0);
-    offset = list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(member);
+    return list;
+}
+
+int64_t kafka_kit_committed(const char *group, const char *topic, int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = committed_of(group, topic, partition);
+    int64_t offset = list->elems[0].offset;
+
+    rd_kafka_topic_partition_list_destroy(list);
     return offset < 0 ? -1 : offset;
 }
 
+int32_t kafka_kit_committed_epoch(const char *group, const char *topic, int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = committed_of(group, topic, partition);
+    int32_t epoch = rd_kafka_topic_partition_get_leader_epoch(&list->elems[0]);
+
+    rd_kafka_topic_partition_list_destroy(list);
+    return epoch;
+}
+
 void kafka_kit_commit(const char *group, const char *topic, int32_t partition, int64_t offset)
+{
+    kafka_kit_commit_epoch(group, topic, partition, offset, -1);
+}
+
+void kafka_kit_commit_epoch(const char *group, const char *topic, int32_t partition,
+                            int64_t offset, int32_t epoch)
 {
     rd_kafka_t *member = member_of(group);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+    if (epoch >= 0)
+        rd_kafka_topic_partition_set_leader_epoch(&list->elems[0], epoch);
     assert_int_equal(rd_kafka_commit(member, list, 0), 0);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(member);

@@ -75,6 +75,11 @@ void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_
 int64_t kafka_kit_committed(const char *group, const char *topic, int32_t partition);
 void kafka_kit_commit(const char *group, const char *topic, int32_t partition, int64_t offset);
 
+/* The same with the epoch of a leader, -1: none; where kafka_library_has_epochs(). */
+int32_t kafka_kit_committed_epoch(const char *group, const char *topic, int32_t partition);
+void kafka_kit_commit_epoch(const char *group, const char *topic, int32_t partition,
+                            int64_t offset, int32_t epoch);
+
 /* What is committed for partition 0 of a topic, with its metadata, is committed for another's. */
 void kafka_kit_commit_again(const char *group, const char *from, const char *to);
 

@@ -13,8 +13,20 @@
 #include <string.h>
 
 /* Versions from which on something is there. */
+#define KAFKA_LIBRARY_EPOCHS 0x020300ff   /* leaders' epochs */
 #define KAFKA_LIBRARY_REJOIN 0x020a00ff   /* a late commit costs no partitions */
 #define KAFKA_LIBRARY_PROTOCOL 0x020c00ff /* group.protocol=consumer, for good */
+
+/* Not in older headers, nor libraries. */
+int32_t rd_kafka_topic_partition_get_leader_epoch(const rd_kafka_topic_partition_t *entry)
+    __attribute__((weak));
+void rd_kafka_topic_partition_set_leader_epoch(rd_kafka_topic_partition_t *entry, int32_t epoch)
+    __attribute__((weak));
+
+static inline bool kafka_library_has_epochs(void)
+{
+    return rd_kafka_version() >= KAFKA_LIBRARY_EPOCHS;
+}
 
 /* Ends a program that did not get the library that it is meant to run with. */
 static inline void kafka_library_check(void)

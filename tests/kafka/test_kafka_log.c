@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a log may look like to a group: where it begins, what is missing, what was cut. */
+#include "kafka/kafka_library.h"
 #include "kafka/kafka_runtime.h"
 
 #include <stdio.h>
@@ -215,6 +216,46 @@ static void a_committed_offset_beyond_the_end_begins_anew(void **state)
     assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), 1);
     assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_ASSIGNED), 2);
     kafka_test_wait_committed(test, 0, 30);
+}
+
+/* The offset is in the log, but no leader of this one had such an epoch: it was cut below it. */
+static void a_log_that_was_cut_and_has_grown_again_begins_anew(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_event event;
+
+    if (!kafka_library_has_epochs())
+        skip();
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 30, 5);
+    kafka_kit_commit_epoch(test->group, test->topic, 0, 10, 7);
+    kafka_test_run(test);
+    kit_wait_ended(&test->kit, 30);
+
+    event = kit_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE);
+    assert_int_equal(event.offset, 10);
+    assert_int_equal(event.value, 0);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), 1);
+    kafka_test_wait_committed(test, 0, 30);
+    assert_int_equal(kafka_kit_committed_epoch(test->group, test->topic, 0), 0);
+}
+
+/* That of what was read goes with what is committed, and those who read nothing keep it. */
+static void the_epoch_of_a_leader_is_committed_and_kept(void **state)
+{
+    struct kafka_test *test = *state;
+
+    if (!kafka_library_has_epochs())
+        skip();
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 30, 5);
+    for (int i = 0; i < 3; i++) {
+        kafka_test_run(test);
+        kafka_test_wait_committed(test, 0, 30);
+        kafka_test_end(test);
+        assert_int_equal(kafka_kit_committed_epoch(test->group, test->topic, 0), 0);
+        assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_OUT_OF_RANGE), 0);
+    }
 }
 
 static enum klane_outcome wait_for_gate(struct kit *kit, const struct klane_record *record)
@@ -518,6 +559,8 @@ int main(void)
         kafka_test_case(a_committed_offset_that_is_gone_goes_on_at_the_end_if_so_ruled),
         kafka_test_case(a_committed_offset_that_is_gone_is_fatal_if_so_ruled),
         kafka_test_case(a_committed_offset_beyond_the_end_begins_anew),
+        kafka_test_case(a_log_that_was_cut_and_has_grown_again_begins_anew),
+        kafka_test_case(the_epoch_of_a_leader_is_committed_and_kept),
         kafka_test_case(retention_that_passes_the_position_is_told_and_survived_cooperatively),
         kafka_test_case(retention_that_passes_the_position_is_told_and_survived_eagerly),
         kafka_test_case(retention_that_passes_a_parked_lane_is_told_and_survived),

@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "source/kafka/error.h"
 #include "source/kafka/forming.h"
+#include "source/kafka/leader_epoch.h"
 #include "source/kafka/partitions.h"
 
 #include <stdio.h>
@@ -74,6 +75,7 @@ static void send_commit(struct kafka_source *source)
                 each->metadata_size);
     }
     if (list->cnt > 0) {
+        kafka_leader_epoch_commit(source, list);
         commit->due_ms = kafka_forming_commit(&source->forming, list, !can_be_late);
         return;
     }
@@ -102,9 +104,9 @@ void kafka_commit_take(struct kafka_source *source, const struct source_commit *
 
     KLANE_ASSERT(!commit->is_out && !commit->is_answered);
     commit->is_out = true;
+    commit->is_again = false;
     commit->stays = calloc(count, sizeof(*commit->stays));
     commit->offsets = rd_kafka_topic_partition_list_new((int)count);
-    commit->is_again = false;
     if (commit->stays == NULL) {
         finish(source, KLANE_ERR_NOMEM);
         return;

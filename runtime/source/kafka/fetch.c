@@ -27,6 +27,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "source/kafka/error.h"
+#include "source/kafka/leader_epoch.h"
 #include "source/kafka/message.h"
 #include "source/kafka/nap.h"
 #include "source/kafka/partitions.h"
@@ -334,7 +335,10 @@ static void take_message(rd_kafka_message_t *message, void *opaque)
 
     /* What comes behind a position that is wrong comes again from the right one. */
     if (partition != NULL && source->phase == KAFKA_RUNS && !partition->is_out_of_range) {
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (partition->is_unproven && (message->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
+                                       message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF))
+            kafka_leader_epoch_prove(source, partition);
+        else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
             take_record(source, partition, message);
         else
             take_error(source, partition, message);

@@ -15,6 +15,7 @@
 #include "source/kafka/error.h"
 #include "source/kafka/fetch.h"
 #include "source/kafka/forming.h"
+#include "source/kafka/leader_epoch.h"
 #include "source/kafka/partitions.h"
 #include "source/kafka/pause.h"
 #include "source/kafka/position.h"
@@ -170,6 +171,7 @@ static bool offer(struct kafka_source *source, struct kafka_partition *partition
     partition->assignment = assignment;
     partition->stay++;
     partition->next = from;
+    partition->leader_epoch_end = from;
     partition->end = -1;
     partition->is_held = false;
     kafka_turns_init(partition);
@@ -208,8 +210,11 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
     }
     kafka_group_offer(source);
     for (int i = 0; i < list->cnt; i++) {
-        list->elems[i].offset = kafka_partition_position(
-            kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition));
+        const struct kafka_partition *partition =
+            kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
+
+        list->elems[i].offset = kafka_partition_position(partition);
+        kafka_leader_epoch_assign(partition, &list->elems[i]);
     }
     answer_assign(source, list);
     return true;

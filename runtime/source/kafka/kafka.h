@@ -12,6 +12,7 @@
  *   pause.c       nothing more is fetched of a partition
  *   turns.c       no partition goes without because others have much
  *   commit.c      one commit at a time
+ *   leader_epoch.c  what is committed beside offsets, to find out about logs that were cut
  *   forming.c     a commit waits while it could come too late
  *   lookup.c      the helper thread's part: calls that wait for a broker
  *   queue.c       a queue that rings the doorbell
@@ -62,14 +63,15 @@
 #define KAFKA_VERSION_LEAST 0x020002ff
 #define KAFKA_VERSION_BACKOFF 0x020200ff /* fetch.queue.backoff.ms */
 #define KAFKA_VERSION_SCRAM 0x020601ff   /* its second message */
+#define KAFKA_VERSION_EPOCHS 0x020300ff  /* leaders' epochs are compared, and it ends */
 #define KAFKA_VERSION_REJOIN 0x020a00ff  /* commits survive a cooperative rejoin */
-
-struct kafka_source;
 
 /* Errors of group.protocol=consumer; older headers have no names for them. */
 #define KAFKA_FENCED_MEMBER_EPOCH ((rd_kafka_resp_err_t)110)
 #define KAFKA_UNRELEASED_INSTANCE_ID ((rd_kafka_resp_err_t)111)
 #define KAFKA_STALE_MEMBER_EPOCH ((rd_kafka_resp_err_t)113)
+
+struct kafka_source;
 
 /* The source that polls on this thread: callbacks of librdkafka come with the program's opaque. */
 extern _Thread_local struct kafka_source *kafka_polling;
@@ -159,9 +161,9 @@ struct kafka_commit {
     bool is_out;      /* control waits for its answer */
     bool is_answered; /* err is to be told */
     bool is_denied;   /* the last one was refused for want of rights, and that was told */
+    bool is_again;    /* it was stale on its way, and is sent a second time */
     int64_t due_ms;   /* when to look whether it may be sent */
     klane_err_t err;
-    bool is_again;    /* it was stale on its way, and is sent a second time */
     rd_kafka_topic_partition_list_t *offsets;
     uint32_t *stays; /* of the partitions, for each of the offsets */
 };

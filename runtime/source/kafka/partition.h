@@ -53,8 +53,10 @@ struct kafka_partition {
     char *metadata;  /* committed with begin, until control has taken it; NULL: none */
     int64_t log_end; /* as it was known then; -1: it was not */
     size_t metadata_size;
-    int64_t end;   /* to be told once the stash is empty; -1: nothing */
-    uint32_t stay; /* counts assignments: an answer for an earlier one is known */
+    int64_t leader_epoch_end; /* its records are of this epoch or of older ones up to there */
+    int32_t leader_epoch;     /* -1: none is known */
+    int64_t end;              /* to be told once the stash is empty; -1: nothing */
+    uint32_t stay;            /* counts assignments: an answer for an earlier one is known */
     int32_t number;
     int64_t vain_until_ms; /* others have waited for it in vain: they do not again before that */
     int64_t vain_ms;       /* for how long, then */
@@ -64,6 +66,7 @@ struct kafka_partition {
     bool is_committed;     /* begin is what the group has committed */
     bool has_headers;      /* somebody wants its records' headers */
     bool is_held;          /* by control */
+    bool is_unproven;      /* whether its log was cut below next was not asked yet */
     bool is_forwarded;     /* its records reach the data queue */
     bool is_stashing;      /* in the list */
     bool is_out_of_range;  /* nothing comes before its new place is found */

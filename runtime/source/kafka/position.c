@@ -14,6 +14,7 @@
 #include "source/kafka/commit.h"
 #include "source/kafka/error.h"
 #include "source/kafka/fetch.h"
+#include "source/kafka/leader_epoch.h"
 #include "source/kafka/partitions.h"
 #include "source/kafka/sweep.h"
 #include "source/kafka/turns.h"
@@ -76,6 +77,7 @@ static void committed_is(struct kafka_source *source, struct kafka_partition *pa
     end = rd_kafka_topic_partition_list_find(source->committed.ends, answer->topic,
                                              answer->partition);
     partition->log_end = end == NULL || end->offset < 0 ? -1 : end->offset;
+    kafka_leader_epoch_begin(source, partition, answer);
     partition->is_committed = answer->offset >= 0;
     partition->begin = answer->offset >= 0 ? answer->offset : KAFKA_BEGIN_BY_RULES;
     if (partition->is_committed)
@@ -232,6 +234,7 @@ static void move_to(struct kafka_source *source, struct kafka_partition *partiti
     kafka_fetch_forward(source, partition, false);
     kafka_fetch_drop(source, partition);
     kafka_partition_move(source, partition, KAFKA_WAITING);
+    kafka_leader_epoch_forget(partition);
     partition->begin = offset;
     partition->is_committed = false;
     kafka_commit_review(source);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Leaders' epochs.
+ *
+ * Upholds: no log counts as cut that was not. An epoch goes with an offset only if a record of
+ * that epoch was read at or above the offset, but for one below it: of a hole at the end of a log
+ * nobody knows the epoch.
+ *
+ * What is committed is the epoch of the last record that was read, not of the one below the
+ * base: the ceiling of the progress map, from where a successor reads, lies between the two. A log
+ * that was cut below either has no such epoch up to there.
+ *
+ * librdkafka has these calls from 2.1 on. The references are weak, so that one build of klane runs
+ * with older libraries, and makes use of newer ones whatever header it was built with. */
+#include "source/kafka/leader_epoch.h"
+
+#include "base/assert.h"
+#include "source/kafka/partitions.h"
+
+int32_t rd_kafka_topic_partition_get_leader_epoch(const rd_kafka_topic_partition_t *entry)
+    __attribute__((weak));
+void rd_kafka_topic_partition_set_leader_epoch(rd_kafka_topic_partition_t *entry, int32_t epoch)
+    __attribute__((weak));
+
+#define NONE (-1)
+
+/* Before this version, librdkafka may ask for the same epoch without end. */
+static bool can_ask(const struct kafka_source *source)
+{
+    return source->version >= KAFKA_VERSION_EPOCHS &&
+           rd_kafka_topic_partition_get_leader_epoch != NULL &&
+           rd_kafka_topic_partition_set_leader_epoch != NULL;
+}
+
+void kafka_leader_epoch_forget(struct kafka_partition *partition)
+{
+    partition->leader_epoch = NONE;
+    partition->leader_epoch_end = 0;
+    partition->is_unproven = false;
+}
+
+void kafka_leader_epoch_begin(const struct kafka_source *source,
+                              struct kafka_partition *partition,
+                              const rd_kafka_topic_partition_t *entry)
+{
+    kafka_leader_epoch_forget(partition);
+    if (can_ask(source))
+        partition->leader_epoch = rd_kafka_topic_partition_get_leader_epoch(entry);
+    partition->is_unproven = partition->leader_epoch != NONE;
+}
+
+void kafka_leader_epoch_assign(const struct kafka_partition *partition,
+                               rd_kafka_topic_partition_t *entry)
+{
+    if (partition->leader_epoch != NONE)
+        rd_kafka_topic_partition_set_leader_epoch(entry, partition->leader_epoch);
+}
+
+/* librdkafka asks by itself only when it hears of a new leader; a seek has it ask. Not before
+ * something has come: a seek is refused while the partition has not begun. */
+void kafka_leader_epoch_prove(const struct kafka_source *source,
+                              struct kafka_partition *partition)
+{
+    rd_kafka_topic_partition_list_t *list = kafka_partition_list(partition);
+
+    KLANE_MARK("kafka: a log is looked at whether it was cut");
+    partition->is_unproven = false;
+    list->elems[0].offset = partition->next;
+    kafka_leader_epoch_assign(partition, &list->elems[0]);
+    /* Without waiting there is no error; whatever overtakes it reads from there, too. */
+    rd_kafka_error_destroy(rd_kafka_seek_partitions(source->rk, list, 0));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Of the last record that was read. */
+static void note(struct kafka_partition *partition, const rd_kafka_topic_partition_t *read)
+{
+    int32_t epoch = rd_kafka_topic_partition_get_leader_epoch(read);
+
+    if (read->offset < partition->next || epoch == NONE)
+        return;
+    partition->leader_epoch = epoch;
+    partition->leader_epoch_end = read->offset;
+}
+
+void kafka_leader_epoch_commit(const struct kafka_source *source,
+                               rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *read;
+
+    if (!can_ask(source))
+        return;
+    read = rd_kafka_topic_partition_list_new(list->cnt);
+    for (int i = 0; i < list->cnt; i++)
+        rd_kafka_topic_partition_list_add(read, list->elems[i].topic, list->elems[i].partition);
+    rd_kafka_position(source->rk, read); /* as far as it is known here: no broker is asked */
+    for (int i = 0; i < list->cnt; i++) {
+        struct kafka_partition *partition =
+            kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
+
+        note(partition, &read->elems[i]);
+        if (partition->next <= partition->leader_epoch_end)
+            kafka_leader_epoch_assign(partition, &list->elems[i]);
+    }
+    rd_kafka_topic_partition_list_destroy(read);
+}
