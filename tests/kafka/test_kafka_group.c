@@ -144,6 +144,29 @@ static void a_topic_that_is_made_anew_is_read_anew(void **state)
     kafka_test_wait_committed(test, 1, 50);
 }
 
+/* Its last commit is refused, and would pass over what is in the new one. */
+static void the_rest_of_a_deleted_topic_is_not_committed_to_one_made_anew(void **state)
+{
+    struct kafka_test *test = *state;
+    struct kit *kit = &test->kit;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 20, 3);
+    kafka_test_kit(test, NULL);
+    kit->options.commit_interval_ms = 60000;
+    kafka_test_start(test, NULL);
+    kit_wait_ended(kit, 20);
+    kafka_kit_topic_delete(test->topic);
+    test->has_topic = false;
+    kit_wait_event(kit, KLANE_EVENT_LOST, 1);
+    kafka_test_wait_committed(test, 0, -1);
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 50, 3);
+
+    kit_wait_ended(kit, 70);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_REVOKED), 0);
+}
+
 /* ---- unreachable ------------------------------------------------------------------------- */
 
 static void is_told_and_ends_in_time(struct kafka_test *test, const char *servers)
@@ -505,6 +528,7 @@ int main(void)
         kafka_test_case(added_partitions_are_read),
         kafka_test_case(a_deleted_topic_leaves_the_others_alone_and_the_end_in_time),
         kafka_test_case(a_topic_that_is_made_anew_is_read_anew),
+        kafka_test_case(the_rest_of_a_deleted_topic_is_not_committed_to_one_made_anew),
         kafka_test_case(a_cluster_that_is_not_there_is_told_and_the_end_comes_in_time),
         kafka_test_case(a_name_that_nobody_knows_is_told_and_the_end_comes_in_time),
         kafka_test_case(a_cluster_that_is_silent_is_told_and_the_end_comes_in_time),

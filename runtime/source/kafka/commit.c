@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "source/kafka/error.h"
 #include "source/kafka/forming.h"
+#include "source/kafka/group.h"
 #include "source/kafka/leader_epoch.h"
 #include "source/kafka/partitions.h"
 
@@ -153,6 +154,22 @@ static void tell_denied(struct kafka_source *source, rd_kafka_resp_err_t err)
     source->commit.is_denied = is_denied;
 }
 
+/* Of a topic that was deleted there is nothing left to commit. Were it made anew meanwhile, the
+ * same offset would pass over records of that one, so it is not sent again. */
+static void lose_deleted(struct kafka_source *source,
+                         const rd_kafka_topic_partition_list_t *answers)
+{
+    for (int i = 0; answers != NULL && i < answers->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &answers->elems[i];
+        struct kafka_partition *partition =
+            kafka_partitions_find(source, answer->topic, answer->partition);
+
+        if (answer->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && partition != NULL &&
+            partition->state == KAFKA_LEAVING)
+            kafka_group_lose(source, partition);
+    }
+}
+
 void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event)
 {
     const rd_kafka_topic_partition_list_t *answers = rd_kafka_event_topic_partition_list(event);
@@ -179,6 +196,7 @@ void kafka_commit_came(struct kafka_source *source, rd_kafka_event_t *event)
         return;
     }
     tell_denied(source, err);
+    lose_deleted(source, answers);
     finish(source, kafka_err(err));
 }
 

@@ -232,7 +232,7 @@ static void leave(struct kafka_source *source, struct kafka_partition *partition
     kafka_commit_review(source);
 }
 
-static void lose(struct kafka_source *source, struct kafka_partition *partition)
+void kafka_group_lose(struct kafka_source *source, struct kafka_partition *partition)
 {
     struct klane_assignment *assignment = partition->assignment;
 
@@ -246,7 +246,7 @@ static void lose(struct kafka_source *source, struct kafka_partition *partition)
 void kafka_group_lose_all(struct kafka_source *source)
 {
     while (!TAILQ_EMPTY(&source->owned))
-        lose(source, TAILQ_FIRST(&source->owned));
+        kafka_group_lose(source, TAILQ_FIRST(&source->owned));
 }
 
 static void revoke(struct kafka_source *source, struct kafka_partition *partition)
@@ -284,7 +284,7 @@ static bool work_on_revoke(struct kafka_source *source, struct kafka_rebalance *
         if (partition == NULL)
             continue;
         if (rebalance->is_lost)
-            lose(source, partition);
+            kafka_group_lose(source, partition);
         else if (!rebalance->has_begun)
             revoke(source, partition);
         is_drained = is_drained && partition->state == KAFKA_AWAY;

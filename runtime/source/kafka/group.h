@@ -15,7 +15,8 @@ void kafka_group_rebalance(struct kafka_source *source, rd_kafka_resp_err_t err,
 /* Go on with what rebalances have asked for. */
 void kafka_group_work(struct kafka_source *source);
 
-/* Every partition is taken away at once. */
+/* The partition, or every one, is taken away at once. */
+void kafka_group_lose(struct kafka_source *source, struct kafka_partition *partition);
 void kafka_group_lose_all(struct kafka_source *source);
 
 /* Hand partitions to control that wait for it. */
