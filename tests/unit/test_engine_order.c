@@ -433,6 +433,8 @@ static void partition_statistics_say_where_it_stands(void **state)
     kit_append(&kit, 0, "free");
     kit_wait_ended(&kit, 2);
     kit_wait_committed(&kit, 0, 1);
+    /* Until control knows that, too. */
+    assert_int_equal(klane_commit(kit.runtime, 20000), KLANE_OK);
 
     assert_int_equal(klane_partition_stats(kit.runtime, "t", 0, &stats, sizeof(stats)), KLANE_OK);
 
