@@ -267,7 +267,10 @@ static void on_event(const struct klane_event *event, void *context)
     (void)context;
     snprintf(text, sizeof text, "%llu of type %d: the history would not be whole",
              (unsigned long long)event->suppressed, (int)event->type);
-    if (event->suppressed > 0)
+    /* While records are on trial each step is committed first, and a key that is behind makes one
+     * step for each record: as many commits as the cluster answers. Without some of those events
+     * a stop may only look looser than it was. */
+    if (event->suppressed > 0 && event->type != KLANE_EVENT_COMMITTED)
         die("events were left out", text);
     switch (event->type) {
     case KLANE_EVENT_ASSIGNED:
