@@ -4,6 +4,7 @@
 #include "kafka/kafka_runtime.h"
 
 #include <librdkafka/rdkafka_mock.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,52 @@ static int teardown(void **state)
     free(mocked);
     return 0;
 }
+
+/* ---- a leader that is none any more ------------------------------------------------------ */
+
+rd_kafka_resp_err_t __real_rd_kafka_offsets_for_times(rd_kafka_t *rk,
+                                                      rd_kafka_topic_partition_list_t *offsets,
+                                                      int timeout_ms);
+rd_kafka_resp_err_t __wrap_rd_kafka_offsets_for_times(rd_kafka_t *rk,
+                                                      rd_kafka_topic_partition_list_t *offsets,
+                                                      int timeout_ms);
+
+static _Atomic int stale_answers; /* that are to come. Relaxed: nothing hangs on it */
+
+/* The log of such a one has an end of its own. */
+rd_kafka_resp_err_t __wrap_rd_kafka_offsets_for_times(rd_kafka_t *rk,
+                                                      rd_kafka_topic_partition_list_t *offsets,
+                                                      int timeout_ms)
+{
+    bool is_end = offsets->cnt == 1 && offsets->elems[0].offset == RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t err = __real_rd_kafka_offsets_for_times(rk, offsets, timeout_ms);
+
+    if (is_end && atomic_load_explicit(&stale_answers, memory_order_relaxed) > 0) {
+        atomic_fetch_sub_explicit(&stale_answers, 1, memory_order_relaxed);
+        offsets->elems[0].offset = 10;
+    }
+    return err;
+}
+
+static void a_leader_that_lags_behind_is_not_taken_for_a_log_that_was_cut(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    kafka_test_start(&mocked->test, NULL);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+    atomic_store_explicit(&stale_answers, 4, memory_order_relaxed);
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_FETCH, 1,
+                                      RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
+    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
+    kafka_test_wait_committed(&mocked->test, 0, 40);
+
+    assert_int_equal(atomic_load_explicit(&stale_answers, memory_order_relaxed), 0);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_OUT_OF_RANGE), 0);
+    assert_int_equal(kit->note_count, 40);
+}
+
+/* ---- errors ------------------------------------------------------------------------------ */
 
 static void refused_commits_are_sent_again_though_nothing_else_happens(void **state)
 {
@@ -280,6 +327,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_topic_that_may_not_be_read_for_now_is_told_and_read_on,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_leader_that_lags_behind_is_not_taken_for_a_log_that_was_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_stops_the_runtime_before_it_is_passed,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_member_needs_no_coordinator_but_its_own, setup,

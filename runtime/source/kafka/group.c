@@ -139,6 +139,7 @@ static void begin_assign(struct kafka_source *source, struct kafka_rebalance *re
         } else if (partition->state == KAFKA_AWAY) {
             partition->begin = KAFKA_BEGIN_UNREAD;
             partition->is_out_of_range = false;
+            partition->beyond_ms = 0;
             partition->is_cut = false;
             partition->is_to_restart = false;
             kafka_partition_move(source, partition, KAFKA_FINDING);

@@ -78,14 +78,28 @@ static rd_kafka_resp_err_t look_up_one(rd_kafka_t *rk,
     return err != RD_KAFKA_RESP_ERR_NO_ERROR ? err : partitions->elems[0].err;
 }
 
+/* The leader may have moved: whoever answers says where it is. */
+static void find_leader(rd_kafka_t *rk, const char *topic)
+{
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+    const struct rd_kafka_metadata *metadata;
+
+    if (handle == NULL)
+        return;
+    if (rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(handle);
+}
+
 static rd_kafka_resp_err_t look_up_range(rd_kafka_t *rk, struct kafka_request *request)
 {
     rd_kafka_topic_partition_list_t *partitions = request->partitions;
     int64_t question = partitions->elems[0].offset;
     int64_t answer;
-    rd_kafka_resp_err_t err =
-        look_up_one(rk, partitions, RD_KAFKA_OFFSET_BEGINNING, &request->low);
+    rd_kafka_resp_err_t err;
 
+    find_leader(rk, partitions->elems[0].topic);
+    err = look_up_one(rk, partitions, RD_KAFKA_OFFSET_BEGINNING, &request->low);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
         err = look_up_one(rk, partitions, RD_KAFKA_OFFSET_END, &request->high);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -7,9 +7,13 @@
  * an event says so first.
  *
  * librdkafka runs with auto.offset.reset=error, so it never moves a position by itself; it says
- * that one is wrong and stops reading the partition, which then has to be assigned anew. */
+ * that one is wrong and stops reading the partition, which then has to be assigned anew. A broker
+ * that was frozen, or cut off from the others, takes itself for the leader until it hears from
+ * them, and has a log that ends where it was then. So an end below the next offset counts only
+ * when it was seen for some time, each time asked of whom the cluster says is the leader. */
 #include "source/kafka/position.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "source/kafka/commit.h"
 #include "source/kafka/error.h"
@@ -22,6 +26,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+/* So long an end below the next offset has to be seen. */
+#define BEYOND_MS 5000
 
 static void again(struct kafka_source *source)
 {
@@ -241,6 +248,16 @@ static void move_to(struct kafka_source *source, struct kafka_partition *partiti
     intake->ops->lost(intake, assignment);
 }
 
+/* Whether the log's end is below the next offset, and was not just some time ago. */
+static bool may_be_beyond(struct kafka_partition *partition, int64_t high)
+{
+    if (partition->next <= high || partition->is_cut)
+        return false;
+    if (partition->beyond_ms == 0)
+        partition->beyond_ms = clock_now_ms();
+    return clock_now_ms() < partition->beyond_ms + BEYOND_MS;
+}
+
 void kafka_position_range_came(struct kafka_source *source)
 {
     struct kafka_request *request = &source->range;
@@ -260,6 +277,12 @@ void kafka_position_range_came(struct kafka_source *source)
         again(source);
         return;
     }
+    if (may_be_beyond(partition, request->high)) {
+        KLANE_MARK("kafka: a log seems to end too early");
+        again(source);
+        return;
+    }
+    partition->beyond_ms = 0;
     if (partition->next < request->low || partition->next > request->high || partition->is_cut) {
         if (rules->out_of_range == KLANE_BEGIN_ERROR) {
             kafka_fail(source, KLANE_ERR_OUT_OF_RANGE,
