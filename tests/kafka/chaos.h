@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chaos: members of a consumer group that come, leave, die and freeze, on a broker that dies too.
+/* Chaos: members of a consumer group that come, leave, die and freeze, on a broker that dies too;
+ * or on three, with a network that fails between.
  *
- *   chaos.c           the tests
+ *   chaos.c           the tests on one broker
+ *   chaos_cluster.c   the tests on three, with a network between
  *   chaos_run.c       the conductor: members, records, and what happens to them
- *   chaos_broker.c    a broker of its own, which it may kill
+ *   chaos_broker.c    a broker of its own, which it may kill, or three
+ *   chaos_storm.c     what happens to three brokers, members, and the network, which is proxy.c
  *   chaos_member.c    a member: a process with a runtime on the Kafka source
  *   chaos_history.c   what all of them write down, in memory that they share
  *   chaos_truth.c     what the cluster's own logs say afterwards
@@ -25,7 +28,8 @@
  *   STOP, STOPPED     the member
  *
  * To look into a failure: KLANE_CHAOS_HISTORY names a file for the history, KLANE_CHAOS_MEMBERS
- * one for what the members print, KLANE_CHAOS_DEBUG what librdkafka prints of itself there.
+ * one for what the members print, KLANE_CHAOS_DEBUG what librdkafka prints of itself there; with
+ * KLANE_CHAOS_STORM each fault on three brokers is printed.
  *
  * What cannot be seen from outside makes some checks weaker than in the simulator:
  *
@@ -40,6 +44,7 @@
 #ifndef KLANE_TESTS_KAFKA_CHAOS_H
 #define KLANE_TESTS_KAFKA_CHAOS_H
 
+#include "kafka/chaos_broker.h"
 #include "kafka/kafka_kit.h"
 #include "lib/scratch.h"
 #include "sim/checkers.h"
@@ -76,7 +81,8 @@ enum chaos_defect {
     CHAOS_PAST,      /* commits past the base */
     CHAOS_FORGED,    /* the same, where nobody sees it sent */
     CHAOS_LATE,      /* runs a record of a partition that it gave up */
-    CHAOS_FALLING    /* commits what it has committed a while ago */
+    CHAOS_FALLING,   /* commits what it has committed a while ago */
+    CHAOS_AGAIN      /* runs a record that the map has as finished */
 };
 
 /* What the handler does with a record. */
@@ -115,18 +121,20 @@ struct chaos_entry {
 };
 
 struct chaos_shared {
-    char bootstrap[64];
+    char bootstrap[CHAOS_ADDRESS_SIZE]; /* of members */
     char topic[KAFKA_NAME_SIZE];
     char group[KAFKA_NAME_SIZE];
     int64_t begin_ms;
     pid_t conductor;
+    bool is_cluster;
 
-    _Atomic uint32_t epochs;   /* so many were given out, in all lives */
-    _Atomic uint32_t assigned; /* partitions, so often */
-    _Atomic uint32_t commits;  /* were sent */
-    _Atomic uint32_t slept;    /* slow handlers that took their whole time */
-    _Atomic bool is_open;      /* the stuck key may go on */
-    _Atomic bool is_hasty;     /* slow handlers are slow no more */
+    _Atomic uint32_t epochs;                 /* so many were given out, in all lives */
+    _Atomic uint32_t assigned;               /* partitions, so often */
+    _Atomic uint32_t commits;                /* were sent */
+    _Atomic uint32_t slept;                  /* slow handlers that took their whole time */
+    _Atomic int64_t again[CHAOS_PARTITIONS]; /* CHAOS_AGAIN: one past its offset; 0: none */
+    _Atomic bool is_open;                    /* the stuck key may go on */
+    _Atomic bool is_hasty;                   /* slow handlers are slow no more */
     struct chaos_life lives[CHAOS_LIVES];
     _Atomic uint8_t handled[CHAOS_RECORDS]; /* by number */
     _Atomic size_t count;
@@ -149,41 +157,16 @@ void chaos_print_all(const struct chaos_shared *shared);
 /* The conductor's notes, told apart by their pointers. */
 extern const char chaos_frozen[], chaos_thawed[], chaos_contested[], chaos_stalled[];
 extern const char chaos_broker_goes[], chaos_broker_is_back[];
+extern const char chaos_network_fails[], chaos_network_is_well[];
 
 /* What the judge makes of a member's events. */
 extern const char chaos_acknowledged[], chaos_outdated[], chaos_refused[];
 
+/* A client of a cluster finds out soon that a broker does not answer. */
+void chaos_conf_soon(rd_kafka_conf_t *conf);
+
 /* The program as a member; returns what main() is to return. */
 int chaos_member_main(int fd, uint8_t number);
-
-/* ---- the broker -------------------------------------------------------------------------- */
-
-enum chaos_broker_state {
-    CHAOS_BROKER_DOWN,
-    CHAOS_BROKER_UP,
-    CHAOS_BROKER_GOES,
-    CHAOS_BROKER_COMES
-};
-
-struct chaos_broker {
-    struct scratch scratch;
-    char directory[SCRATCH_PATH_SIZE];
-    char bootstrap[64];
-    pid_t script; /* that works on the next state; 0: none */
-    enum chaos_broker_state state;
-    bool is_made;
-};
-
-/* Wait until it runs; made when first asked for. */
-void chaos_broker_up(struct chaos_broker *broker);
-
-/* Begin to end it, and to start it again: chaos_broker_work() goes on with that, and is true when
- * it is back. */
-void chaos_broker_restart(struct chaos_broker *broker, bool is_kill);
-bool chaos_broker_work(struct chaos_broker *broker);
-
-/* End it, and remove what it has. Asserts nothing. */
-void chaos_broker_remove(struct chaos_broker *broker);
 
 /* ---- a run ------------------------------------------------------------------------------- */
 
@@ -215,6 +198,7 @@ struct life {
 
 struct chaos_counts {
     unsigned joins, leaves, kills, freezes, hiccups, contests, broker_kills, broker_stops;
+    unsigned broker_freezes, network;
     unsigned generations, loose_stops, losses, outdated, refused, moved_starts;
     size_t records, events, starts, repeats, commits;
 };
@@ -236,10 +220,14 @@ struct chaos_run {
     int64_t produced_ms; /* of the last look at what is due */
     uint64_t owed;       /* thousandths of a record */
     bool is_producing;
-    uint8_t keys[CHAOS_RECORDS]; /* by number; CHAOS_KEYS: none */
-    uint8_t acknowledged[CHAOS_RECORDS];
+    uint8_t keys[CHAOS_RECORDS];         /* by number; CHAOS_KEYS: none */
+    uint8_t acknowledged[CHAOS_RECORDS]; /* by number: the partition, plus one */
+    uint32_t order[CHAOS_RECORDS];       /* numbers, as they were acknowledged */
     uint32_t acknowledged_count;
-    int64_t ends[CHAOS_PARTITIONS]; /* of what was acknowledged */
+    uint32_t failed_count;          /* were not, for good */
+    uint32_t since;                 /* so many were, before the last fault */
+    int64_t offsets[CHAOS_RECORDS]; /* by number, of what was acknowledged */
+    int64_t ends[CHAOS_PARTITIONS]; /* of what was acknowledged; at the end, of the log */
 
     int64_t committed[CHAOS_PARTITIONS]; /* as last seen */
     int64_t looked_ms;
@@ -266,8 +254,23 @@ void chaos_until(struct chaos_run *run, chaos_condition condition, int64_t wait_
 /* Produce so many records as fast as it goes, or at the plan's rate until told otherwise. */
 void chaos_produce(struct chaos_run *run, uint32_t count);
 
+/* Random, below the limit; and what is done to members. pick: one in this state; there is one. */
+uint64_t chaos_below(struct chaos_run *run, uint64_t limit);
+unsigned chaos_count(const struct chaos_run *run, enum life_state state);
+unsigned chaos_pick(struct chaos_run *run, enum life_state state);
+void chaos_freeze(struct chaos_run *run, unsigned number, int64_t ms);
+void chaos_leave(struct chaos_run *run, unsigned number);
+void chaos_kill(struct chaos_run *run, unsigned number);
+void chaos_note(struct chaos_run *run, unsigned life, const char *what);
+void chaos_pass(struct chaos_run *run, int64_t ms);
+
 /* The steps of the plan, with records coming in. */
 void chaos_churn(struct chaos_run *run);
+
+/* On a cluster: faults of members, brokers and the network, in an order of chance, each waited for
+ * until every partition gets on. Returns how many; the tallies of a process are printed. */
+unsigned chaos_storm(struct chaos_run *run);
+void chaos_storm_print(void);
 
 /* Whether all that was produced is committed. */
 bool chaos_is_committed(struct chaos_run *run);

@@ -5,6 +5,9 @@
 
 #include "kafka/chaos.h"
 
+/* Control has heard of an end by then, though a machine may be busy. */
+#define CHAOS_HEARD_MS 3000
+
 struct truth_record {
     int64_t offset;
     uint32_t number;
@@ -47,6 +50,9 @@ void chaos_judged_free(struct chaos_judged *judged);
 
 /* What is wrong, and what happened around it. */
 void chaos_print(const struct chaos_judged *judged);
+
+/* Judges the run, prints its counts, and fails the test if anything is wrong. */
+void chaos_assert_just(struct chaos_run *run);
 
 /* The checks that the simulator has not. */
 bool chaos_check(struct chaos_judged *judged);

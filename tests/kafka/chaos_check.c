@@ -8,6 +8,8 @@
  *   - an assignment begins at an offset that was committed, not below one that was acknowledged
  *   - of an assignment every record is taken in, one after the other
  *   - two processes never both have a partition, unless one of them was cut off
+ *   - what a commit's map has as finished does not run again, once that commit is what a
+ *     partition begins with; what is above the map's ceiling may
  *   - what still runs when a partition is given up has had its drain
  *   - nothing goes on starting once a handler could see that it works in vain
  *   - a partition is lost only for a reason: a process that froze, a broker that was away
@@ -28,6 +30,8 @@
 /* One stay of a partition with a process. */
 struct stay {
     int64_t next; /* the record to be taken in */
+    int64_t ceiling;
+    size_t given; /* the event: the commit that it begins with was sent; 0: it is not known */
     int64_t vain_ms;
     uint16_t partition;
     uint8_t life;
@@ -58,8 +62,11 @@ struct inspector {
     uint32_t stay_count;
     struct seen_life lives[CHAOS_LIVES];
     int64_t acknowledged[CHAOS_PARTITIONS];
-    int64_t
-        trouble_ms; /* of the broker or the machine, so far; while the broker is away: NEVER */
+    size_t committed[CHAOS_PARTITIONS]; /* the event: the last that was stored; 0: none */
+    unsigned troubles;                  /* brokers that are away, and the network's */
+    /* When there was trouble of the broker, the network or the machine last; while there is:
+     * NEVER. */
+    int64_t trouble_ms;
     size_t *finished[CHAOS_PARTITIONS]; /* by offset: the event; 0: not yet */
 };
 
@@ -71,6 +78,14 @@ static bool was_committed(const struct truth *truth, uint16_t partition, int64_t
         if (truth->commits[i].partition == partition && truth->commits[i].offset == offset)
             return true;
     return false;
+}
+
+/* Of the last commit, if that is what it begins with. */
+static size_t given_to(const struct inspector *inspector, const struct history_event *event)
+{
+    size_t at = inspector->committed[event->partition];
+
+    return at > 0 && inspector->judged->history.events[at].offset == event->offset ? at : 0;
 }
 
 static bool on_assign(struct inspector *inspector, size_t at, const struct history_event *event)
@@ -92,6 +107,8 @@ static bool on_assign(struct inspector *inspector, size_t at, const struct histo
             other->is_shared = true;
     }
     inspector->stays[event->epoch] = (struct stay){.next = event->ceiling,
+                                                   .ceiling = event->ceiling,
+                                                   .given = given_to(inspector, event),
                                                    .vain_ms = NEVER,
                                                    .partition = event->partition,
                                                    .life = event->process,
@@ -113,13 +130,19 @@ static bool on_deliver(struct inspector *inspector, size_t at, const struct hist
     return true;
 }
 
+/* Of the broker, the network or the machine: whoever is behind it may be cut off. */
+static bool is_in_shadow(const struct inspector *inspector, const struct history_event *event)
+{
+    return event->time_ms - inspector->trouble_ms < SHADOW_MS;
+}
+
 static bool on_given_up(struct inspector *inspector, size_t at, const struct history_event *event)
 {
     struct stay *stay = &inspector->stays[event->epoch];
     const struct seen_life *life = &inspector->lives[event->process];
 
     stay->is_open = false;
-    if (stay->is_shared && !life->is_cut_off)
+    if (stay->is_shared && !life->is_cut_off && !is_in_shadow(inspector, event))
         return chaos_condemn(inspector->judged, at,
                              "another process has had the partition since before");
     for (size_t i = 0; i < life->running_count; i++)
@@ -158,7 +181,7 @@ static bool on_lost(struct inspector *inspector, size_t at, const struct history
     inspector->judged->run->counts.losses++;
     if (life->is_contested || event->time_ms - life->frozen_ms < SHADOW_MS)
         return true;
-    if (event->time_ms - inspector->trouble_ms < SHADOW_MS)
+    if (is_in_shadow(inspector, event))
         return true;
     if (event->time_ms - life->outdated_ms < VAIN_MS || is_outdated_soon(inspector, at))
         return true;
@@ -175,6 +198,19 @@ static void on_crash(struct inspector *inspector, const struct history_event *ev
 
 /* ---- handlers ---------------------------------------------------------------------------- */
 
+/* A map speaks of what its own stay has finished, and control has heard of some time before. */
+static bool is_in_map(const struct inspector *inspector, const struct stay *stay,
+                      const struct history_event *event)
+{
+    const struct history_event *events = inspector->judged->history.events;
+    size_t finished = inspector->finished[event->partition][event->offset];
+
+    return stay->given > finished && finished > 0 && event->offset < stay->ceiling &&
+           events[finished].epoch == events[stay->given].epoch &&
+           events[stay->given].time_ms - events[finished].time_ms > CHAOS_HEARD_MS &&
+           !inspector->lives[events[stay->given].process].is_cut_off;
+}
+
 static bool on_start(struct inspector *inspector, size_t at, const struct history_event *event)
 {
     struct seen_life *life = &inspector->lives[event->process];
@@ -188,6 +224,9 @@ static bool on_start(struct inspector *inspector, size_t at, const struct histor
     life->running[life->running_count++] =
         (struct running){event->time_ms, event->offset, event->epoch};
     inspector->judged->run->counts.starts++;
+    if (is_in_map(inspector, stay, event))
+        return chaos_condemn(inspector->judged, at,
+                             "it was finished, and the map that its stay began with says so");
     if (inspector->finished[event->partition][event->offset] > 0)
         inspector->judged->run->counts.repeats++;
     if (event->value == 0 || life->is_cut_off)
@@ -217,6 +256,15 @@ static void on_end(struct inspector *inspector, size_t at, const struct history_
 
 /* ---- commits and notes ------------------------------------------------------------------- */
 
+static void on_trouble(struct inspector *inspector, const struct history_event *event)
+{
+    if (event->name == chaos_broker_goes || event->name == chaos_network_fails)
+        inspector->troubles++;
+    else if (event->name == chaos_broker_is_back || event->name == chaos_network_is_well)
+        inspector->troubles--;
+    inspector->trouble_ms = inspector->troubles > 0 ? NEVER : event->time_ms;
+}
+
 static bool on_note(struct inspector *inspector, size_t at, const struct history_event *event)
 {
     struct seen_life *life = &inspector->lives[event->process];
@@ -241,10 +289,8 @@ static bool on_note(struct inspector *inspector, size_t at, const struct history
         life->frozen_ms = NEVER;
     } else if (event->name == chaos_thawed) {
         life->frozen_ms = event->time_ms;
-    } else if (event->name == chaos_broker_goes) {
-        inspector->trouble_ms = NEVER;
     } else {
-        inspector->trouble_ms = event->time_ms;
+        on_trouble(inspector, event);
     }
     return true;
 }
@@ -277,6 +323,7 @@ static bool look_at(struct inspector *inspector, size_t at, const struct history
         return true;
     case HISTORY_COMMITTED:
         inspector->lives[event->process].stored[event->partition] = event->offset;
+        inspector->committed[event->partition] = at;
         return true;
     case HISTORY_NOTE:
         return on_note(inspector, at, event);

@@ -13,6 +13,8 @@ const char chaos_frozen[] = "FROZEN", chaos_thawed[] = "thawed";
 const char chaos_contested[] = "another has its instance";
 const char chaos_stalled[] = "the machine stood still";
 const char chaos_broker_goes[] = "the broker goes", chaos_broker_is_back[] = "the broker is back";
+const char chaos_network_fails[] = "the network fails";
+const char chaos_network_is_well[] = "the network is well";
 const char chaos_acknowledged[] = "acknowledged";
 const char chaos_outdated[] = "the commit was of another generation";
 const char chaos_refused[] = "the commit was refused";

@@ -314,3 +314,33 @@ void chaos_print(const struct chaos_judged *judged)
         if (is_near(judged, i))
             history_print_event(stderr, history, i);
 }
+
+static void print_counts(const struct chaos_counts *counts)
+{
+    print_message("    %zu records, %zu starts of which %zu repeat, %zu commits, %zu events\n",
+                  counts->records, counts->starts, counts->repeats, counts->commits,
+                  counts->events);
+    print_message("    %u generations; members: %u came, %u left, %u were killed, %u frozen, "
+                  "%u for a moment, %u contested; broker: %u kills, %u stops\n",
+                  counts->generations, counts->joins, counts->leaves, counts->kills,
+                  counts->freezes, counts->hiccups, counts->contests, counts->broker_kills,
+                  counts->broker_stops);
+    print_message(
+        "    %u commits of another generation, %u refused, %u partitions lost, %u stops "
+        "with a rest, %u starts put before a loss\n",
+        counts->outdated, counts->refused, counts->losses, counts->loose_stops,
+        counts->moved_starts);
+}
+
+void chaos_assert_just(struct chaos_run *run)
+{
+    struct chaos_judged judged;
+    bool is_well = chaos_judge(&judged, run);
+
+    if (!is_well)
+        chaos_print(&judged);
+    chaos_judged_free(&judged);
+    print_counts(&run->counts);
+    assert_true(is_well);
+    run->is_well = true;
+}

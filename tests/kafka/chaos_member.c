@@ -216,8 +216,18 @@ static void begin_stop(void)
     add((struct history_event){.type = HISTORY_STOP, .value = deadline_ms});
 }
 
+static void run_beside(struct history_event start)
+{
+    add(start);
+    start.type = HISTORY_END;
+    add(start);
+}
+
 static void on_assigned(const struct klane_event *event)
 {
+    /* Relaxed: it is set before this life begins. */
+    int64_t again =
+        atomic_load_explicit(&self.shared->again[event->partition], memory_order_relaxed);
     /* Relaxed: the number only has to be unique. */
     uint32_t epoch = atomic_fetch_add_explicit(&self.shared->epochs, 1, memory_order_relaxed) + 1;
 
@@ -232,22 +242,14 @@ static void on_assigned(const struct klane_event *event)
                                .epoch = epoch,
                                .offset = event->offset,
                                .ceiling = event->value});
+    if (self.life->defect == CHAOS_AGAIN && again > 0)
+        run_beside((struct history_event){.type = HISTORY_START,
+                                          .partition = (uint16_t)event->partition,
+                                          .epoch = epoch,
+                                          .offset = again - 1,
+                                          .attempt = 1});
     /* Relaxed: a count. */
     atomic_fetch_add_explicit(&self.shared->assigned, 1, memory_order_relaxed);
-}
-
-/* A record of a partition that is gone. */
-static void run_too_late(const struct klane_event *event)
-{
-    struct history_event late = {.type = HISTORY_START,
-                                 .partition = (uint16_t)event->partition,
-                                 .epoch = epoch_of(event->epoch),
-                                 .offset = event->offset,
-                                 .attempt = 1};
-
-    add(late);
-    late.type = HISTORY_END;
-    add(late);
 }
 
 static void on_gone(const struct klane_event *event, enum history_type type)
@@ -257,7 +259,11 @@ static void on_gone(const struct klane_event *event, enum history_type type)
         atomic_store_explicit(&self.is_loose, true, memory_order_relaxed);
     add_partition(type, event->partition, epoch_of(event->epoch), event->offset);
     if (self.life->defect == CHAOS_LATE)
-        run_too_late(event);
+        run_beside((struct history_event){.type = HISTORY_START,
+                                          .partition = (uint16_t)event->partition,
+                                          .epoch = epoch_of(event->epoch),
+                                          .offset = event->offset,
+                                          .attempt = 1});
 }
 
 static void on_event(const struct klane_event *event, void *context)
@@ -483,6 +489,12 @@ static void must(klane_err_t err, const char *what, const char *why)
         die(what, why != NULL && why[0] != '\0' ? why : klane_strerror(err));
 }
 
+void chaos_conf_soon(rd_kafka_conf_t *conf)
+{
+    kafka_kit_set(conf, "socket.timeout.ms", "1500");
+    kafka_kit_set(conf, "socket.connection.setup.timeout.ms", "1000");
+}
+
 static rd_kafka_conf_t *conf_of(const struct chaos_life *life)
 {
     rd_kafka_conf_t *conf;
@@ -497,6 +509,8 @@ static rd_kafka_conf_t *conf_of(const struct chaos_life *life)
     }
     if (life->instance[0] != '\0')
         kafka_kit_set(conf, "group.instance.id", life->instance);
+    if (self.shared->is_cluster)
+        chaos_conf_soon(conf);
     snprintf(text, sizeof(text), "%u", life->session_ms);
     kafka_kit_set_classic(conf, "session.timeout.ms", text);
     snprintf(text, sizeof(text), "%d", CHAOS_POLL_MS);

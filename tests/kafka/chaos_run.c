@@ -32,12 +32,12 @@ static int64_t now_ms(const struct chaos_run *run)
     return chaos_now_ms(run->shared);
 }
 
-static uint64_t below(struct chaos_run *run, uint64_t limit)
+uint64_t chaos_below(struct chaos_run *run, uint64_t limit)
 {
     return check_random_below(&run->random, limit);
 }
 
-static void note(struct chaos_run *run, unsigned life, const char *what)
+void chaos_note(struct chaos_run *run, unsigned life, const char *what)
 {
     chaos_add(run->shared, (struct history_event){
                                .type = HISTORY_NOTE, .process = (uint8_t)life, .name = what});
@@ -86,7 +86,7 @@ static struct life *life_of(struct chaos_run *run, const char *instance,
 static void contest(struct chaos_run *run, struct life *life)
 {
     life->is_contested = true;
-    note(run, (unsigned)(life - run->lives), chaos_contested);
+    chaos_note(run, (unsigned)(life - run->lives), chaos_contested);
 }
 
 unsigned chaos_join(struct chaos_run *run, const char *instance, enum chaos_defect defect)
@@ -101,8 +101,8 @@ unsigned chaos_join(struct chaos_run *run, const char *instance, enum chaos_defe
     if (instance != NULL)
         snprintf(life->instance, sizeof(life->instance), "%s", instance);
     life->session_ms = run->plan.session_ms;
-    life->commit_ms = 20 + (uint32_t)below(run, 300);
-    life->is_stubborn = below(run, 2) == 0;
+    life->commit_ms = 20 + (uint32_t)chaos_below(run, 300);
+    life->is_stubborn = chaos_below(run, 2) == 0;
     life->defect = (uint8_t)defect;
     run->life_count++;
     run->lives[number].state = LIFE_RUNS;
@@ -117,7 +117,7 @@ unsigned chaos_join(struct chaos_run *run, const char *instance, enum chaos_defe
     return number;
 }
 
-static unsigned count_of(const struct chaos_run *run, enum life_state state)
+unsigned chaos_count(const struct chaos_run *run, enum life_state state)
 {
     unsigned count = 0;
 
@@ -127,9 +127,9 @@ static unsigned count_of(const struct chaos_run *run, enum life_state state)
 }
 
 /* One of those in this state; there is one. */
-static unsigned pick(struct chaos_run *run, enum life_state state)
+unsigned chaos_pick(struct chaos_run *run, enum life_state state)
 {
-    uint64_t index = below(run, count_of(run, state));
+    uint64_t index = chaos_below(run, chaos_count(run, state));
 
     for (unsigned i = 0;; i++)
         if (run->lives[i].state == state && index-- == 0)
@@ -164,15 +164,15 @@ static void look_after(struct chaos_run *run, unsigned number)
     if (life->state != LIFE_FROZEN)
         fail_msg("member %u does not end", number);
     kill(life->pid, SIGCONT);
-    note(run, number, chaos_thawed);
+    chaos_note(run, number, chaos_thawed);
     life->state = LIFE_RUNS;
 }
 
-static void freeze(struct chaos_run *run, unsigned number, int64_t ms)
+void chaos_freeze(struct chaos_run *run, unsigned number, int64_t ms)
 {
     struct life *life = &run->lives[number];
 
-    note(run, number, chaos_frozen);
+    chaos_note(run, number, chaos_frozen);
     /* Relaxed: the member looks at it when it stops, and it is not frozen then. */
     atomic_fetch_add_explicit(&run->shared->lives[number].freezes, 1, memory_order_relaxed);
     kill(life->pid, SIGSTOP);
@@ -180,7 +180,7 @@ static void freeze(struct chaos_run *run, unsigned number, int64_t ms)
     life->until_ms = now_ms(run) + ms;
 }
 
-static void leave(struct chaos_run *run, unsigned number)
+void chaos_leave(struct chaos_run *run, unsigned number)
 {
     struct life *life = &run->lives[number];
 
@@ -189,7 +189,7 @@ static void leave(struct chaos_run *run, unsigned number)
     life->until_ms = now_ms(run) + GOING_MS;
 }
 
-static void kill_one(struct chaos_run *run, unsigned number)
+void chaos_kill(struct chaos_run *run, unsigned number)
 {
     struct life *life = &run->lives[number];
 
@@ -209,29 +209,55 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
     uint32_t number = (uint32_t)(uintptr_t)message->_private;
 
     (void)rk;
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        run->failed_count++;
         return;
-    run->acknowledged[number] = 1;
-    run->acknowledged_count++;
+    }
+    run->offsets[number] = message->offset;
+    run->acknowledged[number] = (uint8_t)(message->partition + 1);
+    run->order[run->acknowledged_count++] = number;
     if (message->offset >= run->ends[message->partition])
         run->ends[message->partition] = message->offset + 1;
 }
 
-static void make_clients(struct chaos_run *run)
+static void make_producer(struct chaos_run *run)
 {
     rd_kafka_conf_t *conf = kafka_kit_conf();
     char why[256];
 
+    kafka_kit_set(conf, "bootstrap.servers", run->broker->clients);
     kafka_kit_set(conf, "enable.idempotence", "true");
     kafka_kit_set(conf, "linger.ms", "5");
     /* Of several, the first may find no leader yet in a new topic and the second one: the first is
      * then taken for a repetition, and is lost. */
     kafka_kit_set(conf, "max.in.flight", "1");
+    if (run->broker->count > 1)
+        chaos_conf_soon(conf);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     rd_kafka_conf_set_opaque(conf, run);
     run->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
     assert_non_null(run->producer);
-    conf = kafka_kit_conf();
+}
+
+/* One that has failed for good. What it has not heard of may be in the log or not. */
+static void replace_producer(struct chaos_run *run)
+{
+    char why[256];
+
+    rd_kafka_fatal_error(run->producer, why, sizeof(why));
+    print_message("    another producer after %u records: %s\n", run->produced, why);
+    rd_kafka_purge(run->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    while (rd_kafka_outq_len(run->producer) > 0)
+        rd_kafka_poll(run->producer, TICK_MS);
+    rd_kafka_destroy(run->producer);
+    make_producer(run);
+}
+
+static void make_observer(struct chaos_run *run)
+{
+    rd_kafka_conf_t *conf = kafka_kit_conf();
+    char why[256];
+
     kafka_kit_set(conf, "group.id", run->shared->group);
     kafka_kit_set(conf, "enable.auto.commit", "false");
     run->observer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
@@ -241,16 +267,16 @@ static void make_clients(struct chaos_run *run)
 /* Low numbers come often. One record of fifty has no key. */
 static uint8_t key_of(struct chaos_run *run)
 {
-    uint64_t a = below(run, 1000), b = below(run, 1000);
+    uint64_t a = chaos_below(run, 1000), b = chaos_below(run, 1000);
 
-    if (below(run, 50) == 0)
+    if (chaos_below(run, 50) == 0)
         return CHAOS_KEYS;
     return (uint8_t)(a * b * CHAOS_KEYS / 1000000);
 }
 
 static uint32_t kind_of(struct chaos_run *run, uint8_t key)
 {
-    uint64_t random = below(run, 200);
+    uint64_t random = chaos_below(run, 200);
 
     if (key == CHAOS_STUCK_KEY && !run->plan.is_gentle)
         return CHAOS_STUCK;
@@ -285,7 +311,9 @@ static bool produce_one(struct chaos_run *run)
     if (error != NULL)
         err = rd_kafka_error_code(error);
     rd_kafka_error_destroy(error);
-    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+    /* What has failed for good is replaced with the next tick. */
+    if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL ||
+        rd_kafka_fatal_error(run->producer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return false;
     assert_int_equal(err, RD_KAFKA_RESP_ERR_NO_ERROR);
     run->keys[run->produced++] = key;
@@ -306,7 +334,7 @@ static void produce_due(struct chaos_run *run)
 
 static bool is_acknowledged(struct chaos_run *run)
 {
-    return run->acknowledged_count == run->produced;
+    return run->acknowledged_count + run->failed_count == run->produced;
 }
 
 void chaos_produce(struct chaos_run *run, uint32_t count)
@@ -324,7 +352,7 @@ static void look_at_committed(struct chaos_run *run)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(CHAOS_PARTITIONS);
 
     rd_kafka_topic_partition_list_add_range(list, run->shared->topic, 0, CHAOS_PARTITIONS - 1);
-    if (run->broker->state == CHAOS_BROKER_UP &&
+    if ((run->broker->count > 1 || chaos_broker_is_up(run->broker)) &&
         rd_kafka_committed(run->observer, list, 1000) == RD_KAFKA_RESP_ERR_NO_ERROR)
         for (int i = 0; i < list->cnt; i++) {
             int64_t *committed = &run->committed[list->elems[i].partition];
@@ -356,7 +384,7 @@ static bool is_handled_elsewhere(struct chaos_run *run)
 {
     for (uint32_t i = 0; i < run->produced; i++)
         /* Relaxed: polled. */
-        if (run->keys[i] != CHAOS_STUCK_KEY &&
+        if (run->keys[i] != CHAOS_STUCK_KEY && run->acknowledged[i] != 0 &&
             atomic_load_explicit(&run->shared->handled[i], memory_order_relaxed) == 0)
             return false;
     return true;
@@ -367,14 +395,16 @@ static bool is_handled_elsewhere(struct chaos_run *run)
 void chaos_tick(struct chaos_run *run)
 {
     if (now_ms(run) - run->ticked_ms > STALL_MS)
-        note(run, 0, chaos_stalled);
+        chaos_note(run, 0, chaos_stalled);
     produce_due(run);
     rd_kafka_poll(run->producer, TICK_MS);
+    if (rd_kafka_fatal_error(run->producer, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        replace_producer(run);
     for (unsigned i = 0; i < run->life_count; i++)
         if (run->lives[i].state != LIFE_OVER)
             look_after(run, i);
-    if (chaos_broker_work(run->broker))
-        note(run, 0, chaos_broker_is_back);
+    for (unsigned back = chaos_broker_work(run->broker, now_ms(run)); back > 0; back--)
+        chaos_note(run, 0, chaos_broker_is_back);
     run->ticked_ms = now_ms(run);
 }
 
@@ -409,7 +439,7 @@ void chaos_until(struct chaos_run *run, chaos_condition condition, int64_t wait_
     }
 }
 
-static void pass(struct chaos_run *run, int64_t ms)
+void chaos_pass(struct chaos_run *run, int64_t ms)
 {
     for (int64_t until_ms = now_ms(run) + ms; now_ms(run) < until_ms;)
         chaos_tick(run);
@@ -419,7 +449,7 @@ static void pass(struct chaos_run *run, int64_t ms)
 
 static void freeze_long(struct chaos_run *run, unsigned number)
 {
-    freeze(run, number, run->plan.session_ms + 1000 + (int64_t)below(run, 1000));
+    chaos_freeze(run, number, run->plan.session_ms + 1000 + (int64_t)chaos_below(run, 1000));
     run->counts.freezes++;
 }
 
@@ -431,44 +461,44 @@ static void step_static(struct chaos_run *run)
 
     while (run->plan.instances[count] != NULL)
         count++;
-    instance = run->plan.instances[below(run, count)];
+    instance = run->plan.instances[chaos_below(run, count)];
     life = life_of(run, instance, NULL);
     if (life == NULL || life->state != LIFE_RUNS) {
         chaos_join(run, instance, CHAOS_SOUND);
-    } else if (below(run, 3) == 0) {
-        kill_one(run, (unsigned)(life - run->lives));
+    } else if (chaos_below(run, 3) == 0) {
+        chaos_kill(run, (unsigned)(life - run->lives));
         run->counts.kills++;
-        if (below(run, 2) == 0)
+        if (chaos_below(run, 2) == 0)
             chaos_join(run, instance, CHAOS_SOUND);
-    } else if (below(run, 2) == 0) {
-        leave(run, (unsigned)(life - run->lives));
+    } else if (chaos_below(run, 2) == 0) {
+        chaos_leave(run, (unsigned)(life - run->lives));
         run->counts.leaves++;
-        if (below(run, 2) == 0)
+        if (chaos_below(run, 2) == 0)
             chaos_join(run, instance, CHAOS_SOUND);
     } else {
         freeze_long(run, (unsigned)(life - run->lives));
-        if (below(run, 2) == 0)
+        if (chaos_below(run, 2) == 0)
             chaos_join(run, instance, CHAOS_SOUND);
     }
 }
 
 static void step(struct chaos_run *run)
 {
-    unsigned count = count_of(run, LIFE_RUNS);
-    uint64_t random = below(run, run->plan.is_gentle ? 60 : 100);
+    unsigned count = chaos_count(run, LIFE_RUNS);
+    uint64_t random = chaos_below(run, run->plan.is_gentle ? 60 : 100);
 
     if (count <= run->plan.least || (count < run->plan.most && random < 30)) {
         chaos_join(run, NULL, CHAOS_SOUND);
     } else if (random < 60) {
-        leave(run, pick(run, LIFE_RUNS));
+        chaos_leave(run, chaos_pick(run, LIFE_RUNS));
         run->counts.leaves++;
     } else if (random < 77) {
-        kill_one(run, pick(run, LIFE_RUNS));
+        chaos_kill(run, chaos_pick(run, LIFE_RUNS));
         run->counts.kills++;
     } else if (random < 92) {
-        freeze_long(run, pick(run, LIFE_RUNS));
+        freeze_long(run, chaos_pick(run, LIFE_RUNS));
     } else {
-        freeze(run, pick(run, LIFE_RUNS), 100 + (int64_t)below(run, 1000));
+        chaos_freeze(run, chaos_pick(run, LIFE_RUNS), 100 + (int64_t)chaos_below(run, 1000));
         run->counts.hiccups++;
     }
 }
@@ -478,10 +508,10 @@ static void restart_broker(struct chaos_run *run)
     static unsigned restarts;
     bool is_kill = restarts++ % 2 == 0;
 
-    if (run->broker->state != CHAOS_BROKER_UP)
+    if (!chaos_broker_is_up(run->broker))
         return;
-    note(run, 0, chaos_broker_goes);
-    chaos_broker_restart(run->broker, is_kill);
+    chaos_note(run, 0, chaos_broker_goes);
+    chaos_broker_restart(run->broker, 0, is_kill);
     if (is_kill)
         run->counts.broker_kills++;
     else
@@ -493,7 +523,7 @@ static void await_answer(struct chaos_run *run, uint32_t assigned)
 {
     int64_t until_ms = now_ms(run) + ANSWER_MS;
 
-    if (below(run, 3) == 0)
+    if (chaos_below(run, 3) == 0)
         return;
     /* Relaxed: polled. */
     while (now_ms(run) < until_ms &&
@@ -521,7 +551,7 @@ void chaos_churn(struct chaos_run *run)
         else
             step(run);
         await_answer(run, assigned);
-        pass(run, (int64_t)below(run, 400));
+        chaos_pass(run, (int64_t)chaos_below(run, 400));
     }
     run->is_producing = false;
 }
@@ -530,7 +560,7 @@ void chaos_churn(struct chaos_run *run)
 
 static bool is_broker_up(struct chaos_run *run)
 {
-    return run->broker->state == CHAOS_BROKER_UP;
+    return chaos_broker_is_up(run->broker);
 }
 
 /* Nobody is frozen or leaves, and no two have the same instance. */
@@ -540,21 +570,24 @@ static bool is_quiet(struct chaos_run *run)
         if (run->lives[i].state == LIFE_RUNS &&
             life_of(run, run->shared->lives[i].instance, &run->lives[i]) != NULL)
             return false;
-    return count_of(run, LIFE_FROZEN) + count_of(run, LIFE_LEAVES) == 0;
+    return chaos_count(run, LIFE_FROZEN) + chaos_count(run, LIFE_LEAVES) == 0;
 }
 
 static bool has_no_member(struct chaos_run *run)
 {
-    return count_of(run, LIFE_OVER) == run->life_count;
+    return chaos_count(run, LIFE_OVER) == run->life_count;
 }
 
 void chaos_settle(struct chaos_run *run)
 {
     chaos_until(run, is_broker_up, PATIENCE_MS, "the broker");
     chaos_until(run, is_quiet, PATIENCE_MS, "members to thaw or end");
-    if (count_of(run, LIFE_RUNS) == 0)
+    if (chaos_count(run, LIFE_RUNS) == 0)
         chaos_join(run, run->plan.instances == NULL ? NULL : run->plan.instances[0], CHAOS_SOUND);
     chaos_until(run, is_acknowledged, PATIENCE_MS, "the records to be acknowledged");
+    /* With what nobody was told of. */
+    for (int i = 0; i < CHAOS_PARTITIONS; i++)
+        run->ends[i] = kafka_kit_end(run->shared->topic, i);
     /* Relaxed, both: members poll them. */
     atomic_store_explicit(&run->shared->is_hasty, true, memory_order_relaxed);
     chaos_until(run, is_handled_elsewhere, PATIENCE_MS, "all keys beside the stuck one");
@@ -566,7 +599,7 @@ void chaos_leave_all(struct chaos_run *run)
 {
     for (unsigned i = 0; i < run->life_count; i++)
         if (run->lives[i].state == LIFE_RUNS)
-            leave(run, i);
+            chaos_leave(run, i);
     chaos_until(run, has_no_member, PATIENCE_MS, "all members to end");
 }
 
@@ -586,7 +619,8 @@ void chaos_run_begin(struct chaos_run *run, struct chaos_broker *broker,
         run->committed[i] = RD_KAFKA_OFFSET_INVALID;
     chaos_broker_up(broker);
     kafka_kit_use(broker->bootstrap);
-    snprintf(run->shared->bootstrap, sizeof(run->shared->bootstrap), "%s", broker->bootstrap);
+    run->shared->is_cluster = broker->count > 1;
+    snprintf(run->shared->bootstrap, sizeof(run->shared->bootstrap), "%s", broker->clients);
     kafka_kit_name(run->shared->topic, "topic");
     kafka_kit_name(run->shared->group, "group");
     if (getenv("KLANE_CHAOS_MEMBERS") != NULL)
@@ -595,7 +629,8 @@ void chaos_run_begin(struct chaos_run *run, struct chaos_broker *broker,
         scratch_path(&broker->scratch, "members", run->log);
     remove(run->log);
     kafka_kit_topic(run->shared->topic, CHAOS_PARTITIONS, NULL);
-    make_clients(run);
+    make_producer(run);
+    make_observer(run);
     run->ticked_ms = now_ms(run);
 }
 

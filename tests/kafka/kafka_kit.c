@@ -173,7 +173,8 @@ static void wait_for_partitions(const char *topic, int partitions)
 void kafka_kit_topic(const char *topic, int partitions, const char *const *configs)
 {
     char why[256];
-    rd_kafka_NewTopic_t *new_topic = rd_kafka_NewTopic_new(topic, partitions, 1, why, sizeof why);
+    rd_kafka_NewTopic_t *new_topic =
+        rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client_of());
     rd_kafka_event_t *event;
     const rd_kafka_topic_result_t **results;

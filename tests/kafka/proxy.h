@@ -19,11 +19,11 @@ struct proxy_fault {
     uint32_t delay_ms;  /* each byte comes so much later */
     uint32_t jitter_ms; /* and up to so much more, by chance */
     uint32_t rate;      /* bytes a second of a connection; 0: as fast as it goes */
-    uint32_t cut;   /* a connection is reset when so many bytes more have passed; 0: it is not */
-    bool is_silent; /* nothing passes */
+    uint32_t cut;       /* after so many bytes more a connection is reset; 0: it is not */
+    bool is_silent;     /* nothing passes */
 };
 
-/* What is wrong with a link. Silent both ways: connections are taken, and nothing comes of them. */
+/* What is wrong with a link. Silent both ways: it takes connections, and nothing comes of them. */
 struct proxy_faults {
     struct proxy_fault ways[PROXY_WAYS];
     bool is_refusing; /* nobody listens; connections that are there stay */

@@ -106,7 +106,7 @@ static void assert_comes(int fd, const char *text)
         assert_true(is_readable(fd, PATIENCE_MS));
         more = recv(fd, got + size, strlen(text) - size, 0);
         assert_true(more > 0);
-        assert_memory_equal(got + size, text + size, more);
+        assert_memory_equal(got + size, text + size, (size_t)more);
         size += (size_t)more;
     }
 }
