@@ -295,6 +295,9 @@ static void on_event(const struct klane_event *event, void *context)
     case KLANE_EVENT_OUT_OF_RANGE:
         die("out of range", "nothing was ever removed from this log");
         break;
+    case KLANE_EVENT_PROGRESS_REFUSED:
+        die("a progress map was refused", event->message);
+        break;
     case KLANE_EVENT_FATAL:
         self.is_fatal = true;
         /* Relaxed: only this thread and the main thread, which looks afterwards. */

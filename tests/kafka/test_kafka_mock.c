@@ -136,6 +136,27 @@ static void a_leader_that_lags_behind_is_not_taken_for_a_log_that_was_cut(void *
     assert_int_equal(kit->note_count, 40);
 }
 
+static void nor_does_it_refute_a_progress_map(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    kit->gate = "k0";
+    kit->options.drain_ms = 100;
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_done(kit, 15);
+    klane_stop(kit->runtime);
+    klane_wait(kit->runtime, 20000);
+    kafka_test_end(&mocked->test);
+    atomic_store_explicit(&stale_answers, 3, memory_order_relaxed);
+    kafka_test_run(&mocked->test);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+
+    assert_int_equal(atomic_load_explicit(&stale_answers, memory_order_relaxed), 0);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_PROGRESS_REFUSED), 0);
+    assert_int_equal(kit->note_count, 5);
+}
+
 /* ---- errors ------------------------------------------------------------------------------ */
 
 static void refused_commits_are_sent_again_though_nothing_else_happens(void **state)
@@ -329,6 +350,7 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_leader_that_lags_behind_is_not_taken_for_a_log_that_was_cut, setup, teardown),
+        cmocka_unit_test_setup_teardown(nor_does_it_refute_a_progress_map, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_stops_the_runtime_before_it_is_passed,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_member_needs_no_coordinator_but_its_own, setup,

@@ -8,6 +8,8 @@
 
 #include "source/kafka/sweep.h"
 
+#include <string.h>
+
 /* How long brokers may take; what fails is tried again. A wake-up has no answer to wait for. */
 #define LOOK_UP_MS 3000
 #define WAKE_MS 500
@@ -49,6 +51,19 @@ static rd_kafka_resp_err_t look_up(rd_kafka_t *rk, rd_kafka_topic_partition_list
     return err;
 }
 
+/* The leader may have moved: whoever answers says where it is. */
+static void find_leader(rd_kafka_t *rk, const char *topic)
+{
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+    const struct rd_kafka_metadata *metadata;
+
+    if (handle == NULL)
+        return;
+    if (rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(handle);
+}
+
 /* Where the logs end of the partitions that have metadata: what those say may lie beyond. What
  * cannot be had is not known. */
 static void look_ends_up(rd_kafka_t *rk, struct kafka_request *request)
@@ -60,6 +75,11 @@ static void look_ends_up(rd_kafka_t *rk, struct kafka_request *request)
         if (partitions->elems[i].offset >= 0 && partitions->elems[i].metadata_size > 0)
             rd_kafka_topic_partition_list_add(request->ends, partitions->elems[i].topic,
                                               partitions->elems[i].partition);
+    /* Those of a topic are side by side. */
+    for (int i = 0; i < request->ends->cnt; i++)
+        if (i == 0 ||
+            strcmp(request->ends->elems[i].topic, request->ends->elems[i - 1].topic) != 0)
+            find_leader(rk, request->ends->elems[i].topic);
     ask_all(request->ends, RD_KAFKA_OFFSET_END);
     if (request->ends->cnt > 0)
         rd_kafka_offsets_for_times(rk, request->ends, LOOK_UP_MS);
@@ -76,19 +96,6 @@ static rd_kafka_resp_err_t look_up_one(rd_kafka_t *rk,
     err = look_up(rk, partitions);
     *answer = partitions->elems[0].offset;
     return err != RD_KAFKA_RESP_ERR_NO_ERROR ? err : partitions->elems[0].err;
-}
-
-/* The leader may have moved: whoever answers says where it is. */
-static void find_leader(rd_kafka_t *rk, const char *topic)
-{
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
-    const struct rd_kafka_metadata *metadata;
-
-    if (handle == NULL)
-        return;
-    if (rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        rd_kafka_metadata_destroy(metadata);
-    rd_kafka_topic_destroy(handle);
 }
 
 static rd_kafka_resp_err_t look_up_range(rd_kafka_t *rk, struct kafka_request *request)

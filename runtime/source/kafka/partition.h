@@ -55,7 +55,7 @@ struct kafka_partition {
     size_t metadata_size;
     int64_t leader_epoch_end; /* its records are of this epoch or of older ones up to there */
     int32_t leader_epoch;     /* -1: none is known */
-    int64_t beyond_ms;        /* since when the log seems to end below next; 0: it does not */
+    int64_t beyond_ms;        /* since when the log seems to end too early; 0: it does not */
     int64_t end;              /* to be told once the stash is empty; -1: nothing */
     uint32_t stay;            /* counts assignments: an answer for an earlier one is known */
     int32_t number;

@@ -9,8 +9,9 @@
  * librdkafka runs with auto.offset.reset=error, so it never moves a position by itself; it says
  * that one is wrong and stops reading the partition, which then has to be assigned anew. A broker
  * that was frozen, or cut off from the others, takes itself for the leader until it hears from
- * them, and has a log that ends where it was then. So an end below the next offset counts only
- * when it was seen for some time, each time asked of whom the cluster says is the leader. */
+ * them, and has a log that ends where it was then. So an end below the next offset, or below what
+ * a progress map speaks of, counts only when it was seen for some time, each time asked of whom
+ * the cluster says is the leader. */
 #include "source/kafka/position.h"
 
 #include "base/assert.h"
@@ -27,8 +28,21 @@
 #include <stdio.h>
 #include <string.h>
 
-/* So long an end below the next offset has to be seen. */
+/* So long an end has to be seen that is too early. */
 #define BEYOND_MS 5000
+
+/* Whether the log ends below an offset, as it seems, and did not just some time ago. */
+static bool may_be_beyond(struct kafka_partition *partition, int64_t offset, int64_t end)
+{
+    if (offset <= end) {
+        partition->beyond_ms = 0;
+        return false;
+    }
+    KLANE_MARK("kafka: a log seems to end too early");
+    if (partition->beyond_ms == 0)
+        partition->beyond_ms = clock_now_ms();
+    return clock_now_ms() < partition->beyond_ms + BEYOND_MS;
+}
 
 static void again(struct kafka_source *source)
 {
@@ -67,6 +81,17 @@ static void read_committed(struct kafka_source *source, rd_kafka_topic_partition
     helper_send(source->helper, &source->committed.base);
 }
 
+/* Below which the progress map speaks; 0: there is none that can be read. */
+static int64_t ceiling_of(const struct kafka_partition *partition, int64_t committed)
+{
+    struct klane_progress progress;
+
+    return klane_progress_read(partition->metadata, partition->metadata_size, committed,
+                               &progress, sizeof progress, NULL, 0) == KLANE_OK
+               ? progress.ceiling
+               : 0;
+}
+
 static void committed_is(struct kafka_source *source, struct kafka_partition *partition,
                          const rd_kafka_topic_partition_t *answer)
 {
@@ -84,6 +109,11 @@ static void committed_is(struct kafka_source *source, struct kafka_partition *pa
     end = rd_kafka_topic_partition_list_find(source->committed.ends, answer->topic,
                                              answer->partition);
     partition->log_end = end == NULL || end->offset < 0 ? -1 : end->offset;
+    if (partition->log_end >= 0 &&
+        may_be_beyond(partition, ceiling_of(partition, answer->offset), partition->log_end)) {
+        again(source);
+        return;
+    }
     kafka_leader_epoch_begin(source, partition, answer);
     partition->is_committed = answer->offset >= 0;
     partition->begin = answer->offset >= 0 ? answer->offset : KAFKA_BEGIN_BY_RULES;
@@ -248,16 +278,6 @@ static void move_to(struct kafka_source *source, struct kafka_partition *partiti
     intake->ops->lost(intake, assignment);
 }
 
-/* Whether the log's end is below the next offset, and was not just some time ago. */
-static bool may_be_beyond(struct kafka_partition *partition, int64_t high)
-{
-    if (partition->next <= high || partition->is_cut)
-        return false;
-    if (partition->beyond_ms == 0)
-        partition->beyond_ms = clock_now_ms();
-    return clock_now_ms() < partition->beyond_ms + BEYOND_MS;
-}
-
 void kafka_position_range_came(struct kafka_source *source)
 {
     struct kafka_request *request = &source->range;
@@ -277,8 +297,7 @@ void kafka_position_range_came(struct kafka_source *source)
         again(source);
         return;
     }
-    if (may_be_beyond(partition, request->high)) {
-        KLANE_MARK("kafka: a log seems to end too early");
+    if (!partition->is_cut && may_be_beyond(partition, partition->next, request->high)) {
         again(source);
         return;
     }
