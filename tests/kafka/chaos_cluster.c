@@ -41,6 +41,7 @@ static void storm(struct chaos_run *run, const char *const *assignors)
                         &(struct chaos_plan){.assignor = assignors[chaos_below(run, 2)],
                                              .rate = 300,
                                              .session_ms = 5000});
+        print_message("    %s\n", run->plan.assignor);
         faults += chaos_storm(run);
         chaos_settle(run);
         chaos_leave_all(run);
