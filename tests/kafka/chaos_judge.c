@@ -321,10 +321,11 @@ static void print_counts(const struct chaos_counts *counts)
                   counts->records, counts->starts, counts->repeats, counts->commits,
                   counts->events);
     print_message("    %u generations; members: %u came, %u left, %u were killed, %u frozen, "
-                  "%u for a moment, %u contested; broker: %u kills, %u stops\n",
+                  "%u for a moment, %u contested; broker: %u kills, %u stops, %u frozen; "
+                  "the network failed %u times\n",
                   counts->generations, counts->joins, counts->leaves, counts->kills,
                   counts->freezes, counts->hiccups, counts->contests, counts->broker_kills,
-                  counts->broker_stops);
+                  counts->broker_stops, counts->broker_freezes, counts->network);
     print_message(
         "    %u commits of another generation, %u refused, %u partitions lost, %u stops "
         "with a rest, %u starts put before a loss\n",
