@@ -113,6 +113,7 @@ struct chaos_life {
     uint8_t defect;   /* enum chaos_defect */
     bool is_stubborn; /* its handlers do not look whether they work in vain */
     _Atomic uint32_t freezes;
+    _Atomic bool was_assigned; /* something; the member's own word */
 };
 
 struct chaos_entry {
@@ -224,6 +225,8 @@ struct chaos_run {
     uint8_t acknowledged[CHAOS_RECORDS]; /* by number: the partition, plus one */
     uint32_t order[CHAOS_RECORDS];       /* numbers, as they were acknowledged */
     uint32_t acknowledged_count;
+    uint32_t seen_assigned; /* how often, when that changed last */
+    int64_t assigned_ms;
     uint32_t failed_count;          /* were not, for good */
     uint32_t since;                 /* so many were, before the last fault */
     int64_t offsets[CHAOS_RECORDS]; /* by number, of what was acknowledged */

@@ -234,6 +234,9 @@ static void on_assigned(const struct klane_event *event)
     /* Relaxed: see struct member. */
     atomic_store_explicit(&self.epochs[event->epoch % EPOCHS_MAX], epoch, memory_order_relaxed);
     self.was_assigned = true;
+    /* Relaxed: polled. */
+    atomic_store_explicit(&self.shared->lives[self.number].was_assigned, true,
+                          memory_order_relaxed);
     self.epoch[event->partition] = epoch;
     self.base[event->partition] = event->offset;
     self.next[event->partition] = event->value;
