@@ -17,7 +17,7 @@
 #define LOOK_MS 10
 #define MEMBERS 3
 #define SETTLED_MS 1500
-#define BUSY_LOAD 5 /* for each processor; the test itself makes about two */
+#define BUSY_LOAD 3 /* for each processor; the test itself makes about two */
 
 /* So long may it take. */
 #define AFTER_BROKER_KILL_MS 5000
@@ -347,8 +347,8 @@ static void fill_up(struct chaos_run *run)
         chaos_join(run, NULL, CHAOS_SOUND);
 }
 
-/* Everybody has something, for a while. A coordinator keeps a member that dies while the group
- * forms, and finds that out a session after it has formed, which is Kafka's way. */
+/* Everybody has something and all brokers are there, for a while. A coordinator keeps a member
+ * that dies while the group forms, and finds it out a session later, which is Kafka's way. */
 static bool is_settled(struct chaos_run *run)
 {
     /* Relaxed, both: polled. */
@@ -360,7 +360,7 @@ static bool is_settled(struct chaos_run *run)
         if (run->lives[i].state == LIFE_RUNS)
             all_have = all_have && atomic_load_explicit(&run->shared->lives[i].was_assigned,
                                                         memory_order_relaxed);
-    if (!all_have || assigned != run->seen_assigned)
+    if (!all_have || !brokers_are_up(run) || assigned != run->seen_assigned)
         run->assigned_ms = now_ms(run);
     run->seen_assigned = assigned;
     return now_ms(run) >= run->assigned_ms + SETTLED_MS;
