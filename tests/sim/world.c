@@ -206,6 +206,18 @@ static bool one_step(struct world *world)
     return step_of(world, process, what, bits >> 32 & 65535);
 }
 
+/* What the deadline lets go is given up at once: no handler is waited for longer. */
+static void check_drains(struct world *world, const struct process *process)
+{
+    for (uint32_t i = 0; i < world->plan.partitions; i++) {
+        const struct klane_assignment *assignment = process->stays[i].assignment;
+
+        if (assignment != NULL && assignment_state(assignment) == ASSIGNMENT_DRAINING &&
+            assignment->deadline_ms <= world->now_ms)
+            world_fail(world, "p%" PRIu32 ": a drain goes on after its deadline", i);
+    }
+}
+
 /* Everybody in turn. */
 static bool sweep(struct world *world)
 {
@@ -219,6 +231,7 @@ static bool sweep(struct world *world)
             continue;
         for (uint32_t action = 0; action < CONTROL_ACTIONS; action++)
             done |= control_step(world, process, action);
+        check_drains(world, process);
         for (uint32_t k = 0; k < world->plan.workers; k++)
             done |= worker_step(world, process, &process->workers[k]);
         done |= completion_step(world, process);
