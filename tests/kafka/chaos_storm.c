@@ -380,11 +380,32 @@ static bool is_machine_busy(void)
            load > (double)(BUSY_LOAD * sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+static int64_t bound_of(const struct chaos_run *run, const struct kind *kind)
+{
+    return kind->bound_ms + (kind->strike == kill_member ? run->plan.session_ms : 0);
+}
+
+static void is_too_slow(const struct kind *kind, int64_t took_ms, int64_t bound_ms)
+{
+    if (!is_machine_busy())
+        fail_msg("%s: no progress for %" PRId64 "ms, where %" PRId64 " is the bound", kind->name,
+                 took_ms, bound_ms);
+}
+
+/* All faults of a kind together. */
+static void check_averages(const struct chaos_run *run)
+{
+    for (unsigned i = 0; i < KINDS; i++)
+        if (tallies[i].sum_ms > tallies[i].count * bound_of(run, &kinds[i]))
+            is_too_slow(&kinds[i], tallies[i].sum_ms / tallies[i].count,
+                        bound_of(run, &kinds[i]));
+}
+
 static void strike(struct chaos_run *run, uint8_t number)
 {
     const struct kind *kind = &kinds[number];
     struct tally *tally = &tallies[number];
-    int64_t bound_ms = kind->bound_ms + (kind->strike == kill_member ? run->plan.session_ms : 0);
+    int64_t bound_ms = bound_of(run, kind);
     int64_t began_ms, took_ms;
 
     if (kind->strike == kill_member)
@@ -404,12 +425,11 @@ static void strike(struct chaos_run *run, uint8_t number)
     tally->sum_ms += took_ms;
     if (took_ms > tally->longest_ms)
         tally->longest_ms = took_ms;
-    if (took_ms > bound_ms) {
-        tally->late++;
-        if (!is_machine_busy())
-            fail_msg("%s: no progress for %" PRId64 "ms, which is more than %" PRId64, kind->name,
-                     took_ms, bound_ms);
-    }
+    tally->late += took_ms > bound_ms;
+    /* It may meet what the one before has left: a member that the group forms without, a broker
+     * that is not back. */
+    if (took_ms > 2 * bound_ms)
+        is_too_slow(kind, took_ms, 2 * bound_ms);
     if (getenv("KLANE_CHAOS_STORM") != NULL)
         print_message("%8" PRId64 "ms %s: %" PRId64 "ms\n", now_ms(run), kind->name, took_ms);
 }
@@ -429,6 +449,7 @@ unsigned chaos_storm(struct chaos_run *run)
         strike(run, draw(run, pack, left));
     }
     run->is_producing = false;
+    check_averages(run);
     return count;
 }
 
