@@ -278,6 +278,9 @@ void chaos_storm_print(void);
 /* Whether all that was produced is committed. */
 bool chaos_is_committed(struct chaos_run *run);
 
+/* Whether every key but the stuck one is where the log is. */
+bool chaos_is_handled_elsewhere(struct chaos_run *run);
+
 /* No new records: what there is gets handled and committed, and every member leaves. */
 void chaos_settle(struct chaos_run *run);
 void chaos_leave_all(struct chaos_run *run);

@@ -379,8 +379,7 @@ bool chaos_is_committed(struct chaos_run *run)
     return true;
 }
 
-/* Whether every key but the stuck one is where the log is. */
-static bool is_handled_elsewhere(struct chaos_run *run)
+bool chaos_is_handled_elsewhere(struct chaos_run *run)
 {
     for (uint32_t i = 0; i < run->produced; i++)
         /* Relaxed: polled. */
@@ -590,7 +589,7 @@ void chaos_settle(struct chaos_run *run)
         run->ends[i] = kafka_kit_end(run->shared->topic, i);
     /* Relaxed, both: members poll them. */
     atomic_store_explicit(&run->shared->is_hasty, true, memory_order_relaxed);
-    chaos_until(run, is_handled_elsewhere, PATIENCE_MS, "all keys beside the stuck one");
+    chaos_until(run, chaos_is_handled_elsewhere, PATIENCE_MS, "all keys beside the stuck one");
     atomic_store_explicit(&run->shared->is_open, true, memory_order_relaxed);
     chaos_until(run, chaos_is_committed, PATIENCE_MS, "everything to be committed");
 }
