@@ -48,8 +48,9 @@ bool offsets_reserve(struct offsets *offsets, uint32_t unfinished)
         return false;
     if (offsets->end - offsets->first < offsets->capacity)
         return true;
-    /* A ring with more empty places than slots moves its oldest slot to the heap instead. */
-    if (unfinished < offsets->capacity / 2)
+    /* A ring with more empty places than slots, or of the largest size, moves its oldest slot to
+     * the heap instead. */
+    if (unfinished < offsets->capacity / 2 || offsets->capacity == OFFSETS_RING_MAX)
         return true;
     return ring_grow(offsets);
 }

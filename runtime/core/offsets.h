@@ -5,8 +5,8 @@
  * costs no more than its slot. Holes in the offsets cost nothing: nothing here counts offsets.
  *
  *   ring    slots in arrival order; a finished one leaves its place empty. It grows while half of
- *           its places are in use, so it is as large as what is in flight, however far the last
- *           record is from the first
+ *           its places are in use, so it is as large as what is in flight, up to 2 MiB, however
+ *           far the last record is from the first
  *   heads   when the ring needs the place of a slot that is still unfinished, its lane goes into
  *           a heap by head offset: inside a lane records finish in order, so the head speaks
  *           for all. So does the lane of a slot that came out of order, which has no place in
@@ -23,7 +23,7 @@
 
 struct offsets {
     struct klane_slot **ring;
-    uint32_t capacity; /* power of two */
+    uint32_t capacity; /* power of two, up to OFFSETS_RING_MAX */
     uint32_t first;    /* sequence of the oldest place in use */
     uint32_t end;      /* sequence of the next place */
     struct heap heads;
@@ -32,6 +32,7 @@ struct offsets {
 };
 
 #define OFFSETS_RING_MIN 64U
+#define OFFSETS_RING_MAX 262144U
 
 /* begin: the first offset that is not known to be finished. */
 void offsets_init(struct offsets *offsets, int64_t begin);
