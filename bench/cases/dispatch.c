@@ -36,25 +36,15 @@ static enum klane_outcome handle(const struct klane_record *record, void *order)
 
 static void fill(struct klane_source *log, struct order *order, uint64_t records)
 {
-    unsigned char key[DRIVE_KEY_BYTES], value[DRIVE_VALUE_BYTES];
-    const struct klane_memory_record record = {
-        .key = key,
-        .value = value,
-        .key_size = sizeof(key),
-        .value_size = sizeof(value),
-        .timestamp_ms = -1,
-        .offset = -1,
-    };
+    unsigned char value[DRIVE_VALUE_BYTES];
     uint64_t state = 1;
 
     memcpy(value, drive_value, sizeof(value));
     for (uint64_t i = 0; i < records; i++) {
         uint64_t number = drive_random(&state) % order->keys;
 
-        drive_key(key, number);
         order_stamp(order, number, value);
-        bench_check(klane_memory_append(log, DRIVE_TOPIC, 0, &record, NULL),
-                    "klane_memory_append");
+        drive_append_value(log, DRIVE_TOPIC, 1, number, value);
     }
 }
 

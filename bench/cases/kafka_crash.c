@@ -13,7 +13,6 @@
 
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { WORKERS = 16, LOOK_MS = 5 };
@@ -116,15 +115,10 @@ static void live_by_hand(struct crash *crash)
 
 static pid_t life_begin(struct crash *crash, uint32_t life)
 {
-    pid_t arm = getpid(), process = fork();
+    pid_t process = bench_fork();
 
-    if (process < 0)
-        bench_fail("no process");
     if (process > 0)
         return process;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != arm)
-        _exit(1);
     crash->life = life;
     if (crash->plan->is_klane)
         live_klane(crash);

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -108,15 +107,10 @@ static _Noreturn void live(struct restart *restart)
 
 pid_t restart_begin(struct restart *restart, uint32_t life)
 {
-    pid_t arm = getpid(), process = fork();
+    pid_t process = bench_fork();
 
-    if (process < 0)
-        bench_fail("no process");
     if (process > 0)
         return process;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != arm)
-        _exit(1);
     restart->life = life;
     live(restart);
 }

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,13 +95,10 @@ static void feed(const char *path, struct shared *shared, uint64_t rate)
 /* Before this process has opened a log. */
 static pid_t start_feeder(const char *path, struct shared *shared, uint64_t rate)
 {
-    pid_t process = fork();
+    pid_t process = bench_fork();
 
-    if (process < 0)
-        bench_fail("fork");
     if (process > 0)
         return process;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     feed(path, shared, rate);
     _exit(EXIT_SUCCESS);
 }

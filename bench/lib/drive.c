@@ -54,12 +54,18 @@ void drive_append(struct klane_source *log, int32_t partitions, uint64_t number)
 void drive_append_to(struct klane_source *log, const char *topic, int32_t partitions,
                      uint64_t number)
 {
+    drive_append_value(log, topic, partitions, number, drive_value);
+}
+
+void drive_append_value(struct klane_source *log, const char *topic, int32_t partitions,
+                        uint64_t number, const unsigned char *value)
+{
     unsigned char key[DRIVE_KEY_BYTES];
     const struct klane_memory_record record = {
         .key = key,
-        .value = drive_value,
+        .value = value,
         .key_size = sizeof(key),
-        .value_size = sizeof(drive_value),
+        .value_size = DRIVE_VALUE_BYTES,
         .timestamp_ms = -1,
         .offset = -1,
     };

@@ -33,6 +33,10 @@ void drive_append(struct klane_source *log, int32_t partitions, uint64_t number)
 void drive_append_to(struct klane_source *log, const char *topic, int32_t partitions,
                      uint64_t number);
 
+/* The same with another value, of DRIVE_VALUE_BYTES. */
+void drive_append_value(struct klane_source *log, const char *topic, int32_t partitions,
+                        uint64_t number, const unsigned char *value);
+
 /* Append records with keys drawn uniformly from 0 to keys - 1. */
 void drive_fill(struct klane_source *log, int32_t partitions, uint64_t records, uint64_t keys);
 

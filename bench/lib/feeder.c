@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,23 +140,16 @@ static void set_child_end(void (*handler)(int))
 
 void feeder_start(struct feeder *feeder, uint64_t records, uint64_t keys)
 {
-    pid_t arm = getpid();
     int down[2], up[2];
 
     cluster_name(feeder->topic, "fed");
     set_child_end(on_child_end);
     if (pipe(down) != 0 || pipe(up) != 0)
         bench_fail("no pipe");
-    feeder->process = fork();
-    if (feeder->process < 0)
-        bench_fail("no process");
+    feeder->process = bench_fork();
     if (feeder->process == 0) {
         close(down[1]);
         close(up[0]);
-        /* It ends with the arm, also if the arm has ended by now. */
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != arm)
-            _exit(1);
         feeder_main(feeder, records, keys, down[0], up[1]);
     }
     close(down[0]);

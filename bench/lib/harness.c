@@ -151,6 +151,20 @@ void bench_wait(sem_t *semaphore)
         continue;
 }
 
+pid_t bench_fork(void)
+{
+    pid_t arm = getpid(), process = fork();
+
+    if (process < 0)
+        bench_fail("no process");
+    if (process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != arm)
+            _exit(1);
+    }
+    return process;
+}
+
 static int64_t cpu_now_ns(void)
 {
     struct timespec now;

@@ -14,6 +14,7 @@
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 enum {
@@ -171,6 +172,9 @@ static inline void bench_sleep_ms(uint64_t ms)
 }
 
 void bench_wait(sem_t *semaphore);
+
+/* A process that ends with the arm, also if that has ended by now. 0: in it. */
+pid_t bench_fork(void);
 
 /* The clock of an arm: time that passed and time of all processors. */
 struct bench_meter {

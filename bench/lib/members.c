@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,18 +141,13 @@ struct members *members_create(const struct members_rules *rules)
 void members_add(struct members *members)
 {
     struct self self = {members, &members->each[members->count]};
-    pid_t arm = getpid(), process = fork();
+    pid_t process = bench_fork();
 
-    if (process < 0)
-        bench_fail("no process");
     if (process > 0) {
         self.member->process = process;
         members->count++;
         return;
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != arm)
-        _exit(1);
     if (members->rules.is_bare)
         bare_member(&self);
     else
