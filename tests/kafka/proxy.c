@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kafka/proxy.h"
 
+#include "base/clock.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -12,7 +14,6 @@
 #include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FLOW_BYTES 65536
@@ -71,14 +72,6 @@ struct proxy {
     struct pollfd polled[1 + 2 * CONNECTIONS_MAX + 16];
     struct link links[];
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static struct sockaddr_in address_of(uint16_t port)
 {
@@ -190,7 +183,7 @@ static void take(struct proxy *proxy, struct connection *connection, int way,
     struct flow *flow = &connection->flows[way];
     ssize_t got =
         recv(connection->sockets[way], flow->bytes + flow->size, FLOW_BYTES - flow->size, 0);
-    int64_t due_ms = now_ms() + fault->delay_ms + chance(proxy, fault->jitter_ms);
+    int64_t due_ms = clock_now_ms() + fault->delay_ms + chance(proxy, fault->jitter_ms);
 
     if (got < 0) {
         connection->is_over = errno != EAGAIN && errno != EINTR;
@@ -245,7 +238,7 @@ static void pass(struct connection *connection, int way, const struct proxy_faul
                  struct proxy_counts *counts)
 {
     struct flow *flow = &connection->flows[way];
-    int64_t now = now_ms();
+    int64_t now = clock_now_ms();
     ssize_t sent =
         send(connection->sockets[1 - way], flow->bytes, passing(flow, fault, now), MSG_NOSIGNAL);
 
@@ -321,7 +314,7 @@ static int64_t prepare_connection(struct proxy *proxy, struct connection *connec
 static int64_t prepare(struct proxy *proxy, nfds_t *count)
 {
     struct connection *connection;
-    int64_t now = now_ms(), due_ms = NEVER_MS;
+    int64_t now = clock_now_ms(), due_ms = NEVER_MS;
 
     *count = 0;
     proxy->polled[(*count)++] = (struct pollfd){.fd = proxy->bell, .events = POLLIN};
@@ -373,7 +366,7 @@ static void work_on(struct proxy *proxy, struct connection *connection,
         if ((polled[way].revents & any) != 0 && can_take(flow, fault))
             take(proxy, connection, way, fault);
         if (!connection->is_over && (polled[1 - way].revents & any) != 0 &&
-            passes_ms(flow, fault) <= now_ms())
+            passes_ms(flow, fault) <= clock_now_ms())
             pass(connection, way, fault, &link->counts);
     }
     if (!connection->is_over)
@@ -410,7 +403,7 @@ static void *run(void *argument)
     pthread_mutex_lock(&proxy->lock);
     while (!proxy->is_ending) {
         int64_t due_ms = prepare(proxy, &count);
-        int64_t wait_ms = due_ms == NEVER_MS ? -1 : due_ms - now_ms();
+        int64_t wait_ms = due_ms == NEVER_MS ? -1 : due_ms - clock_now_ms();
 
         pthread_mutex_unlock(&proxy->lock);
         if (due_ms != NEVER_MS && wait_ms < 0)

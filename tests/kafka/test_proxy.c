@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The proxy of kafka/proxy.h, with both ends of a connection in the test's hands. */
 #include "kafka/proxy.h"
+
+#include "base/clock.h"
 #include "lib/check.h"
 
 #include <arpa/inet.h>
@@ -10,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 10000
@@ -22,14 +23,6 @@ struct world {
     int client;
     int server;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static struct sockaddr_in address_of(uint16_t port)
 {
@@ -164,11 +157,11 @@ static void a_delay_holds_back_one_way(void **state)
     int64_t began_ms;
 
     proxy_set(world->proxy, 0, &faults);
-    began_ms = now_ms();
+    began_ms = clock_now_ms();
     send_all(world->server, "first");
     send_all(world->server, "second");
     assert_comes(world->client, "firstsecond");
-    assert_true(now_ms() - began_ms >= 200);
+    assert_true(clock_now_ms() - began_ms >= 200);
     proxy_set(world->proxy, 0, NULL);
     send_all(world->client, "back");
     assert_comes(world->server, "back");
@@ -180,7 +173,7 @@ static void a_slow_link_passes_no_more_than_its_rate(void **state)
     const struct proxy_faults faults = {.ways = {[PROXY_UP] = {.rate = 10000}}};
     char bytes[5000] = "";
     size_t arrived = 0;
-    int64_t began_ms = now_ms();
+    int64_t began_ms = clock_now_ms();
 
     proxy_set(world->proxy, 0, &faults);
     assert_int_equal(send(world->client, bytes, sizeof(bytes), 0), sizeof(bytes));
@@ -189,7 +182,7 @@ static void a_slow_link_passes_no_more_than_its_rate(void **state)
         arrived += (size_t)recv(world->server, bytes, sizeof(bytes), 0);
     }
     /* The first slice goes at once. */
-    assert_true(now_ms() - began_ms >= 450);
+    assert_true(clock_now_ms() - began_ms >= 450);
 }
 
 static void a_cut_resets_in_the_middle(void **state)
@@ -248,17 +241,17 @@ static void a_link_that_refuses_does_so_and_comes_back(void **state)
 {
     struct world *world = *state;
     const struct proxy_faults faults = {.is_refusing = true};
-    int64_t due_ms = now_ms() + PATIENCE_MS;
+    int64_t due_ms = clock_now_ms() + PATIENCE_MS;
     int other;
 
     proxy_set(world->proxy, 0, &faults);
-    while ((other = try_to_connect(world)) >= 0 && now_ms() < due_ms)
+    while ((other = try_to_connect(world)) >= 0 && clock_now_ms() < due_ms)
         close(other);
     assert_int_equal(other, -1);
     send_all(world->client, "still there");
     assert_comes(world->server, "still there");
     proxy_set(world->proxy, 0, NULL);
-    while ((other = try_to_connect(world)) < 0 && now_ms() < due_ms)
+    while ((other = try_to_connect(world)) < 0 && clock_now_ms() < due_ms)
         usleep(1000);
     assert_true(other >= 0);
     close(other);
