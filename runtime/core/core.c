@@ -14,6 +14,7 @@ bool core_init(struct core *core, const struct core_config *config)
     core_budget(core, config->limit_bytes, config->reserve_bytes, config->weight_max);
     heap_init(&core->timers);
     heap_init(&core->parked_timers);
+    crowd_init(&core->crowd);
     TAILQ_INIT(&core->gather.filled);
     TAILQ_INIT(&core->states.due);
     admission_init(&core->admission, config->records_max, config->lane_records_max);
@@ -390,6 +391,8 @@ int64_t core_next_due_ms(const struct core *core)
         due_ms = core->parked_timers.entries[0].value;
     if (core->stuck_look_ms < due_ms)
         due_ms = core->stuck_look_ms;
+    if (core->crowd.look_ms < due_ms)
+        due_ms = core->crowd.look_ms;
     if (trials_ms < due_ms)
         due_ms = trials_ms;
     if (gather_ms < due_ms)

@@ -15,6 +15,7 @@
 #include "core/admission.h"
 #include "core/assignment.h"
 #include "core/commit.h"
+#include "core/crowd.h"
 #include "core/gather.h"
 #include "core/lane.h"
 #include "core/heap.h"
@@ -70,6 +71,7 @@ struct core {
     int64_t stuck_look_ms;     /* when to look again for what is stuck; INT64_MAX: at once */
     uint32_t stuck_looks;      /* in vain, one after the other */
     int64_t waiting_look_ms;   /* when to look again for what waits and may be parked */
+    struct crowd crowd;        /* written by core_relieve_crowd() */
     struct slab slab;
     struct lane_table lanes;
     struct table parked;       /* lanes, of all assignments */
@@ -211,6 +213,11 @@ bool core_is_held(const struct core *core, const struct klane_slot *slot);
  * parked, whatever else runs: it does not get on, and what is not in memory might. */
 void core_relieve_waiting(struct core *core, int64_t now_ms);
 
+/* Where memory is nearly full and nothing comes in any more although workers have enough to do,
+ * what fills it holds, and what else there is has a window: core/crowd.h.
+ * is_starving: they have nothing to do, which is core_relieve()'s. */
+void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms);
+
 /* Time passed: retries and records that are due, deadlines of drains. */
 void core_tick(struct core *core, int64_t now_ms);
 
@@ -249,6 +256,10 @@ struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms);
 
 /* How many records may be taken in. */
 uint32_t core_room(const struct core *core);
+
+/* How many are to be taken in. The last eighth of the memory is for the time when workers have
+ * nothing to do (is_starving), half of it for what a crowd would shut out. */
+uint32_t core_intake_room(const struct core *core, bool is_starving);
 
 /* The next record is taken in, if it is no larger than what is set aside for one, and still fits
  * beside what the source keeps, unless half of the memory is free. */

@@ -77,9 +77,7 @@ static bool is_without_records(const struct core *core)
 /* A lane whose head stays for so long is stuck, as far as memory is concerned. */
 #define STUCK_LOOK_MS 100
 
-/* How much of the memory for records a partition has: each record counts with its bytes and with
- * its part of records_max. */
-static uint64_t load_of(const struct core *core, const struct partition *partition)
+uint64_t partition_load(const struct core *core, const struct partition *partition)
 {
     uint64_t part = core->config.limit_bytes / core->config.records_max;
 
@@ -88,7 +86,7 @@ static uint64_t load_of(const struct core *core, const struct partition *partiti
 
 static void hold_as_full(struct core *core, struct partition *partition)
 {
-    partition->full_at = load_of(core, partition);
+    partition->full_at = partition_load(core, partition);
     core->fullest++;
     hold_check(core, partition);
 }
@@ -98,7 +96,7 @@ static bool is_open(const struct klane_assignment *assignment)
     return assignment_state(assignment) == ASSIGNMENT_ACTIVE && !assignment->partition->held;
 }
 
-static void hold_fullest(struct core *core)
+bool hold_fullest(struct core *core, uint64_t above)
 {
     struct klane_assignment *each;
     struct partition *fullest = NULL;
@@ -108,14 +106,15 @@ static void hold_fullest(struct core *core)
         if (!is_open(each))
             continue;
         open++;
-        if (fullest == NULL || load_of(core, each->partition) > load_of(core, fullest))
+        if (fullest == NULL ||
+            partition_load(core, each->partition) > partition_load(core, fullest))
             fullest = each->partition;
     }
-    /* The last one that still takes in would give way to nobody. */
-    if (open < 2 || fullest->slots == 0)
-        return;
+    if (open < 2 || partition_load(core, fullest) <= above)
+        return false;
     KLANE_MARK("the fullest partition holds");
     hold_as_full(core, fullest);
+    return true;
 }
 
 static void fullest_goes_on(struct core *core, struct partition *partition)
@@ -127,7 +126,7 @@ static void fullest_goes_on(struct core *core, struct partition *partition)
 
 void fullness_check(struct core *core, struct partition *partition)
 {
-    if (load_of(core, partition) <= partition->full_at / 2)
+    if (partition_load(core, partition) <= partition->full_at / 2)
         fullest_goes_on(core, partition);
 }
 
@@ -176,7 +175,7 @@ void core_relieve(struct core *core, int64_t now_ms)
     }
     if (!core->config.parks) {
         if (core_is_full(core))
-            hold_fullest(core);
+            hold_fullest(core, 0);
         return;
     }
     if (core->stuck_look_ms != INT64_MAX)
@@ -187,7 +186,7 @@ void core_relieve(struct core *core, int64_t now_ms)
     core->stuck_looks = parking_shorten_stuck(core) ? 0 : core->stuck_looks + 1;
     /* The first look only sees where the heads are. */
     if (core->stuck_looks > 1 && !parking_park_waiting(core))
-        hold_fullest(core);
+        hold_fullest(core, 0);
 }
 
 /* ---- the budget -------------------------------------------------------------------------- */
@@ -224,6 +223,15 @@ bool core_is_nearly_full(const struct core *core)
     return core_is_full(core) ||
            (core->config.limit_bytes > 0 && !is_half_free(core) &&
             (core->wanting > 0 || (core->pass_wants > 0 && parking_wants_a_pass(core))));
+}
+
+uint32_t core_intake_room(const struct core *core, bool is_starving)
+{
+    uint32_t room = core_room(core), eighth = core->config.records_max / 8;
+
+    if (core_is_nearly_full(core) && !is_starving)
+        return crowd_window(core);
+    return room > eighth ? room - eighth : room;
 }
 
 bool room_is_there(const struct core *core, uint64_t bytes)
@@ -323,7 +331,7 @@ static void share_check(struct core *core, const struct klane_assignment *assign
     uint64_t limit = core->config.limit_bytes;
     const struct klane_assignment *each;
 
-    if (load_of(core, assignment->partition) <= limit / 2 || assignment->partition->held ||
+    if (partition_load(core, assignment->partition) <= limit / 2 || assignment->partition->held ||
         slab_used(&core->slab) <= limit - limit / 4)
         return;
     for (each = core->assignments; each != NULL; each = each->next)

@@ -76,6 +76,14 @@ static inline void quota_check(struct core *core, struct lane *lane)
         quota_hold(core, lane);
 }
 
+/* How much of the memory for records a partition has: each record counts with its bytes and with
+ * its part of records_max. */
+uint64_t partition_load(const struct core *core, const struct partition *partition);
+
+/* Of the partitions that take in, the fullest holds until it has half of what it has. False: it
+ * has no more than above, or is the last, which would give way to nobody. */
+bool hold_fullest(struct core *core, uint64_t above);
+
 /* A partition that was held as the fullest has fewer slots. */
 void fullness_check(struct core *core, struct partition *partition);
 

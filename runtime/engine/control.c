@@ -324,13 +324,17 @@ static bool is_starving(const struct klane_runtime *runtime)
     return runtime->control.core.ready.all == 0 && ready_is_empty(&runtime->ready);
 }
 
-/* When workers have nothing to do although memory is nearly full, what is in memory waits behind
- * handlers that take long: it has to make room for what does not. */
+/* Memory is nearly full of what does not get on, or, when workers have nothing to do, of what
+ * waits behind handlers that take long: it has to make room for what does not. */
 static void relieve(struct klane_runtime *runtime)
 {
-    core_relieve_waiting(&runtime->control.core, runtime->control.now_ms);
-    if (is_starving(runtime))
-        core_relieve(&runtime->control.core, runtime->control.now_ms);
+    struct core *core = &runtime->control.core;
+    bool starving = is_starving(runtime);
+
+    core_relieve_waiting(core, runtime->control.now_ms);
+    core_relieve_crowd(core, starving, runtime->control.now_ms);
+    if (starving)
+        core_relieve(core, runtime->control.now_ms);
 }
 
 static void watch_end(struct klane_runtime *runtime)
@@ -407,19 +411,14 @@ static bool is_over(const struct klane_runtime *runtime)
 
 /* ---- sleep ------------------------------------------------------------------------------- */
 
-/* How many records the source may hand over now. The last eighth of the memory is for the time
- * when workers have nothing to do: see relieve(). */
+/* How many records the source may hand over now. */
 static uint32_t intake_room(const struct klane_runtime *runtime)
 {
-    const struct core *core = &runtime->control.core;
     uint32_t burst = runtime->source->ops->burst;
-    uint32_t room = core_room(core);
-    bool is_full = core_is_nearly_full(core);
+    uint32_t room = core_intake_room(&runtime->control.core, is_starving(runtime));
 
-    if (runtime->control.stopping || (is_full && !is_starving(runtime)))
+    if (runtime->control.stopping)
         return 0;
-    if (core_room(core) > core->config.records_max / 8)
-        room -= core->config.records_max / 8;
     return room < burst ? room : burst;
 }
 

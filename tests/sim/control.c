@@ -200,9 +200,9 @@ static bool settle_one(struct world *world, struct process *process)
 static void relieve(const struct world *world, struct process *process)
 {
     core_relieve_waiting(&process->core, world->now_ms);
-    if (process->ring_count > 0)
-        return;
-    core_relieve(&process->core, world->now_ms);
+    core_relieve_crowd(&process->core, process->ring_count == 0, world->now_ms);
+    if (process->ring_count == 0)
+        core_relieve(&process->core, world->now_ms);
 }
 
 static struct klane_slot *next_slot(struct world *world, struct process *process)

@@ -271,6 +271,51 @@ static void a_record_larger_than_the_budget_is_handled_with_an_event(void **stat
     kit_end(&kit);
 }
 
+/* ---- crowds ------------------------------------------------------------------------------ */
+
+#define CROWD_RECORDS 400 /* in each of two partitions */
+#define CROWD_ROOM 160
+#define HEALTHY 60
+
+static _Atomic bool is_away;
+
+/* The service of two partitions is away, and tried again at once. */
+static enum klane_outcome try_service(struct kit *kit, const struct klane_record *record)
+{
+    (void)kit;
+    if (record->partition == 2 || !atomic_load(&is_away))
+        return KLANE_DONE;
+    usleep(2000);
+    return klane_retry(record, 1, "the service is away");
+}
+
+static void what_fails_in_memory_and_keeps_workers_busy_shuts_out_no_other_partition(void **state)
+{
+    struct kit kit;
+    char key[KIT_KEY_MAX];
+
+    (void)state;
+    atomic_store(&is_away, true);
+    kit_init(&kit, 3);
+    kit.options.records_max = CROWD_ROOM;
+    kit.act = try_service;
+    kit_start(&kit);
+    for (int i = 0; i < 2 * CROWD_RECORDS; i++) {
+        snprintf(key, sizeof(key), "%d", i);
+        kit_append(&kit, i % 2, key);
+    }
+    kit_wait_taken_in(&kit, CROWD_ROOM - CROWD_ROOM / 8);
+
+    for (int i = 0; i < HEALTHY; i++)
+        kit_append(&kit, 2, i % 2 ? "a" : "b");
+    kit_wait_done(&kit, HEALTHY);
+    atomic_store(&is_away, false);
+
+    kit_wait_done(&kit, 2 * CROWD_RECORDS + HEALTHY);
+    kit_assert_order(&kit);
+    kit_end(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +327,8 @@ int main(void)
         cmocka_unit_test(large_records_come_in_turns_and_none_starves),
         cmocka_unit_test(a_stuck_large_record_stops_no_other_partition),
         cmocka_unit_test(a_record_larger_than_the_budget_is_handled_with_an_event),
+        cmocka_unit_test(
+            what_fails_in_memory_and_keeps_workers_busy_shuts_out_no_other_partition),
     };
 
     return check_run(tests);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/crowd.h"
+
+#include "core/internal.h"
+
+/* This part of the memory is the window, and this part of it stays free. */
+#define CROWD_PART 16
+
+/* A partition that is no part of the crowd has no more in memory than its share of the window. */
+static uint64_t share_of_window(const struct core *core)
+{
+    uint64_t all =
+        core->config.limit_bytes > 0 ? core->config.limit_bytes : core->config.records_max;
+
+    return all / CROWD_PART / (core->assigned + 1);
+}
+
+/* The window begins at the least that was in use. */
+static void window_follows(struct core *core)
+{
+    struct crowd *crowd = &core->crowd;
+
+    if (core->admission.records < crowd->records)
+        crowd->records = core->admission.records;
+    if (slab_used(&core->slab) < crowd->bytes)
+        crowd->bytes = slab_used(&core->slab);
+}
+
+static void window_opens(struct core *core)
+{
+    KLANE_MARK("what fills memory leaves a window to others");
+    core->crowd.is_open = true;
+    core->crowd.records = core->admission.records;
+    core->crowd.bytes = slab_used(&core->slab);
+}
+
+void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
+{
+    struct crowd *crowd = &core->crowd;
+    bool came_in = core->counts.records != crowd->came_in;
+
+    if (is_starving || !core_is_nearly_full(core)) {
+        crowd_init(crowd);
+        return;
+    }
+    if (crowd->is_open)
+        window_follows(core);
+    if (now_ms < crowd->look_ms && crowd->look_ms != INT64_MAX)
+        return;
+    crowd->came_in = core->counts.records;
+    if (crowd->look_ms != INT64_MAX && !crowd->is_open && !came_in)
+        window_opens(core);
+    crowd->look_ms = now_ms + CROWD_LOOK_MS;
+    while (crowd->is_open && hold_fullest(core, share_of_window(core)))
+        continue;
+}
+
+uint32_t crowd_window(const struct core *core)
+{
+    const struct crowd *crowd = &core->crowd;
+    uint64_t limit = core->config.limit_bytes, used = slab_used(&core->slab);
+    uint32_t part = core->config.records_max / CROWD_PART;
+    uint32_t room = core_room(core), end = crowd->records + part + 1;
+
+    if (!crowd->is_open || room <= part || core->admission.records >= end ||
+        (limit > 0 && used >= crowd->bytes + limit / CROWD_PART) ||
+        (limit > 0 && used >= limit - limit / CROWD_PART))
+        return 0;
+    room -= part;
+    return room < end - core->admission.records ? room : end - core->admission.records;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A crowd: memory is nearly full, workers have enough to do with what is in it, and nothing comes
+ * in any more, as nothing leaves; a topic whose service is away does that, tried again and again,
+ * and so do handlers of minutes.
+ *
+ * Upholds: what fills memory shuts out no other partition for longer than two looks. What comes
+ * in has a window then, a sixteenth of the memory, and partitions that have more than their share
+ * of that hold, but for the last. The window is above the least that was in use since, so that a
+ * large record, which waits until memory drains, is not overtaken for ever. Passes keep the other
+ * half of the last eighth. Control's alone. */
+#ifndef KLANE_CORE_CROWD_H
+#define KLANE_CORE_CROWD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct core;
+
+/* How often is looked for what stands still. */
+#define CROWD_LOOK_MS 100
+
+struct crowd {
+    int64_t look_ms;  /* when to look again; INT64_MAX: memory is not nearly full */
+    uint64_t came_in; /* records, until the last look */
+    uint64_t bytes;   /* in use: the least while there is a window */
+    uint32_t records; /* the same */
+    bool is_open;     /* there is a window */
+};
+
+static inline void crowd_init(struct crowd *crowd)
+{
+    *crowd = (struct crowd){.look_ms = INT64_MAX};
+}
+
+/* How many records may come in through the window; 0: there is none, or it is full. */
+uint32_t crowd_window(const struct core *core);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A crowd: what fills memory and keeps workers busy, and does not leave, shuts out no other
+ * partition. */
+#include "lib/core_kit.h"
+
+#include "core/internal.h"
+
+#define MIB ((size_t)1 << 20)
+
+struct fixture {
+    struct core_kit kit;
+    struct klane_assignment *assignments[3];
+};
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+    struct core_config config = core_kit_config();
+
+    config.limit_bytes = 16 * MIB;
+    config.parks = true;
+    core_kit_init(&fixture.kit, config);
+    for (int32_t i = 0; i < 3; i++)
+        fixture.assignments[i] = core_kit_assign(&fixture.kit, i, 0);
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+
+    core_kit_deinit(&fixture->kit);
+    return 0;
+}
+
+static bool take_in(struct fixture *fixture, int32_t partition, int64_t offset, const char *key,
+                    size_t size)
+{
+    static const unsigned char value[8 * MIB];
+    const struct source_record record = {.key = key,
+                                         .key_size = (uint32_t)strlen(key),
+                                         .value = value,
+                                         .value_size = (uint32_t)size,
+                                         .offset = offset};
+    bool in = core_take_in(&fixture->kit.core, fixture->assignments[partition], &record,
+                           &(struct core_place){.kind = LANE_OF_KEY});
+
+    core_verify(&fixture->kit.core);
+    return in;
+}
+
+static bool is_held(const struct fixture *fixture, int32_t partition)
+{
+    return fixture->assignments[partition]->partition->held;
+}
+
+/* Fourteen records of a mebibyte, in two partitions: nearly full, and none of them has most. */
+static void crowd(struct fixture *fixture)
+{
+    for (int64_t offset = 0; offset < 14; offset++)
+        assert_true(take_in(fixture, (int32_t)(offset % 2), offset / 2, &"abcdefghijklmn"[offset],
+                            MIB - 4096));
+    assert_true(core_is_nearly_full(&fixture->kit.core));
+}
+
+static void look(struct fixture *fixture, bool is_starving)
+{
+    struct core_kit *kit = &fixture->kit;
+
+    core_relieve_crowd(&kit->core, is_starving, kit->now_ms);
+    core_kit_wait(kit, CROWD_LOOK_MS);
+    core_verify(&kit->core);
+}
+
+static uint32_t intake(const struct fixture *fixture)
+{
+    return core_intake_room(&fixture->kit.core, false);
+}
+
+static void run_all(struct fixture *fixture)
+{
+    struct klane_slot *slot;
+
+    while ((slot = core_next_ready(&fixture->kit.core)) != NULL)
+        core_kit_back(&fixture->kit, slot, SLOT_DONE);
+}
+
+static void what_fills_memory_and_does_not_leave_shuts_out_no_other(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    crowd(fixture);
+    look(fixture, false);
+    assert_int_equal(intake(fixture), 0);
+    look(fixture, false);
+
+    assert_true(is_held(fixture, 0));
+    assert_true(is_held(fixture, 1));
+    assert_false(is_held(fixture, 2));
+    assert_true(intake(fixture) > 0);
+    /* What comes in through the window leaves the rest of the eighth to passes. */
+    assert_true(take_in(fixture, 2, 0, "x", MIB - 8192));
+    look(fixture, false);
+    assert_int_equal(intake(fixture), 0);
+    assert_false(is_held(fixture, 2));
+    run_all(fixture);
+    assert_false(is_held(fixture, 0));
+    assert_false(is_held(fixture, 1));
+    look(fixture, false);
+    assert_int_equal(kit->core.crowd.look_ms, INT64_MAX);
+}
+
+static void memory_that_is_full_and_gets_on_is_no_crowd(void **state)
+{
+    struct fixture *fixture = *state;
+
+    crowd(fixture);
+    look(fixture, false);
+    assert_true(take_in(fixture, 0, 7, "o", 10));
+    look(fixture, false);
+    assert_true(take_in(fixture, 1, 7, "p", 10));
+    look(fixture, false);
+    assert_false(is_held(fixture, 0));
+    assert_int_equal(intake(fixture), 0);
+    /* Workers without work are another matter, and begin anew. */
+    look(fixture, true);
+    look(fixture, false);
+    assert_int_equal(intake(fixture), 0);
+    run_all(fixture);
+}
+
+/* The window goes down with what drains: it cannot keep up what a large record waits for. */
+static void the_window_of_a_crowd_begins_at_the_least_that_was_in_use(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    crowd(fixture);
+    assert_false(take_in(fixture, 2, 0, "large", 6 * MIB));
+    for (int i = 0; i < 4; i++)
+        look(fixture, false);
+    assert_true(intake(fixture) > 0);
+    for (int i = 0; i < 3; i++)
+        core_kit_back(kit, core_next_ready(&kit->core), SLOT_DONE);
+    look(fixture, false);
+    assert_true(core_is_nearly_full(&kit->core));
+    assert_true(intake(fixture) > 0);
+    assert_true(take_in(fixture, 0, 7, "o", MIB));
+    assert_int_equal(intake(fixture), 0);
+    run_all(fixture);
+    assert_true(take_in(fixture, 2, 0, "large", 6 * MIB));
+    run_all(fixture);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(what_fills_memory_and_does_not_leave_shuts_out_no_other),
+        TEST(memory_that_is_full_and_gets_on_is_no_crowd),
+        TEST(the_window_of_a_crowd_begins_at_the_least_that_was_in_use),
+    };
+#undef TEST
+
+    return check_run(tests);
+}
