@@ -97,7 +97,7 @@ struct core {
     uint32_t trials_on;                     /* of them those with records on trial */
     const struct klane_slot *alone;         /* that is tried alone, until it is back */
     int64_t now_ms;                         /* of the last tick */
-    struct schedule_hold *held_by_hand;     /* what the program holds */
+    struct schedule schedule;               /* what the program holds */
     uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
     bool is_turn_of_passes;                 /* the main flow had the last place in memory */
     struct klane_assignment *notices_first; /* in order */

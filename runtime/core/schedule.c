@@ -3,45 +3,96 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "core/internal.h"
 #include "core/parked.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* Where more keys are held, looking for one only gets slower. */
+#define KEYS_EXPECTED 65536
+
+/* A key of a topic that is held. */
+struct schedule_key {
+    struct table_node node;
+    struct schedule_topic *topic;
+    uint32_t size;
+    unsigned char bytes[];
+};
+
 /* ---- what is held ------------------------------------------------------------------------ */
 
-static bool is_same(const struct schedule_hold *hold, const char *topic, const void *key,
-                    uint32_t key_size)
+static struct schedule_topic *topic_find(const struct core *core, const char *name)
 {
-    if ((hold->topic == NULL) != (topic == NULL) || (hold->key == NULL) != (key == NULL))
-        return false;
-    if (key != NULL && (hold->key_size != key_size || memcmp(hold->key, key, key_size) != 0))
-        return false;
-    return topic == NULL || strcmp(hold->topic, topic) == 0;
+    struct schedule_topic *topic = core->schedule.topics;
+
+    while (topic != NULL && strcmp(topic->name, name) != 0)
+        topic = topic->next;
+    return topic;
 }
 
-static struct schedule_hold **find(struct core *core, const char *topic, const void *key,
-                                   uint32_t key_size)
+/* The topic's entry, which is made if there is none. NULL: no memory. */
+static struct schedule_topic *topic_enter(struct core *core, const char *name)
 {
-    struct schedule_hold **link = &core->held_by_hand;
+    struct schedule_topic *topic = topic_find(core, name);
+    size_t size = strlen(name) + 1;
 
-    while (*link != NULL && !is_same(*link, topic, key, key_size))
+    if (topic != NULL)
+        return topic;
+    topic = malloc(sizeof(*topic) + size);
+    if (topic == NULL)
+        return NULL;
+    *topic = (struct schedule_topic){.next = core->schedule.topics};
+    memcpy(topic->name, name, size);
+    core->schedule.topics = topic;
+    return topic;
+}
+
+/* Nothing may be held of it any more that keeps its entry. */
+static void topic_leave(struct core *core, struct schedule_topic *topic)
+{
+    struct schedule_topic **link = &core->schedule.topics;
+
+    if (topic->is_held || topic->keys > 0)
+        return;
+    while (*link != topic)
         link = &(*link)->next;
-    return link;
+    *link = topic->next;
+    free(topic);
+}
+
+static struct schedule_key *key_of_node(struct table_node *node)
+{
+    return (struct schedule_key *)(void *)((char *)node - offsetof(struct schedule_key, node));
+}
+
+static struct schedule_key *key_find(const struct core *core, const char *topic, const void *key,
+                                     uint32_t key_size)
+{
+    const struct table *keys = &core->schedule.keys;
+    struct table_node *node;
+
+    if (keys->count == 0)
+        return NULL;
+    node = table_first(keys, hash_bytes(key, key_size, core->config.seed));
+    for (; node != NULL; node = table_next(node)) {
+        struct schedule_key *held = key_of_node(node);
+
+        if (held->size == key_size && memcmp(held->bytes, key, key_size) == 0 &&
+            strcmp(held->topic->name, topic) == 0)
+            return held;
+    }
+    return NULL;
 }
 
 bool schedule_stops(const struct core *core, const struct lane_name *name)
 {
     const struct partition *partition = name->partition;
-    const struct schedule_hold *hold;
 
     if (partition->stops == 0 || partition->stops & STOPS_ALL || name->kind != LANE_OF_KEY)
         return partition->stops & STOPS_ALL;
-    for (hold = core->held_by_hand; hold != NULL; hold = hold->next)
-        if (hold->key != NULL && is_same(hold, partition->topic->name, name->key, name->key_size))
-            return true;
-    return false;
+    return key_find(core, partition->topic->name, name->key, name->key_size) != NULL;
 }
 
 bool core_is_held(const struct core *core, const struct klane_slot *slot)
@@ -54,33 +105,35 @@ bool core_is_held(const struct core *core, const struct klane_slot *slot)
     return schedule_stops(core, &name);
 }
 
-static void hold_free(struct schedule_hold *hold)
+static void key_free(struct table_node *node, void *context)
 {
-    if (hold == NULL)
-        return;
-    free(hold->topic);
-    free(hold->key);
-    free(hold);
+    (void)context;
+    free(key_of_node(node));
 }
 
 void schedule_deinit(struct core *core)
 {
-    while (core->held_by_hand != NULL) {
-        struct schedule_hold *hold = core->held_by_hand;
+    struct schedule *schedule = &core->schedule;
 
-        core->held_by_hand = hold->next;
-        hold_free(hold);
+    table_each(&schedule->keys, key_free, NULL);
+    table_deinit(&schedule->keys);
+    while (schedule->topics != NULL) {
+        struct schedule_topic *topic = schedule->topics;
+
+        schedule->topics = topic->next;
+        free(topic);
     }
 }
 
 void schedule_partition(struct core *core, struct partition *partition)
 {
-    const struct schedule_hold *hold;
+    const struct schedule_topic *topic = topic_find(core, partition->topic->name);
 
     partition->stops = 0;
-    for (hold = core->held_by_hand; hold != NULL; hold = hold->next)
-        if (hold->topic == NULL || strcmp(hold->topic, partition->topic->name) == 0)
-            partition->stops |= hold->key != NULL ? STOPS_KEYS : STOPS_ALL;
+    if (core->schedule.is_everything_held || (topic != NULL && topic->is_held))
+        partition->stops |= STOPS_ALL;
+    if (topic != NULL && topic->keys > 0)
+        partition->stops |= STOPS_KEYS;
     stops_check(core, partition);
 }
 
@@ -146,55 +199,102 @@ static void stop_partition(struct core *core, struct partition *partition)
     table_each(&core->lanes.table, stop_lane, &stopping);
 }
 
-static void stop_key(struct core *core, struct partition *partition,
-                     const struct schedule_hold *hold)
+static struct lane *lane_of_key(const struct core *core, struct partition *partition,
+                                const void *key, uint32_t key_size)
 {
-    const struct lane_name name = {partition, LANE_OF_KEY, hold->key, hold->key_size};
+    const struct lane_name name = {partition, LANE_OF_KEY, key, key_size};
     uint64_t hash;
-    struct lane *lane = lane_find(&core->lanes, &name, &hash);
 
-    if (lane != NULL)
-        ask_for_each(core, lane);
+    return lane_find(&core->lanes, &name, &hash);
 }
 
 /* ---- by hand ----------------------------------------------------------------------------- */
 
-static struct schedule_hold *hold_make(const char *topic, const void *key, uint32_t key_size)
+static bool key_hold(struct core *core, struct schedule_topic *topic, const void *key,
+                     uint32_t key_size)
 {
-    struct schedule_hold *hold = calloc(1, sizeof(*hold));
+    struct table *keys = &core->schedule.keys;
+    struct schedule_key *held = malloc(sizeof(*held) + key_size);
 
-    if (hold == NULL)
-        return NULL;
-    hold->topic = topic == NULL ? NULL : strdup(topic);
-    hold->key = key == NULL ? NULL : malloc(key_size + 1);
-    hold->key_size = key_size;
-    if ((topic != NULL && hold->topic == NULL) || (key != NULL && hold->key == NULL)) {
-        hold_free(hold);
-        return NULL;
+    if (held == NULL || (keys->segments == NULL && !table_init(keys, KEYS_EXPECTED))) {
+        free(held);
+        return false;
     }
-    if (key != NULL)
-        memcpy(hold->key, key, key_size);
-    return hold;
+    held->topic = topic;
+    held->size = key_size;
+    if (key_size > 0)
+        memcpy(held->bytes, key, key_size);
+    table_add(keys, &held->node, hash_bytes(key, key_size, core->config.seed));
+    topic->keys++;
+    return true;
+}
+
+static void key_let_go(struct core *core, struct schedule_key *key)
+{
+    key->topic->keys--;
+    table_remove(&core->schedule.keys, &key->node);
+    free(key);
+}
+
+/* Of all topics where name is NULL. */
+static bool is_of(const struct partition *partition, const char *name)
+{
+    return name == NULL || strcmp(partition->topic->name, name) == 0;
+}
+
+static void hold_all(struct core *core, const char *topic)
+{
+    for (struct partition *each = core->partitions; each != NULL; each = each->next) {
+        if (!is_of(each, topic))
+            continue;
+        schedule_partition(core, each);
+        stop_partition(core, each);
+    }
+}
+
+static void hold_key(struct core *core, const char *topic, const void *key, uint32_t key_size)
+{
+    for (struct partition *each = core->partitions; each != NULL; each = each->next) {
+        struct lane *lane;
+
+        if (!is_of(each, topic))
+            continue;
+        schedule_partition(core, each);
+        lane = lane_of_key(core, each, key, key_size);
+        if (lane != NULL)
+            ask_for_each(core, lane);
+    }
 }
 
 bool core_hold(struct core *core, const char *topic, const void *key, uint32_t key_size)
 {
-    struct schedule_hold **link = find(core, topic, key, key_size);
+    struct schedule *schedule = &core->schedule;
+    struct schedule_topic *entry;
 
-    if (*link != NULL)
+    if (topic == NULL) {
+        if (!schedule->is_everything_held) {
+            schedule->is_everything_held = true;
+            hold_all(core, NULL);
+        }
         return true;
-    *link = hold_make(topic, key, key_size);
-    if (*link == NULL)
-        return false;
-    for (struct partition *each = core->partitions; each != NULL; each = each->next) {
-        if (topic != NULL && strcmp(each->topic->name, topic) != 0)
-            continue;
-        schedule_partition(core, each);
-        if (key == NULL)
-            stop_partition(core, each);
-        else
-            stop_key(core, each, *link);
     }
+    if (key != NULL && key_find(core, topic, key, key_size) != NULL)
+        return true;
+    entry = topic_enter(core, topic);
+    if (entry == NULL)
+        return false;
+    if (key == NULL) {
+        if (!entry->is_held) {
+            entry->is_held = true;
+            hold_all(core, topic);
+        }
+        return true;
+    }
+    if (!key_hold(core, entry, key, key_size)) {
+        topic_leave(core, entry);
+        return false;
+    }
+    hold_key(core, topic, key, key_size);
     return true;
 }
 
@@ -221,21 +321,56 @@ static void release_parked(struct core *core)
     }
 }
 
+/* Takes it out of what is held. False: it was not. */
+static bool let_go(struct core *core, const char *topic, const void *key, uint32_t key_size)
+{
+    struct schedule *schedule = &core->schedule;
+    struct schedule_topic *entry;
+    struct schedule_key *held;
+
+    if (topic == NULL) {
+        bool was_held = schedule->is_everything_held;
+
+        schedule->is_everything_held = false;
+        return was_held;
+    }
+    entry = topic_find(core, topic);
+    held = key == NULL ? NULL : key_find(core, topic, key, key_size);
+    if (entry == NULL || (key == NULL ? !entry->is_held : held == NULL))
+        return false;
+    if (held != NULL)
+        key_let_go(core, held);
+    else
+        entry->is_held = false;
+    topic_leave(core, entry);
+    return true;
+}
+
+/* What waits there is asked for again: it may still be held by another call. */
+static void lane_goes_on(struct core *core, struct lane *lane)
+{
+    if (lane != NULL && lane->held != NULL && is_stopped(core, lane))
+        hold_slot(core, take_from_timers(core, lane));
+}
+
 bool core_release(struct core *core, const char *topic, const void *key, uint32_t key_size)
 {
-    struct schedule_hold **link = find(core, topic, key, key_size);
-    struct schedule_hold *hold = *link;
-    struct lane *lane, *next;
+    struct lane *lane = NULL, *next;
 
-    if (hold == NULL)
+    if (!let_go(core, topic, key, key_size))
         return false;
-    *link = hold->next;
-    hold_free(hold);
-    for (struct partition *each = core->partitions; each != NULL; each = each->next)
+    for (struct partition *each = core->partitions; each != NULL; each = each->next) {
+        if (!is_of(each, topic))
+            continue;
         schedule_partition(core, each);
-    for (lane = lanes_that_wait(core, is_stopped, UINT32_MAX); lane != NULL; lane = next) {
+        if (key != NULL)
+            lane_goes_on(core, lane_of_key(core, each, key, key_size));
+    }
+    if (key == NULL)
+        lane = lanes_that_wait(core, is_stopped, UINT32_MAX);
+    for (; lane != NULL; lane = next) {
         next = lane->ready_next;
-        hold_slot(core, take_from_timers(core, lane));
+        lane_goes_on(core, lane);
     }
     release_parked(core);
     return true;

@@ -10,6 +10,7 @@
 #define KLANE_CORE_SCHEDULE_H
 
 #include "core/lane.h"
+#include "core/table.h"
 
 struct core;
 struct klane_assignment;
@@ -22,12 +23,19 @@ enum partition_stops {
     STOPS_KEYS = 2 /* some keys, as the list says */
 };
 
-/* What the program holds. */
-struct schedule_hold {
-    struct schedule_hold *next;
-    char *topic; /* NULL: everything */
-    void *key;   /* NULL: the whole topic */
-    uint32_t key_size;
+/* A topic of which the program holds something. */
+struct schedule_topic {
+    struct schedule_topic *next;
+    uint32_t keys; /* of it that are held */
+    bool is_held;  /* all of it */
+    char name[];
+};
+
+/* What the program holds. Thousands of keys may be: they are found by a hash. */
+struct schedule {
+    bool is_everything_held;
+    struct schedule_topic *topics;
+    struct table keys; /* of struct schedule_key; made with the first one */
 };
 
 /* The lane's held slot, which was to be ready, is not to run yet: it was put aside. */

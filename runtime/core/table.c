@@ -152,9 +152,13 @@ struct table_node *table_next(const struct table_node *node)
 void table_each(const struct table *table, void (*visit)(struct table_node *node, void *context),
                 void *context)
 {
+    struct table_node *node, *next;
+
     for (uint32_t i = 0; i < table->buckets; i++)
-        for (struct table_node *node = *bucket_at(table, i); node != NULL; node = node->next)
+        for (node = *bucket_at(table, i); node != NULL; node = next) {
+            next = node->next;
             visit(node, context);
+        }
 }
 
 #ifdef KLANE_TESTING

@@ -37,7 +37,8 @@ void table_remove(struct table *table, struct table_node *node);
 struct table_node *table_first(const struct table *table, uint64_t hash);
 struct table_node *table_next(const struct table_node *node);
 
-/* Calls visit for each node, which may not change the table. */
+/* Calls visit for each node, which may not change the table; before table_deinit() it may free
+ * the nodes. */
 void table_each(const struct table *table, void (*visit)(struct table_node *node, void *context),
                 void *context);
 

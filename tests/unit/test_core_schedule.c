@@ -5,6 +5,8 @@
 
 #include "core/blocker.h"
 
+#include <stdio.h>
+
 enum { RECORDS_MAX = 32, QUOTA = 8, WALL_MS = 1000000 };
 
 struct fixture {
@@ -209,6 +211,45 @@ static void a_held_key_waits_and_no_other_does(void **state)
     core_kit_run(kit, 0);
     core_kit_run(kit, 1);
     assert_false(release(fixture, "topic", "a"));
+}
+
+#define MANY_KEYS 3000
+
+static const char *key_of(uint32_t number)
+{
+    static char key[16];
+
+    snprintf(key, sizeof(key), "key %u", number);
+    return key;
+}
+
+/* Each by itself: neither a key of another topic, nor one that begins like it. */
+static void thousands_of_keys_are_held_and_let_go_one_by_one(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core *core = &fixture->kit.core;
+    const char *const topics[] = {"other", "topic"};
+
+    for (uint32_t i = 0; i < MANY_KEYS; i++)
+        assert_true(core_hold(core, topics[i % 2], key_of(i), (uint32_t)strlen(key_of(i))));
+    assert_true(core_hold(core, "topic", key_of(1), (uint32_t)strlen(key_of(1))));
+    take_in(fixture, 0, key_of(1), 0);
+    take_in(fixture, 1, key_of(2), 0);
+    take_in(fixture, 2, key_of(MANY_KEYS + 1), 0);
+    take_in(fixture, 3, key_of(MANY_KEYS - 1), 0);
+    core_kit_run(&fixture->kit, 1);
+    core_kit_run(&fixture->kit, 2);
+    assert_nothing_ready(fixture);
+
+    assert_true(core_release(core, "topic", key_of(1), (uint32_t)strlen(key_of(1))));
+    core_kit_run(&fixture->kit, 0);
+    assert_nothing_ready(fixture);
+    for (uint32_t i = 3; i < MANY_KEYS; i += 2)
+        assert_true(core_release(core, "topic", key_of(i), (uint32_t)strlen(key_of(i))));
+    core_kit_run(&fixture->kit, 3);
+    assert_int_equal(fixture->assignment->partition->stops, 0);
+    assert_false(core_release(core, "topic", key_of(2), (uint32_t)strlen(key_of(2))));
+    /* The other topic's are still there when the core goes. */
 }
 
 static void what_runs_ends_and_what_follows_it_is_held(void **state)
@@ -496,6 +537,7 @@ int main(void)
         TEST(the_walls_clock_decides),
         TEST(its_map_says_nothing_of_its_time_and_no_attempt),
         TEST(a_held_key_waits_and_no_other_does),
+        TEST(thousands_of_keys_are_held_and_let_go_one_by_one),
         TEST(what_runs_ends_and_what_follows_it_is_held),
         TEST(what_was_passed_on_ends_too),
         TEST(a_held_topic_takes_nothing_in),
