@@ -201,6 +201,7 @@ const struct bench_case blocked_cases[] = {
         .what =
             "10,000,000 records of other keys beside 1,000 that are blocked, each with 10,000 "
             "records behind.",
+        .is_long = true,
         .arms = {{.name = "klane", .run = blocked_run, .plan = &is_blocked},
                  {.name = "klane-free", .run = blocked_run, .plan = &is_free}},
         .ratios = {{"share", "klane", "klane-free"}},

@@ -195,7 +195,7 @@ const struct bench_case kafka_cases[] = {
               .run = kafka_noop_by_hand_run,
               .plan = &kafka_noop_plain},
              {.name = "pool", .run = kafka_noop_by_hand_run, .plan = &kafka_noop_pool},
-             PEER_ARM("parallel-consumer", kafka_peer_noop_run, kafka_peer_parallel),
+             PEER_ARM_OWN_WORK("parallel-consumer", kafka_peer_noop_run, kafka_peer_parallel),
              PEER_ARM("java-consumer", kafka_peer_noop_run, kafka_peer_java),
              PEER_ARM("java-consumer-tuned", kafka_peer_noop_run, kafka_peer_java_tuned)},
         .ratios = {{"share", "klane", "poll,poll-tuned"},

@@ -29,7 +29,7 @@ void kafka_members_run(struct bench_run *run)
 {
     const struct kafka_members_plan *plan = run->plan;
     struct records records;
-    const struct members_rules rules = {
+    struct members_rules rules = {
         .topic = records.topic,
         .assignor = plan->assignor,
         .workers = (uint32_t)bench_count(run, WORKERS, WORKERS_QUICK),
@@ -40,6 +40,7 @@ void kafka_members_run(struct bench_run *run)
     uint64_t handled;
 
     records_init(&records, &kafka_records_fixed, run);
+    rules.witness = witness_create(records.count, records.keys, true);
     members = members_create(&rules);
     for (uint32_t i = 0; i < plan->members; i++)
         members_add(members);
@@ -54,6 +55,8 @@ void kafka_members_run(struct bench_run *run)
     handled = members_handled(members) - handled;
     members_end(members);
     bench_meter_report(&meter, run, handled);
+    witness_report(rules.witness, run, records_lost(&records, rules.witness, members->group),
+                   WITNESS_ORDER | WITNESS_NO_LOSS);
     members_settings(members, run);
 }
 
@@ -68,11 +71,12 @@ void kafka_join_run(struct bench_run *run)
     };
     struct members *members;
     struct feeder feeder;
-    uint64_t repeats;
+    uint64_t repeats, produced;
     int64_t pause_ns;
 
     feeder_start(&feeder, 0, KAFKA_KEYS);
     rules.topic = feeder.topic;
+    rules.witness = witness_create(MEMBERS_OFFSETS_MAX, KAFKA_KEYS, true);
     members = members_create(&rules);
     feeder_go(&feeder);
     for (uint32_t i = 0; i + 1 < plan->members; i++)
@@ -88,11 +92,14 @@ void kafka_join_run(struct bench_run *run)
     bench_sleep_ms(calm_ms);
     pause_ns = members_gap_ns(members);
     feeder_stop(&feeder);
-    members_wait(members, feeder_wait(&feeder));
+    produced = feeder_wait(&feeder);
+    members_wait(members, produced);
     feeder_end(&feeder);
     members_end(members);
     bench_figure(run, "pause", (double)pause_ns / 1e6);
     bench_figure(run, "repeats", (double)(members_repeats(members) - repeats));
+    witness_report_order(rules.witness, run, produced - witness_ended(rules.witness),
+                         plan->is_bare ? WITNESS_NOTHING : WITNESS_ORDER | WITNESS_NO_LOSS);
     members_settings(members, run);
     bench_setting(run, "records_per_second", FEEDER_RATE);
 }

@@ -54,10 +54,14 @@ static void note(const struct self *self, int32_t number, int64_t offset)
 static enum klane_outcome handle_by_noting(const struct klane_record *record, void *context)
 {
     const struct self *self = context;
+    const struct members_rules *rules = &self->members->rules;
+    uint64_t key = cluster_key_number(record->key);
 
-    if (self->members->rules.sleep_ms > 0)
-        bench_sleep_ms(self->members->rules.sleep_ms);
+    witness_begin(rules->witness, key, record->value);
+    if (rules->sleep_ms > 0)
+        bench_sleep_ms(rules->sleep_ms);
     note(self, record->partition, record->offset);
+    witness_end(rules->witness, key, record->value);
     return KLANE_DONE;
 }
 
@@ -113,6 +117,8 @@ static void bare_member(struct self *self)
             if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
                 bench_fail("rd_kafka_consumer_poll: %s", rd_kafka_message_errstr(message));
             note(self, message->partition, message->offset);
+            witness_pass(members->rules.witness, cluster_key_number(message->key),
+                         message->payload);
             rd_kafka_message_destroy(message);
         }
         if (bench_now_ns() - looked_ns < LOOK_MS * 1000000)

@@ -7,6 +7,7 @@
 #define KLANE_BENCH_LIB_MEMBERS_H
 
 #include "lib/cluster.h"
+#include "lib/witness.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -19,6 +20,7 @@ struct members_rules {
     bool is_bare;         /* polls and has offsets committed by librdkafka, without klane */
     uint32_t workers;     /* klane's */
     uint32_t sleep_ms;    /* of a handler; 0: none */
+    struct witness *witness;
 };
 
 /* Relaxed all: counts that order nothing. */

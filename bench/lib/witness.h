@@ -155,7 +155,11 @@ static inline void witness_pass(struct witness *witness, uint64_t key, const voi
 /* What an arm promises: what it breaks fails it. */
 enum witness_promise { WITNESS_NOTHING = 0, WITNESS_ORDER = 1, WITNESS_NO_LOSS = 2 };
 
-/* The figures disorder, repeats and lost. When all handlers have returned. */
+/* The figures disorder and lost. When all handlers have returned. */
+void witness_report_order(const struct witness *witness, struct bench_run *run, uint64_t lost,
+                          unsigned promises);
+
+/* And repeats. */
 void witness_report(const struct witness *witness, struct bench_run *run, uint64_t lost,
                     unsigned promises);
 
