@@ -181,6 +181,7 @@ struct chaos_plan {
     unsigned rate;                /* records a second */
     unsigned session_ms;          /* session.timeout.ms */
     bool is_gentle;               /* members only come and leave */
+    unsigned part;                /* of the storm on three brokers: one in so many; 0: all */
 };
 
 enum life_state {

@@ -306,12 +306,13 @@ static const struct kind kinds[] = {
 
 static struct tally tallies[KINDS];
 
+/* Of every kind its part, and one at least. */
 static unsigned make_pack(struct chaos_run *run, uint8_t pack[PACK_MOST])
 {
-    unsigned count = 0;
+    unsigned part = run->plan.part > 0 ? run->plan.part : 1, count = 0;
 
     for (uint8_t kind = 0; kind < KINDS; kind++)
-        for (unsigned i = 0; i < kinds[kind].count; i++)
+        for (unsigned i = 0; i < kinds[kind].count; i += part)
             pack[count++] = kind;
     for (unsigned i = count; i > 1; i--) {
         uint64_t other = chaos_below(run, i);

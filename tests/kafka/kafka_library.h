@@ -39,6 +39,12 @@ static inline void kafka_library_check(void)
     exit(1);
 }
 
+/* Whether it is the newer one, with which tests run once more. */
+static inline bool kafka_library_is_newer(void)
+{
+    return getenv("KLANE_TEST_LIBRDKAFKA") != NULL;
+}
+
 /* Whether the cluster gives out the partitions, and not one of the members. */
 static inline bool kafka_library_is_consumer_protocol(void)
 {
