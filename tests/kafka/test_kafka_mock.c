@@ -15,6 +15,7 @@
 #define API_OFFSET_COMMIT 8
 #define API_OFFSET_FETCH 9
 #define API_FIND_COORDINATOR 10
+#define API_SYNC_GROUP 14
 
 #define BROKER 1
 #define OTHER_BROKER 2
@@ -53,6 +54,20 @@ static int setup(void **state)
 
     kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
     kafka_test_kit(&mocked->test, NULL);
+    *state = mocked;
+    return 0;
+}
+
+/* For members that end; without its coordinator one does so for as long as its session. */
+static int setup_end(void **state)
+{
+    struct mocked *mocked = mocked_new(1, 1);
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(mocked->test.group);
+
+    kafka_kit_set(conf, "partition.assignment.strategy", "cooperative-sticky");
+    kafka_kit_set(conf, "session.timeout.ms", "4000");
+    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
+    kafka_test_kit(&mocked->test, conf);
     *state = mocked;
     return 0;
 }
@@ -307,6 +322,42 @@ static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void
     kit_assert_order(kit);
 }
 
+/* ---- the end ----------------------------------------------------------------------------- */
+
+/* It stops when it has joined, and what it is assigned is on its way. librdkafka was known to end
+ * the process then, or to hang. */
+static void a_member_may_stop_before_its_first_assignment(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    rd_kafka_mock_broker_push_request_error_rtts(mocked->cluster, BROKER, API_SYNC_GROUP, 1,
+                                                 RD_KAFKA_RESP_ERR_NO_ERROR, 1500);
+    kafka_test_start(&mocked->test, NULL);
+    /* This cluster lets a new group wait for three seconds. */
+    usleep(3600 * 1000);
+    klane_stop(kit->runtime);
+
+    assert_int_equal(klane_wait(kit->runtime, 12000), KLANE_OK);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_ASSIGNED), 0);
+}
+
+static void a_member_may_stop_while_its_coordinator_is_away(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    kafka_test_start(&mocked->test, NULL);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+    rd_kafka_mock_broker_set_down(mocked->cluster, BROKER);
+    kit_wait_error(kit, KLANE_ERR_UNREACHABLE);
+    klane_stop(kit->runtime);
+
+    assert_int_equal(klane_wait(kit->runtime, 12000), KLANE_OK);
+}
+
+/* ---- turns ------------------------------------------------------------------------------- */
+
 static enum klane_outcome take_time(struct kit *kit, const struct klane_record *record)
 {
     (void)record;
@@ -357,6 +408,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             a_member_that_is_thrown_out_loses_its_partitions_and_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_member_may_stop_before_its_first_assignment, setup_end,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_member_may_stop_while_its_coordinator_is_away,
+                                        setup_end, teardown),
         cmocka_unit_test_setup_teardown(a_partition_whose_leader_is_away_stops_no_other,
                                         setup_large, teardown),
     };

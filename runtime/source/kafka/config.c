@@ -58,6 +58,13 @@ int64_t kafka_config_number(const rd_kafka_conf_t *conf, const char *name, int64
     return value_of(conf, name, value) && value[0] != '\0' ? strtoll(value, NULL, 10) : fallback;
 }
 
+bool kafka_config_names(const rd_kafka_conf_t *conf, const char *name, const char *word)
+{
+    char value[VALUE_SIZE];
+
+    return value_of(conf, name, value) && strstr(value, word) != NULL;
+}
+
 bool kafka_config_has_callback(const rd_kafka_conf_t *conf, const char *name)
 {
     char value[VALUE_SIZE];

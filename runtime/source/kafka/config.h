@@ -26,6 +26,9 @@ int64_t kafka_config_number(const rd_kafka_conf_t *conf, const char *name, int64
 uint64_t kafka_config_buffer(uint32_t queue_records, uint32_t queue_bytes, int64_t record_bytes,
                              unsigned responses);
 
+/* The setting of this name has the word in it. */
+bool kafka_config_names(const rd_kafka_conf_t *conf, const char *name, const char *word);
+
 /* Whether the program has set a callback of this name. */
 bool kafka_config_has_callback(const rd_kafka_conf_t *conf, const char *name);
 

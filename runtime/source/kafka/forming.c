@@ -169,6 +169,16 @@ int64_t kafka_forming_work(struct kafka_forming *forming)
     return again_ms;
 }
 
+bool kafka_forming_has_joined(struct kafka_forming *forming)
+{
+    bool has_joined;
+
+    pthread_mutex_lock(&forming->lock);
+    has_joined = forming->joined_ms != 0;
+    pthread_mutex_unlock(&forming->lock);
+    return has_joined;
+}
+
 bool kafka_forming_take_back(struct kafka_forming *forming)
 {
     bool has_waited;

@@ -29,6 +29,9 @@ int64_t kafka_forming_commit(struct kafka_forming *forming,
 /* Send what waits, if it is time. Both return when to do this (again). */
 int64_t kafka_forming_work(struct kafka_forming *forming);
 
+/* A request to join has been sent, at some time. */
+bool kafka_forming_has_joined(struct kafka_forming *forming);
+
 /* Whether something waited. It does no more, and is not sent. */
 bool kafka_forming_take_back(struct kafka_forming *forming);
 

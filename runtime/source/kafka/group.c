@@ -52,6 +52,7 @@ void kafka_group_rebalance(struct kafka_source *source, rd_kafka_resp_err_t err,
     /* Asked for now: while it closes, librdkafka has been seen to hang or to say NONE. */
     if (rebalance->is_assign)
         source->is_cooperative = is_cooperative(source->rk);
+    source->was_assigned = source->was_assigned || rebalance->is_assign;
     STAILQ_INSERT_TAIL(&source->rebalances, rebalance, link);
     kafka_forming_done(&source->forming);
     kafka_commit_review(source);

@@ -64,6 +64,7 @@
 #define KAFKA_VERSION_BACKOFF 0x020200ff /* fetch.queue.backoff.ms */
 #define KAFKA_VERSION_SCRAM 0x020601ff   /* its second message */
 #define KAFKA_VERSION_EPOCHS 0x020300ff  /* leaders' epochs are compared, and it ends */
+#define KAFKA_VERSION_STICKY 0x020300ff  /* a handle may end before its first assignment */
 #define KAFKA_VERSION_REJOIN 0x020a00ff  /* commits survive a cooperative rejoin */
 
 /* Errors of group.protocol=consumer; older headers have no names for them. */
@@ -96,7 +97,7 @@ struct kafka_forming {
     /* All of this is under the lock, which control and librdkafka's threads take. */
     pthread_mutex_t lock;
     bool is_joining;   /* a request to join was sent, and the group has not formed */
-    int64_t joined_ms; /* when that was */
+    int64_t joined_ms; /* when that was last; 0: never */
     int64_t clear_ms;  /* when it is clear that no heartbeat's response leads to one */
     int64_t quiet_ms;  /* the same of everything else */
     rd_kafka_topic_partition_list_t *parked; /* the commit that waits; NULL: none does */
@@ -218,6 +219,7 @@ struct kafka_source {
 
     STAILQ_HEAD(, kafka_rebalance) rebalances;
     bool is_cooperative; /* known from the first assignment on */
+    bool was_assigned;   /* that there was one, be it of nothing */
     int64_t again_ms;    /* when what failed is tried again */
 
     struct kafka_request committed;

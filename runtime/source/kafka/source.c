@@ -346,6 +346,16 @@ static void source_free(void *context)
     free(source);
 }
 
+/* Before 2.3 librdkafka ends the process with the handle of a member that has joined by this
+ * assignor and has not heard what it was assigned. */
+static bool has_safe_end(struct kafka_source *source)
+{
+    return source->version >= KAFKA_VERSION_STICKY || source->was_assigned ||
+           !kafka_forming_has_joined(&source->forming) ||
+           !kafka_config_names(rd_kafka_conf(source->rk), "partition.assignment.strategy",
+                               "cooperative-sticky");
+}
+
 static void source_destroy(struct klane_source *base)
 {
     struct kafka_source *source = kafka_of(base);
@@ -358,8 +368,10 @@ static void source_destroy(struct klane_source *base)
     kafka_queue_deinit(&source->consumer);
     kafka_queue_deinit(&source->data);
     kafka_queue_deinit(&source->replies);
-    /* Until its end the handle's threads tell which requests they have sent and answered. */
-    kafka_end(source->rk, source_free, source);
+    /* Until its end the handle's threads tell which requests they have sent and answered. One that
+     * may not end is left to itself with all that. */
+    if (has_safe_end(source))
+        kafka_end(source->rk, source_free, source);
 }
 
 static void source_needs(const struct klane_source *base, struct source_needs *needs)
