@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SECRET "canary-4711"
 
@@ -445,6 +446,72 @@ static void names_that_no_topic_can_have_are_refused(void **state)
     }
 }
 
+/* ---- versions of librdkafka ---------------------------------------------------------------- */
+
+static int pretended; /* version; 0: the true one */
+
+int __real_rd_kafka_version(void);
+int __wrap_rd_kafka_version(void);
+
+int __wrap_rd_kafka_version(void)
+{
+    return pretended != 0 ? pretended : __real_rd_kafka_version();
+}
+
+static void versions_that_are_known_to_be_bad_are_named(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(kafka_version_warning(0x020500ff), "2.5.0"));
+    assert_non_null(strstr(kafka_version_warning(0x020a00ff), "2.10.0"));
+    assert_null(kafka_version_warning(0x020002ff));
+    assert_null(kafka_version_warning(0x020503ff));
+    assert_null(kafka_version_warning(0x020a01ff));
+    assert_null(kafka_version_warning(0x020f01ff));
+}
+
+static _Atomic int warned;
+
+static void on_event(const struct klane_event *event, void *context)
+{
+    (void)context;
+    if (event->type == KLANE_EVENT_SOURCE_ERROR && event->err == KLANE_ERR_VERSION &&
+        strstr(event->message, "2.10.0") != NULL)
+        warned++;
+}
+
+static void run_for_a_while(int version)
+{
+    struct klane_options options;
+    struct klane_runtime *runtime;
+    struct klane_source *source;
+    char why[512];
+
+    warned = 0;
+    klane_options_init(&options, sizeof options);
+    options.event = on_event;
+    pretended = version;
+    assert_int_equal(klane_kafka_create(conf_with(NULL), NULL, &source, why, sizeof why), 0);
+    pretended = 0;
+    assert_int_equal(klane_create(&options, source, &runtime, why, sizeof why), 0);
+    assert_int_equal(klane_handle(runtime, "t", handle, NULL), 0);
+    assert_int_equal(klane_start(runtime), 0);
+    usleep(100 * 1000);
+    klane_stop(runtime);
+    assert_int_equal(klane_wait(runtime, 20000), 0);
+    assert_int_equal(klane_destroy(runtime), 0);
+}
+
+static void a_bad_version_is_told_once_as_the_runtime_starts(void **state)
+{
+    (void)state;
+    if (rd_kafka_version() < KAFKA_LIBRARY_REJOIN)
+        skip(); /* it lacks settings of the one that it would be taken for */
+    run_for_a_while(0x020a00ff);
+    assert_int_equal(warned, 1);
+    run_for_a_while(0);
+    assert_int_equal(warned, 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -466,6 +533,8 @@ int main(void)
         cmocka_unit_test(a_drain_that_the_group_would_not_wait_for_is_refused),
         cmocka_unit_test(a_pattern_that_is_wrong_is_refused),
         cmocka_unit_test(names_that_no_topic_can_have_are_refused),
+        cmocka_unit_test(versions_that_are_known_to_be_bad_are_named),
+        cmocka_unit_test(a_bad_version_is_told_once_as_the_runtime_starts),
     };
 
     return check_run(tests);

@@ -129,6 +129,28 @@ static void settings_init(struct settings *settings, const rd_kafka_conf_t *conf
         own(settings, "fetch.queue.backoff.ms", "1", "klane keeps fetching by itself");
 }
 
+/* ---- versions ---------------------------------------------------------------------------- */
+
+const char *kafka_version_warning(int version)
+{
+    static const struct {
+        int version;
+        const char *text;
+    } bad[] = {
+        {0x020500,
+         "librdkafka 2.5.0 ends the process where a broker asks for none of the metrics "
+         "that it has, unless enable.metrics.push is false; 2.5.3 does not"},
+        {0x020a00, "librdkafka 2.10.0 may use memory that it has freed, or never connect again, "
+                   "after all brokers were away; 2.10.1 does not"},
+    };
+
+    /* The last byte tells candidates from the release. */
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (version >> 8 == bad[i].version)
+            return bad[i].text;
+    return NULL;
+}
+
 /* ---- refusals ---------------------------------------------------------------------------- */
 
 static klane_err_t check_owned(const rd_kafka_conf_t *conf, const rd_kafka_conf_t *defaults,

@@ -42,6 +42,11 @@ klane_err_t kafka_options_take(struct klane_kafka_options *options,
 bool kafka_can_be_topic(const char *name);
 
 #define KAFKA_VERSION_WRONG "librdkafka is %s, must be 2.0.2 or newer"
+
+/* What is wrong with this version of librdkafka that no care of klane's helps against, and where
+ * it is mended. NULL: nothing is known. */
+const char *kafka_version_warning(int version);
+
 #define KAFKA_TOPIC_WRONG "topic \"%s\": Kafka's names have letters, digits, '.', '_' and '-'"
 
 #endif

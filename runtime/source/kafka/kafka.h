@@ -244,6 +244,7 @@ struct kafka_source {
     int32_t last_number;
     struct kafka_partition *last;
 
+    const char *warning;             /* of librdkafka's version, until it is told; NULL: none */
     int64_t polled_ms;               /* when the consumer queue was served */
     int64_t down_ms;                 /* when it was told that all brokers are down; 0: never */
     struct klane_header_in *headers; /* room for one record's */

@@ -181,8 +181,18 @@ static void work_on_parting(struct kafka_source *source)
         source->phase = KAFKA_ENDED;
 }
 
+static void tell_version(struct kafka_source *source)
+{
+    const char *warning = source->warning;
+
+    source->warning = NULL;
+    if (warning != NULL)
+        source->intake->ops->error(source->intake, KLANE_ERR_VERSION, NULL, -1, warning);
+}
+
 static void source_work(struct kafka_source *source)
 {
+    tell_version(source);
     kafka_group_work(source);
     kafka_group_offer(source);
     kafka_fetch_work(source);
@@ -420,6 +430,7 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf, int version)
         return NULL;
     source->base.ops = &kafka_source_ops;
     source->version = version;
+    source->warning = kafka_version_warning(version);
     source->max_poll_ms = kafka_config_number(conf, "max.poll.interval.ms", 300000);
     source->again_ms = KAFKA_NEVER_MS;
     source->commit.due_ms = KAFKA_NEVER_MS;
