@@ -2,6 +2,8 @@
 /* What librdkafka is brought to fetch, and what not. */
 #include "kafka/kafka_runtime.h"
 
+#include "source/kafka/kafka.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -174,6 +176,32 @@ static void held_partitions_are_fetched_no_further(void **state)
     assert_int_equal(test->kit.note_count, PARTITIONS * RECORDS);
 }
 
+/* Before 2.4 librdkafka goes back to where a pause began when one ends that is none. */
+static void what_is_fetched_again_does_not_run_again(void **state)
+{
+    struct kafka_test *test = *state;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_t *rk;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 20, 2);
+    kafka_test_run(test);
+    rk = ((struct kafka_source *)(void *)test->kit.source)->rk;
+    rd_kafka_topic_partition_list_add(list, test->topic, 0);
+    kafka_test_wait_committed(test, 0, 20);
+    rd_kafka_pause_partitions(rk, list);
+    rd_kafka_resume_partitions(rk, list);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 20, 2);
+    kafka_test_wait_committed(test, 0, 40);
+    rd_kafka_resume_partitions(rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 20, 2);
+    kafka_test_wait_committed(test, 0, 60);
+
+    assert_int_equal(test->kit.note_count, 60);
+    kit_assert_order(&test->kit);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -181,6 +209,7 @@ int main(void)
         kafka_test_case(no_partition_goes_without_because_another_has_much),
         kafka_test_case(large_records_for_which_there_is_no_room_stay_with_librdkafka),
         kafka_test_case(held_partitions_are_fetched_no_further),
+        kafka_test_case(what_is_fetched_again_does_not_run_again),
     };
     int failed = check_run(tests);
 

@@ -326,6 +326,25 @@ static void room_is_what_records_max_leaves(void **state)
         core_kit_run(kit, offset);
 }
 
+static void what_runs_or_waits_for_a_retry_takes_room(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *running;
+
+    core_kit_take_in(kit, fixture->assignment, 0, "a");
+    core_kit_take_in(kit, fixture->assignment, 1, "b");
+    running = core_kit_start(kit, 0);
+    core_kit_back(kit, core_kit_start(kit, 1), SLOT_RETRY);
+    assert_int_equal(core_room(&kit->core), 998);
+
+    core_kit_back(kit, running, SLOT_DONE);
+    assert_int_equal(core_room(&kit->core), 999);
+    core_kit_wait(kit, CORE_KIT_RETRY_MS);
+    core_kit_run(kit, 1);
+    assert_int_equal(core_room(&kit->core), 1000);
+}
+
 /* ---- commits and the end of the log ------------------------------------------------------ */
 
 static void commit_comes_an_interval_after_the_last_one(void **state)
@@ -506,6 +525,7 @@ int main(void)
         cmocka_unit_test(partition_is_released_when_the_last_lane_is_in_bounds),
         cmocka_unit_test(hold_that_came_and_went_unseen_ends_as_a_release),
         CORE_TEST(room_is_what_records_max_leaves),
+        CORE_TEST(what_runs_or_waits_for_a_retry_takes_room),
         CORE_TEST(commit_comes_an_interval_after_the_last_one),
         CORE_TEST(commit_comes_at_once_after_enough_records),
         CORE_TEST(second_commit_waits_for_the_answer_to_the_first),

@@ -86,6 +86,33 @@ static void revoke_drops_what_waits_for_a_worker_or_for_a_retry(void **state)
     core_kit_settle(kit, fixture->assignment);
 }
 
+static void revoke_leaves_what_other_partitions_have(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_assignment *other = core_kit_assign(kit, 1, 0);
+    struct klane_slot *running;
+
+    core_kit_take_in(kit, other, 0, "a");
+    core_kit_take_in(kit, other, 1, "a");
+    running = core_kit_start(kit, 0);
+    core_kit_take_in(kit, other, 2, "b");
+    core_kit_take_in(kit, other, 3, "c");
+    core_kit_back(kit, core_kit_start(kit, 2), SLOT_RETRY);
+    core_kit_take_in(kit, fixture->assignment, 0, "a");
+    core_kit_revoke(kit, fixture->assignment);
+
+    assert_int_equal(kit->core.counts.not_started, 1);
+    assert_int_equal(kit->core.admission.records, 4);
+    core_kit_back(kit, running, SLOT_DONE);
+    core_kit_run(kit, 3);
+    core_kit_run(kit, 1);
+    core_kit_wait(kit, CORE_KIT_RETRY_MS);
+    core_kit_run(kit, 2);
+    assert_int_equal(assignment_base(other), 4);
+    core_kit_settle(kit, fixture->assignment);
+}
+
 static void successor_that_a_worker_got_comes_back_not_started(void **state)
 {
     struct fixture *fixture = *state;
@@ -551,6 +578,7 @@ int main(void)
         REBALANCE_TEST(idle_partition_is_given_up_at_once),
         REBALANCE_TEST(drain_ends_when_what_runs_came_back_and_is_committed),
         REBALANCE_TEST(revoke_drops_what_waits_for_a_worker_or_for_a_retry),
+        REBALANCE_TEST(revoke_leaves_what_other_partitions_have),
         REBALANCE_TEST(successor_that_a_worker_got_comes_back_not_started),
         REBALANCE_TEST(retry_while_draining_leaves_the_record_unfinished),
         REBALANCE_TEST(drain_ends_at_its_deadline_with_the_rest_unfinished),

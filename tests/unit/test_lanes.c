@@ -187,16 +187,12 @@ static void colliding_keys(uint64_t seed, uint64_t x, unsigned char left[16],
     memcpy(right, halves, 16);
 }
 
-static void two_keys_of_one_hash_never_share_a_lane(void **state)
+static void assert_stay_apart(struct lane_kit *kit, unsigned char keys[2][16])
 {
-    struct lane_kit *kit = *state;
-    uint64_t seed = SEED ^ kit->partition.salt;
-    unsigned char keys[2][16];
     struct klane_slot *slots[2];
     struct lane_name names[2];
     uint64_t hashes[2];
 
-    colliding_keys(seed, 0x123456789abcdef1U, keys[0], keys[1]);
     for (int i = 0; i < 2; i++) {
         names[i] = named(kit, LANE_OF_KEY, keys[i], 16);
         lane_find(&kit->table, &names[i], &hashes[i]);
@@ -211,6 +207,29 @@ static void two_keys_of_one_hash_never_share_a_lane(void **state)
     assert_null(find(kit, &names[1]));
     assert_ptr_equal(find(kit, &names[0]), slots[0]->control.lane);
     lane_kit_end(kit, slots[0], NULL);
+}
+
+static void two_keys_of_one_hash_never_share_a_lane(void **state)
+{
+    struct lane_kit *kit = *state;
+    unsigned char keys[2][16];
+
+    colliding_keys(SEED ^ kit->partition.salt, 0x123456789abcdef1U, keys[0], keys[1]);
+    assert_stay_apart(kit, keys);
+}
+
+/* As texts they would be the same. The seed is such that both can begin so. */
+static void nor_do_two_that_begin_with_a_zero_byte(void **state)
+{
+    struct lane_kit *kit = *state;
+    uint64_t mask = XXH_readLE64(XXH3_kSecret + 24) ^ XXH_readLE64(XXH3_kSecret + 32);
+    uint64_t seed = 256 - mask % 256;
+    unsigned char keys[2][16];
+
+    kit->table.seed = seed ^ kit->partition.salt;
+    colliding_keys(seed, 0x003456789abcdef1U, keys[0], keys[1]);
+    assert_int_equal(keys[0][0] | keys[1][0], 0);
+    assert_stay_apart(kit, keys);
 }
 
 static void keys_that_all_fall_into_one_bucket_stay_apart(void **state)
@@ -426,6 +445,7 @@ int main(void)
         LANE_TEST(hash_does_not_depend_on_where_a_partition_is),
         LANE_TEST(lane_key_names_the_lane_instead_of_the_records_own),
         LANE_TEST(two_keys_of_one_hash_never_share_a_lane),
+        LANE_TEST(nor_do_two_that_begin_with_a_zero_byte),
         LANE_TEST(keys_that_all_fall_into_one_bucket_stay_apart),
         LANE_TEST(table_grows_and_shrinks_one_bucket_at_a_time),
         LANE_TEST(table_of_few_lanes_gets_small_again_with_use),
