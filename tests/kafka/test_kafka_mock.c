@@ -3,11 +3,16 @@
  * it is told. It accepts what a real one would refuse, so it is used for nothing else. */
 #include "kafka/kafka_runtime.h"
 
+#include "source/kafka/reason.h"
+
+#include <arpa/inet.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Of Kafka's protocol. */
@@ -287,6 +292,158 @@ static void what_cannot_be_read_stops_the_runtime_before_it_is_passed(void **sta
     assert_int_equal(kafka_kit_committed(mocked->test.group, mocked->test.topic, 0), 20);
 }
 
+/* ---- a codec that librdkafka lacks ------------------------------------------------------- */
+
+/* Of Kafka's protocol. */
+enum {
+    PRODUCE = 0,
+    PRODUCE_VERSION = 7,
+    BATCH_BYTES = 61 + 8, /* its header, and what is to be one record */
+    BATCH_CRC_AT = 17,
+    BATCH_CRC_FROM = 21,
+    NO_CODEC = 5
+};
+
+/* Bytes of a request, as they are written. */
+struct raw {
+    unsigned char bytes[512];
+    size_t size;
+};
+
+static void put(struct raw *raw, uint64_t number, size_t size)
+{
+    while (size-- > 0)
+        raw->bytes[raw->size++] = (unsigned char)(number >> 8 * size);
+}
+
+static void put_text(struct raw *raw, const char *text)
+{
+    put(raw, strlen(text), 2);
+    memcpy(raw->bytes + raw->size, text, strlen(text));
+    raw->size += strlen(text);
+}
+
+/* CRC-32C. */
+static uint32_t crc_of(const unsigned char *bytes, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+
+    for (size_t i = 0; i < size; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (UINT32_C(0x82f63b78) & -(crc & 1));
+    }
+    return ~crc;
+}
+
+static void put_batch(struct raw *raw, uint16_t attributes)
+{
+    struct raw batch = {.size = 0};
+    struct raw crc = {.size = 0};
+
+    put(&batch, 0, 8);                /* the first offset, which the broker gives */
+    put(&batch, BATCH_BYTES - 12, 4); /* the length of what follows */
+    put(&batch, 0, 4);                /* the leader's epoch */
+    put(&batch, 2, 1);                /* the format */
+    put(&batch, 0, 4);                /* the checksum of what follows */
+    put(&batch, attributes, 2);
+    put(&batch, 0, 4);          /* the last offset, from the first */
+    put(&batch, 0, 8);          /* the first time, */
+    put(&batch, 0, 8);          /* and the last */
+    put(&batch, UINT64_MAX, 8); /* a producer without a number, */
+    put(&batch, UINT64_MAX, 2); /* an epoch, */
+    put(&batch, UINT64_MAX, 4); /* or a sequence */
+    put(&batch, 1, 4);          /* records */
+    put(&batch, 0xc0dec0de, 8); /* whatever they are */
+    put(&crc, crc_of(batch.bytes + BATCH_CRC_FROM, BATCH_BYTES - BATCH_CRC_FROM), 4);
+    memcpy(batch.bytes + BATCH_CRC_AT, crc.bytes, crc.size);
+    memcpy(raw->bytes + raw->size, batch.bytes, batch.size);
+    raw->size += batch.size;
+}
+
+static int connect_to_broker(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_port = htons((uint16_t)atoi(strrchr(kafka_kit_bootstrap(), ':') + 1));
+    assert_int_equal(connect(descriptor, (struct sockaddr *)(void *)&address, sizeof address), 0);
+    return descriptor;
+}
+
+/* Append a batch as it is, which a real broker would look into. */
+static void append_batch(const char *topic, uint16_t attributes)
+{
+    struct raw request = {.size = 4}, size = {.size = 0};
+    unsigned char answer[256];
+    int broker = connect_to_broker();
+
+    put(&request, PRODUCE, 2);
+    put(&request, PRODUCE_VERSION, 2);
+    put(&request, 1, 4); /* the number of the request */
+    put_text(&request, "test");
+    put(&request, UINT64_MAX, 2); /* no transaction */
+    put(&request, 1, 2);          /* acknowledgements */
+    put(&request, KAFKA_KIT_MS, 4);
+    put(&request, 1, 4); /* topics */
+    put_text(&request, topic);
+    put(&request, 1, 4); /* partitions */
+    put(&request, 0, 4);
+    put(&request, BATCH_BYTES, 4);
+    put_batch(&request, attributes);
+    put(&size, request.size - 4, 4);
+    memcpy(request.bytes, size.bytes, size.size);
+    assert_int_equal(write(broker, request.bytes, request.size), request.size);
+    assert_true(read(broker, answer, sizeof answer) > 4);
+    close(broker);
+}
+
+static void a_codec_that_librdkafka_lacks_is_told_and_never_passed(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+    char named[KAFKA_NAME_SIZE + 64];
+
+    kafka_test_start(&mocked->test, NULL);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+    append_batch(mocked->test.topic, NO_CODEC);
+    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
+    assert_int_equal(kafka_kit_end(mocked->test.topic, 0), 41);
+    assert_int_equal(klane_wait(kit->runtime, 20000), KLANE_ERR_FATAL);
+
+    snprintf(named, sizeof named, "%s [0]: record 20 or some behind it cannot be read",
+             mocked->test.topic);
+    check_says(kit->message, named);
+    check_says(kit->message, "codec 0x5");
+    check_says(kit->message, "Not implemented");
+    assert_int_equal(kit_event(kit, KLANE_EVENT_FATAL).err, KLANE_ERR_CORRUPT);
+    assert_int_equal(kit->note_count, 20);
+    assert_int_equal(kafka_kit_committed(mocked->test.group, mocked->test.topic, 0), 20);
+}
+
+static void codecs_have_names(void **state)
+{
+    static const char *const names[] = {"gzip", "snappy", "lz4", "zstd"};
+    struct kafka_reason reason = {.rk = NULL};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        char said[128], text[256], meant[64];
+
+        snprintf(said, sizeof said,
+                 "Decompression (codec 0x%d) of message at 20 of 8 bytes failed: "
+                 "Local: Not implemented",
+                 i + 1);
+        kafka_reason_text(&reason, rd_kafka_version(), said, text, sizeof text);
+        snprintf(meant, sizeof meant, "librdkafka was built without %s: ", names[i]);
+        check_says(text, meant);
+        check_says(text, said);
+    }
+}
+
+/* ---- the group --------------------------------------------------------------------------- */
+
 /* A member has its coordinator. librdkafka's administrative calls look for it anew, and end the
  * process when the answer comes after the call's limit. */
 static void a_member_needs_no_coordinator_but_its_own(void **state)
@@ -404,6 +561,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(nor_does_it_refute_a_progress_map, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_stops_the_runtime_before_it_is_passed,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_codec_that_librdkafka_lacks_is_told_and_never_passed,
+                                        setup, teardown),
+        cmocka_unit_test(codecs_have_names),
         cmocka_unit_test_setup_teardown(a_member_needs_no_coordinator_but_its_own, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(

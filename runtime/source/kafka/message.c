@@ -6,6 +6,7 @@
 #include "source/kafka/error.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* False: no memory. */
@@ -95,12 +96,19 @@ bool kafka_message_record(struct kafka_source *source, const struct kafka_partit
 void kafka_message_error(struct kafka_source *source, const struct kafka_partition *partition,
                          const rd_kafka_message_t *message, int64_t next)
 {
+    const char *said = rd_kafka_message_errstr(message);
+    char text[KAFKA_TEXT_SIZE];
+
     if (kafka_err(message->err) != KLANE_ERR_CORRUPT) {
         kafka_tell(source, message->err, partition, "it cannot be read for now");
         return;
     }
+    if (message->err == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED)
+        kafka_reason_text(&source->reason, source->version, said, text, sizeof text);
+    else
+        snprintf(text, sizeof text, "%s", said);
     /* librdkafka goes on behind what it cannot read: nobody else would notice. */
     kafka_fail(source, KLANE_ERR_CORRUPT,
                "%s [%" PRId32 "]: record %" PRId64 " or some behind it cannot be read: %s",
-               partition->topic->name, partition->number, next, rd_kafka_err2str(message->err));
+               partition->topic->name, partition->number, next, text);
 }

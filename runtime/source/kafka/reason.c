@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why a connection is refused.
+/* Why a connection is refused, or a batch cannot be read.
  *
  * librdkafka says of each certificate that it does not trust the same, but tells a callback what
  * OpenSSL found. That callback has the program's opaque, so the handle itself leads to its reason:
@@ -111,6 +111,7 @@ void kafka_reason_deinit(struct kafka_reason *reason)
 
 #define PERHAPS_TLS "the broker's listener may be one with TLS"
 #define PERHAPS_PLAIN "the broker's listener may be one without TLS"
+#define BUILT_WITHOUT "librdkafka was built without "
 
 /* What part of librdkafka's words means. */
 static const struct {
@@ -126,6 +127,10 @@ static const struct {
     {"wrong version number", 0, PERHAPS_PLAIN},
     {"SASL mechanism SCRAM", KAFKA_VERSION_SCRAM,
      "librdkafka before 2.6.1 fails so at SCRAM with Kafka 4, whatever the password"},
+    {"(codec 0x1)", 0, BUILT_WITHOUT "gzip"},
+    {"(codec 0x2)", 0, BUILT_WITHOUT "snappy"},
+    {"(codec 0x3)", 0, BUILT_WITHOUT "lz4"},
+    {"(codec 0x4)", 0, BUILT_WITHOUT "zstd"},
 };
 
 void kafka_reason_text(const struct kafka_reason *reason, int version, const char *said,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why a connection is refused, where librdkafka's words leave it out. */
+/* Why a connection is refused, or a batch not read, where librdkafka's words leave it out. */
 #ifndef KLANE_SOURCE_KAFKA_REASON_H
 #define KLANE_SOURCE_KAFKA_REASON_H
 
@@ -29,7 +29,8 @@ void kafka_reason_watch(struct kafka_reason *reason, const rd_kafka_t *rk);
 /* When the handle is gone, if there was one. */
 void kafka_reason_deinit(struct kafka_reason *reason);
 
-/* What librdkafka said of a connection, with the reason in front of it where that is known. */
+/* What librdkafka said of a connection, or of a codec that it lacks, with the reason in front of
+ * it where that is known. */
 void kafka_reason_text(const struct kafka_reason *reason, int version, const char *said,
                        char *text, size_t size);
 
