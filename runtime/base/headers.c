@@ -151,17 +151,27 @@ bool headers_valid(const void *block, size_t block_size)
     return cursor.left == 0;
 }
 
-bool headers_at(const void *block, size_t block_size, size_t index, const char **name,
-                const void **value, size_t *size)
+bool headers_at(const void *block, size_t block_size, size_t index, struct headers_place *place,
+                const char **name, const void **value, size_t *size)
 {
     struct cursor cursor = cursor_begin(block, block_size);
+    struct headers_place at = {0};
     struct header header;
 
     if (index >= headers_count(block, block_size))
         return false;
-    for (size_t i = 0; i <= index; i++)
+    if (place->index <= index) {
+        at = *place;
+        KLANE_ASSERT(at.at <= cursor.left);
+    }
+    cursor.at += at.at;
+    cursor.left -= at.at;
+    for (; at.index <= index; at.index++) {
+        *place = at;
         if (!cursor_next(&cursor, &header))
             return false;
+        at.at = block_size - COUNT_BYTES - cursor.left;
+    }
     *name = header.name;
     *value = header.value;
     *size = header.value_size;

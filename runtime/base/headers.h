@@ -22,9 +22,16 @@ uint32_t headers_count(const void *block, size_t block_size);
 /* Whether the block is whole: every length inside it, and nothing left over. */
 bool headers_valid(const void *block, size_t block_size);
 
-/* Header number index. False: there is none, or the block ends before it. */
-bool headers_at(const void *block, size_t block_size, size_t index, const char **name,
-                const void **value, size_t *size);
+/* Where a header begins in its block; all 0: not known. */
+struct headers_place {
+    size_t index;
+    size_t at;
+};
+
+/* Header number index. *place: of any header of this block, and then of this one, so that it is
+ * not far to the next. False: there is none, or the block ends before it. */
+bool headers_at(const void *block, size_t block_size, size_t index, struct headers_place *place,
+                const char **name, const void **value, size_t *size);
 
 /* The last header of this name. */
 bool headers_find(const void *block, size_t block_size, const char *name, const void **value,

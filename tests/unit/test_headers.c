@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define HEADERS_MAX 12
 #define TEXT_MAX 20
@@ -154,17 +155,22 @@ static void assert_header(const struct klane_header_in *expected, const void *va
 
 static void sample_check(const struct sample *sample, const unsigned char *block, size_t size)
 {
+    struct headers_place place = {0};
     const char *name;
     const void *value;
     size_t value_size;
 
     assert_int_equal(headers_count(block, size), sample->count);
     assert_true(headers_valid(block, size));
-    assert_false(headers_at(block, size, sample->count, &name, &value, &value_size));
+    assert_false(headers_at(block, size, sample->count, &place, &name, &value, &value_size));
     for (size_t i = 0; i < sample->count; i++) {
         size_t last = i;
 
-        assert_true(headers_at(block, size, i, &name, &value, &value_size));
+        /* From wherever the place is: forwards, and backwards. */
+        assert_true(headers_at(block, size, sample->count - 1 - i, &place, &name, &value,
+                               &value_size));
+        assert_string_equal(name, sample->names[sample->count - 1 - i]);
+        assert_true(headers_at(block, size, i, &place, &name, &value, &value_size));
         assert_string_equal(name, sample->names[i]);
         assert_header(&sample->headers[i], value, value_size);
         for (size_t j = i; j < sample->count; j++)
@@ -197,13 +203,14 @@ static void what_is_written_is_read_again(void **state)
 /* Reads all there is, touching every byte that is handed out. Returns how many headers came. */
 static size_t block_read(const unsigned char *block, size_t size)
 {
+    struct headers_place place = {0};
     volatile unsigned char sum = 0;
     const char *name;
     const void *value;
     size_t value_size;
     size_t came = 0;
 
-    while (headers_at(block, size, came, &name, &value, &value_size)) {
+    while (headers_at(block, size, came, &place, &name, &value, &value_size)) {
         came++;
         sum = (unsigned char)(sum + strlen(name));
         for (size_t i = 0; value != NULL && i < value_size; i++)
@@ -292,6 +299,7 @@ static void damaged_blocks_are_never_read_outside(void **state)
 static void a_false_count_does_not_take_long(void **state)
 {
     unsigned char block[12] = {0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0};
+    struct headers_place place = {0};
     const char *name;
     const void *value;
     size_t size;
@@ -299,13 +307,43 @@ static void a_false_count_does_not_take_long(void **state)
     (void)state;
 
     assert_false(headers_valid(block, sizeof(block)));
-    assert_false(headers_at(block, sizeof(block), 0xfffffffe, &name, &value, &size));
+    assert_false(headers_at(block, sizeof(block), 0xfffffffe, &place, &name, &value, &size));
     assert_false(headers_find(block, sizeof(block), "a", &value, &size));
+}
+
+/* Reading each where the one before was found takes some milliseconds; each from the first,
+ * minutes. */
+static void headers_without_end_are_read_one_after_the_other(void **state)
+{
+    enum { COUNT = 400000 };
+    struct klane_header_in *headers = calloc(COUNT, sizeof(*headers));
+    struct headers_place place = {0};
+    unsigned char *block;
+    const char *name;
+    const void *value;
+    size_t size, value_size;
+    clock_t begin;
+
+    (void)state;
+
+    assert_non_null(headers);
+    for (size_t i = 0; i < COUNT; i++)
+        headers[i] = (struct klane_header_in){"name", "value", i % 5};
+    block = block_of(headers, COUNT, &size);
+    begin = clock();
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_true(headers_at(block, size, i, &place, &name, &value, &value_size));
+        assert_int_equal(value_size, i % 5);
+    }
+    assert_in_range(clock() - begin, 0, 10 * CLOCKS_PER_SEC);
+    free(block);
+    free(headers);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(headers_without_end_are_read_one_after_the_other),
         cmocka_unit_test(no_headers_need_no_bytes),
         cmocka_unit_test(the_block_is_the_same_on_every_machine),
         cmocka_unit_test(a_header_without_a_name_is_refused),
