@@ -353,6 +353,21 @@ int64_t kafka_kit_append(const struct kafka_kit_record *record)
     return offset;
 }
 
+void kafka_kit_produce(rd_kafka_t *rk, const struct kafka_kit_record *record,
+                       rd_kafka_headers_t *headers)
+{
+    rd_kafka_resp_err_t err;
+
+    do {
+        err = produce(rk, record, headers, NULL);
+        rd_kafka_poll(rk, err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 10);
+        /* The others: what was made a moment ago. */
+    } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL ||
+             err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+             err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);
+    assert_int_equal(err, 0);
+}
+
 void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int count, int keys)
 {
     for (int i = 0; i < count; i++) {
@@ -365,16 +380,8 @@ void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int co
             .value = value,
             .value_size = (size_t)snprintf(value, sizeof value, "%d", i),
         };
-        rd_kafka_resp_err_t err;
 
-        do {
-            err = produce(rk, &record, NULL, NULL);
-            rd_kafka_poll(rk, err == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : 10);
-            /* The others: what was made a moment ago. */
-        } while (err == RD_KAFKA_RESP_ERR__QUEUE_FULL ||
-                 err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
-                 err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);
-        assert_int_equal(err, 0);
+        kafka_kit_produce(rk, &record, NULL);
     }
     assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), 0);
 }
@@ -414,31 +421,45 @@ static rd_kafka_t *member_of(const char *group)
     return make(RD_KAFKA_CONSUMER, conf);
 }
 
+/* Of the partitions from first to last. */
 static rd_kafka_topic_partition_list_t *committed_of(const char *group, const char *topic,
-                                                     int32_t partition)
+                                                     int32_t first, int32_t last)
 {
     rd_kafka_t *member = member_of(group);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(last - first + 1);
 
-    rd_kafka_topic_partition_list_add(list, topic, partition);
+    rd_kafka_topic_partition_list_add_range(list, topic, first, last);
     assert_int_equal(rd_kafka_committed(member, list, KAFKA_KIT_MS), 0);
-    assert_int_equal(list->elems[0].err, 0);
+    for (int i = 0; i < list->cnt; i++)
+        assert_int_equal(list->elems[i].err, 0);
     rd_kafka_destroy(member);
     return list;
 }
 
 int64_t kafka_kit_committed(const char *group, const char *topic, int32_t partition)
 {
-    rd_kafka_topic_partition_list_t *list = committed_of(group, topic, partition);
+    rd_kafka_topic_partition_list_t *list = committed_of(group, topic, partition, partition);
     int64_t offset = list->elems[0].offset;
 
     rd_kafka_topic_partition_list_destroy(list);
     return offset < 0 ? -1 : offset;
 }
 
+void kafka_kit_committed_all(const char *group, const char *topic, int partitions,
+                             int64_t *offsets)
+{
+    rd_kafka_topic_partition_list_t *list = committed_of(group, topic, 0, partitions - 1);
+
+    assert_int_equal(list->cnt, partitions);
+    for (int i = 0; i < list->cnt; i++)
+        offsets[list->elems[i].partition] =
+            list->elems[i].offset < 0 ? -1 : list->elems[i].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 int32_t kafka_kit_committed_epoch(const char *group, const char *topic, int32_t partition)
 {
-    rd_kafka_topic_partition_list_t *list = committed_of(group, topic, partition);
+    rd_kafka_topic_partition_list_t *list = committed_of(group, topic, partition, partition);
     int32_t epoch = rd_kafka_topic_partition_get_leader_epoch(&list->elems[0]);
 
     rd_kafka_topic_partition_list_destroy(list);

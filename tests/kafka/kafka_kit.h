@@ -62,6 +62,11 @@ struct kafka_kit_record {
 /* Append and wait for the acknowledgement. Returns the offset; -1: it failed (any thread). */
 int64_t kafka_kit_append(const struct kafka_kit_record *record);
 
+/* Append by this producer, and wait for nothing but room in its queue. headers: NULL, or they are
+ * librdkafka's on return. */
+void kafka_kit_produce(rd_kafka_t *producer, const struct kafka_kit_record *record,
+                       rd_kafka_headers_t *headers);
+
 /* Append count records with keys "k0" to "k(keys - 1)" in turn and values "0", "1" and so on, by
  * this producer; waits for all but in a transaction. */
 void kafka_kit_fill(rd_kafka_t *producer, const char *topic, int32_t partition, int count,
@@ -71,8 +76,10 @@ void kafka_kit_fill(rd_kafka_t *producer, const char *topic, int32_t partition, 
  * waits for all. */
 void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_t bytes);
 
-/* The committed offset, -1: none. */
+/* The committed offset, -1: none; or those of all partitions. */
 int64_t kafka_kit_committed(const char *group, const char *topic, int32_t partition);
+void kafka_kit_committed_all(const char *group, const char *topic, int partitions,
+                             int64_t *offsets);
 void kafka_kit_commit(const char *group, const char *topic, int32_t partition, int64_t offset);
 
 /* The same with the epoch of a leader, -1: none; where kafka_library_has_epochs(). */
