@@ -353,6 +353,76 @@ static void headers_by_the_thousand_are_read_back_and_count(void **state)
     assert_int_equal(headers_right, RECORDS);
 }
 
+/* librdkafka counts in its queue only what values have. */
+static void append_beside_values(const struct wide *wide, int records, size_t bytes, bool is_key)
+{
+    rd_kafka_t *producer = wide_producer((const char *const[]){"linger.ms", "5", NULL});
+    char *large = calloc(1, bytes);
+
+    assert_non_null(large);
+    for (int i = 0; i < records; i++) {
+        rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+        struct kafka_kit_record record = {
+            .topic = wide->test->topic, .partition = i % 4, .key = large};
+
+        snprintf(large, bytes, "%d", i);
+        record.key_size = is_key ? bytes : strlen(large);
+        if (!is_key)
+            rd_kafka_header_add(headers, "h", -1, large, (ssize_t)bytes);
+        kafka_kit_produce(producer, &record, headers);
+    }
+    free(large);
+    wide_producer_end(producer);
+}
+
+static enum klane_outcome wait_at_gate(struct kit *kit, const struct klane_record *record)
+{
+    (void)record;
+    kit_wait_open(kit);
+    return KLANE_DONE;
+}
+
+static void wait_with_what_is_beside_values(struct wide *wide, const char *what, bool is_key,
+                                            bool without_headers)
+{
+    enum { PARTITIONS = 4, RECORDS = 4000, BYTES = 60000, BUDGET = 64 * WIDE_MIB };
+    struct kit *kit = &wide->test->kit;
+    struct klane_topic rules;
+
+    wide_topic(wide, PARTITIONS, 1, NULL);
+    append_beside_values(wide, RECORDS, BYTES, is_key);
+    wide_watch(wide);
+    kit_of_small(wide, NULL, 32768, BUDGET);
+    kit->act = wait_at_gate;
+    /* Without headers, as many as there are would have room. */
+    if (without_headers)
+        kit->options.records_max = 256;
+    klane_topic_init(&rules, sizeof rules);
+    rules.without_headers = without_headers;
+    kafka_test_start(wide->test, &rules);
+    usleep(3000 * 1000);
+    wide_watched(wide, what, BUDGET + BESIDE);
+    kit_open(kit);
+    kit_wait_ended(kit, RECORDS);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        kafka_test_wait_committed(wide->test, i, RECORDS / PARTITIONS);
+}
+
+static void what_is_read_ahead_of_headers_counts(void **state)
+{
+    wait_with_what_is_beside_values(*state, "headers read ahead", false, false);
+}
+
+static void so_does_that_of_headers_that_nobody_wants(void **state)
+{
+    wait_with_what_is_beside_values(*state, "headers not wanted", false, true);
+}
+
+static void what_is_read_ahead_of_keys_counts(void **state)
+{
+    wait_with_what_is_beside_values(*state, "keys read ahead", true, false);
+}
+
 /* ---- partitions -------------------------------------------------------------------------- */
 
 enum { PARTITIONS_MANY = 500, MANY_BYTES = 32 * WIDE_KIB };
@@ -547,6 +617,9 @@ int main(void)
         wide_test(every_codec_and_a_mix_of_them_in_one_partition_arrive_whole),
         wide_test(what_is_read_ahead_is_as_large_as_it_is_compressed),
         wide_test(headers_by_the_thousand_are_read_back_and_count),
+        wide_test(what_is_read_ahead_of_headers_counts),
+        wide_test(so_does_that_of_headers_that_nobody_wants),
+        wide_test(what_is_read_ahead_of_keys_counts),
         wide_test(hundreds_of_partitions_stay_inside_the_budget_by_default),
         wide_test(hundreds_of_partitions_stay_inside_a_small_budget),
         wide_test(nothing_remains_of_keys_that_are_idle),

@@ -42,8 +42,10 @@
 /* Partitions whose leaders are woken at once. */
 #define WAKE_MOST 16
 
-/* How many records tell how large they are. */
+/* How many records tell how large they are; and where nobody wants headers, which of them tell how
+ * large those are. */
 #define SEEN_RECORDS_MOST 8192
+#define SEEN_HEADERS_EVERY 64
 
 /* ---- forwarding -------------------------------------------------------------------------- */
 
@@ -271,13 +273,19 @@ static struct kafka_partition *partition_of(struct kafka_source *source,
 }
 
 /* Of the last some thousands. */
-static void note_size(struct kafka_source *source, const struct source_record *record)
+static void note_size(struct kafka_source *source, const struct kafka_partition *partition,
+                      const rd_kafka_message_t *message, const struct source_record *record)
 {
+    if (!partition->has_headers && source->seen_records % SEEN_HEADERS_EVERY == 0)
+        source->seen_uncounted +=
+            (uint64_t)kafka_message_headers_size(source, message) * SEEN_HEADERS_EVERY;
     if (++source->seen_records == SEEN_RECORDS_MOST) {
         source->seen_records /= 2;
         source->seen_bytes /= 2;
+        source->seen_uncounted /= 2;
     }
     source->seen_bytes += record->value_size;
+    source->seen_uncounted += (uint64_t)record->key_size + record->headers_size;
 }
 
 static void offer(struct kafka_source *source, struct kafka_partition *partition,
@@ -288,7 +296,6 @@ static void offer(struct kafka_source *source, struct kafka_partition *partition
     partition->next = record->offset + 1;
     partition->end = -1;
     kafka_turns_note(source, partition);
-    note_size(source, record);
     if (partition->is_held || partition->is_stashing) {
         KLANE_MARK("kafka: a record is stashed");
         stash(source, partition, record);
@@ -307,8 +314,10 @@ static void take_record(struct kafka_source *source, struct kafka_partition *par
 
     /* librdkafka may repeat some around a rebalance. */
     if (message->offset >= partition->next &&
-        kafka_message_record(source, partition, message, &record))
+        kafka_message_record(source, partition, message, &record)) {
+        note_size(source, partition, message, &record);
         offer(source, partition, &record);
+    }
 }
 
 /* What librdkafka says of a partition between its records. */

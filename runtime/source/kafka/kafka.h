@@ -11,6 +11,7 @@
  *   nap.c         the nap of a full queue
  *   pause.c       nothing more is fetched of a partition
  *   turns.c       no partition goes without because others have much
+ *   uncounted.c   keys and headers, which librdkafka does not count, do not fill the memory
  *   commit.c      one commit at a time
  *   leader_epoch.c  what is committed beside offsets, to find out about logs that were cut
  *   forming.c     a commit waits while it could come too late
@@ -176,6 +177,12 @@ struct kafka_turns {
     int64_t took_ms;  /* the last one; 0: there was none */
 };
 
+/* Keys and headers. */
+struct kafka_uncounted {
+    bool is_paused;
+    int64_t due_ms; /* when to look again */
+};
+
 /* Passes. */
 struct kafka_sweep {
     rd_kafka_conf_t *conf; /* of the handle, until the helper has made it */
@@ -229,8 +236,10 @@ struct kafka_source {
     struct kafka_nap nap; /* of those that fill the data queue */
     uint64_t seen_records;
     uint64_t seen_bytes;               /* of their values: how large records are, on average */
+    uint64_t seen_uncounted;           /* of their keys and headers */
     struct kafka_partition *wake_next; /* the first whose leader is to be woken */
     struct kafka_turns turns;
+    struct kafka_uncounted uncounted;
     uint64_t stashed_bytes;
     bool has_held_strays; /* partitions that are not forwarded may have got something */
 

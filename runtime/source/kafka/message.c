@@ -93,6 +93,16 @@ bool kafka_message_record(struct kafka_source *source, const struct kafka_partit
     return false;
 }
 
+uint32_t kafka_message_headers_size(struct kafka_source *source,
+                                    const rd_kafka_message_t *message)
+{
+    struct source_record record = {.headers_size = 0};
+
+    /* Those that cannot be read count as none. */
+    take_headers(source, message, &record);
+    return record.headers_size;
+}
+
 void kafka_message_error(struct kafka_source *source, const struct kafka_partition *partition,
                          const rd_kafka_message_t *message, int64_t next)
 {

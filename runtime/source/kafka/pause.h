@@ -12,8 +12,9 @@
 
 /* Why; bits. */
 enum kafka_pause {
-    KAFKA_PAUSE_HELD = 1, /* it holds, and something more has come */
-    KAFKA_PAUSE_TURN = 2  /* it is others' turn: see turns.h */
+    KAFKA_PAUSE_HELD = 1,     /* it holds, and something more has come */
+    KAFKA_PAUSE_TURN = 2,     /* it is others' turn: see turns.h */
+    KAFKA_PAUSE_UNCOUNTED = 4 /* keys and headers fill the queue: see uncounted.h */
 };
 
 /* Returns when librdkafka's own thread has done it; no broker is asked. */

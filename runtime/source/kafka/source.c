@@ -20,6 +20,7 @@
 #include "source/kafka/queue.h"
 #include "source/kafka/sweep.h"
 #include "source/kafka/turns.h"
+#include "source/kafka/uncounted.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -199,6 +200,7 @@ static void source_work(struct kafka_source *source)
     /* Behind what may have said that a position is wrong. */
     kafka_position_work(source);
     kafka_turns_work(source);
+    kafka_uncounted_work(source);
     kafka_fetch_wake(source);
 }
 
@@ -260,6 +262,7 @@ static int64_t source_due_ms(const struct klane_source *base)
         return due_ms;
     due_ms = min_ms(due_ms, kafka_nap_due_ms(&source->sweep.nap));
     due_ms = min_ms(due_ms, kafka_turns_due_ms(source));
+    due_ms = min_ms(due_ms, kafka_uncounted_due_ms(source));
     return min_ms(due_ms, min_ms(source->again_ms, kafka_nap_due_ms(&source->nap)));
 }
 
@@ -434,6 +437,7 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf, int version)
     source->max_poll_ms = kafka_config_number(conf, "max.poll.interval.ms", 300000);
     source->again_ms = KAFKA_NEVER_MS;
     source->commit.due_ms = KAFKA_NEVER_MS;
+    source->uncounted.due_ms = KAFKA_NEVER_MS;
     source->polled_ms = clock_now_ms();
     source->committed.type = KAFKA_COMMITTED;
     source->look_up.type = KAFKA_LOOK_UP;

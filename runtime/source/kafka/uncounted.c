@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Upholds: where keys and headers are most of what records have, no more of them stands in the
+ * data queue than about twice what values may have.
+ *
+ * librdkafka's limit of bytes counts values alone; of the rest only the number of messages is
+ * limited, which is far too much where a record has thousands of headers. How much there is in
+ * the queue follows from its length, and from what the last some thousands of records had. When
+ * that is too much, all pause, which throws it away: it is fetched again. So nothing is fetched
+ * in vain as long as control takes what comes, and while it has no room a response for each
+ * time that some comes free. Passes need none of this: control reads them in every round. */
+#include "source/kafka/uncounted.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "source/kafka/pause.h"
+
+/* How long a pause lasts at least, and how soon it is looked again whether one is needed. */
+#define PAUSE_MS 20
+#define LOOK_MS 5
+
+/* Of so many records, as far as can be told from those that have come. */
+static uint64_t bytes_of(const struct kafka_source *source, uint64_t records)
+{
+    return source->seen_records == 0 ? 0
+                                     : source->seen_uncounted * records / source->seen_records;
+}
+
+static bool has_room(const struct kafka_source *source)
+{
+    return source->intake->ops->has_room(source->intake, 0);
+}
+
+static void pause_all(struct kafka_source *source, int64_t now_ms)
+{
+    struct kafka_partition *partition;
+
+    KLANE_MARK("kafka: keys and headers fill the queue");
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    if (partition->state == KAFKA_OURS && partition->is_forwarded)
+        kafka_pause(partition, KAFKA_PAUSE_UNCOUNTED);
+    source->uncounted.is_paused = true;
+    source->uncounted.due_ms = now_ms + PAUSE_MS;
+}
+
+void kafka_uncounted_work(struct kafka_source *source)
+{
+    struct kafka_uncounted *uncounted = &source->uncounted;
+    uint64_t limit = source->nap.queue_bytes;
+    int64_t now_ms;
+
+    /* As the number of messages limits it. */
+    if (!uncounted->is_paused && bytes_of(source, source->nap.queue_records) <= limit) {
+        uncounted->due_ms = KAFKA_NEVER_MS;
+        return;
+    }
+    now_ms = clock_now_ms();
+    /* While control takes them, some may have been taken by the next look. */
+    if (has_room(source))
+        limit *= 2;
+    if (bytes_of(source, rd_kafka_queue_length(source->data.queue)) > limit) {
+        pause_all(source, now_ms);
+    } else if (!uncounted->is_paused) {
+        uncounted->due_ms = now_ms + LOOK_MS;
+    } else if (now_ms >= uncounted->due_ms) {
+        uncounted->due_ms = now_ms + PAUSE_MS;
+        uncounted->is_paused = !has_room(source);
+        if (!uncounted->is_paused)
+            kafka_pause_end_all(source, KAFKA_PAUSE_UNCOUNTED);
+    }
+}
+
+int64_t kafka_uncounted_due_ms(const struct kafka_source *source)
+{
+    return source->uncounted.due_ms;
+}
