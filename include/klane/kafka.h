@@ -70,8 +70,9 @@ struct klane_kafka_options {
                                  for parked lanes may be a quarter of that on top, and 1,000 at
                                  least. Default 32,768. */
     uint32_t queue_bytes;   /**< Bytes of their values, 1 MiB to 1 GiB; two responses of each
-                                 broker, of half of that or message.max.bytes each, may come on
-                                 top, and a quarter for parked lanes, 1 MiB at least. Default
+                                 broker, of half of that or message.max.bytes each, as they are
+                                 compressed, may come on top, a quarter for parked lanes, 1 MiB
+                                 at least, and about as much of keys and headers. Default
                                  16 MiB. */
     bool allow_unsafe;      /**< Allow settings that load code, start programs, or switch off the
                             checking of certificates: plugin.library.paths, ssl.engine.location,
