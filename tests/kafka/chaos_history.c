@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What everybody writes down, in memory that all processes of a run share: a process that is
  * killed takes nothing of it along but the event that it was writing. */
-#include "kafka/chaos.h"
+#include "kafka/chaos_shared.h"
 
 #include <stdlib.h>
 #include <string.h>

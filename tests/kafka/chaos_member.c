@@ -6,7 +6,7 @@
  * Each event is written before klane can know of what it says (a handler's end, before it
  * returns), or after klane has told it (an assignment). So the order of the history is one that
  * happened. */
-#include "kafka/chaos.h"
+#include "kafka/chaos_shared.h"
 #include "kafka/kafka_wrap.h"
 
 #include <inttypes.h>
