@@ -4,7 +4,9 @@
  *
  *   chaos.c           the tests on one broker
  *   chaos_cluster.c   the tests on three, with a network between
- *   chaos_run.c       the conductor: members, records, and what happens to them
+ *   chaos_run.c       the conductor: members, records, and how they begin and end
+ *   chaos_churn.c     what happens to a group on one broker
+ *   chaos_progress.c  whether it has formed, and how soon it gets on
  *   chaos_broker.c    a broker of its own, which it may kill, or three
  *   chaos_storm.c     what happens to three brokers, members, and the network, which is proxy.c
  *   chaos_member.c    a member: a process with a runtime on the Kafka source
@@ -29,7 +31,7 @@
  *
  * To look into a failure: KLANE_CHAOS_HISTORY names a file for the history, KLANE_CHAOS_MEMBERS
  * one for what the members print, KLANE_CHAOS_DEBUG what librdkafka prints of itself there; with
- * KLANE_CHAOS_STORM each fault on three brokers is printed.
+ * KLANE_CHAOS_STORM each thing that happens is printed.
  *
  * What cannot be seen from outside makes some checks weaker than in the simulator:
  *
@@ -51,15 +53,16 @@
 
 struct chaos_plan {
     const char *assignor;
-    const char *const *instances; /* of static members, then NULL; NULL: the members are not */
+    const char *const *instances; /* of static members, then NULL; NULL: there are none */
     unsigned least, most;         /* members that run */
-    unsigned steps;               /* something happens to a member, so often */
-    unsigned generations;         /* and the group forms anew at least so often */
-    unsigned restarts;            /* of the broker */
-    unsigned rate;                /* records a second */
-    unsigned session_ms;          /* session.timeout.ms */
-    bool is_gentle;               /* members only come and leave */
-    unsigned part;                /* of the storm on three brokers: one in so many; 0: all */
+    unsigned moves;               /* a member comes or leaves, so often */
+    unsigned kills, freezes, hiccups, replacements; /* of members, of static ones */
+    unsigned restarts;                              /* of the broker */
+    unsigned rate;                                  /* records a second */
+    unsigned session_ms;                            /* session.timeout.ms */
+    unsigned drain_ms;                              /* 0: the usual */
+    bool is_gentle;                                 /* nothing is slow or stuck */
+    unsigned part; /* of the storm on three brokers: one in so many; 0: all */
 };
 
 enum life_state {
@@ -73,13 +76,20 @@ struct life {
     pid_t pid; /* 0: never started */
     enum life_state state;
     int64_t until_ms;
-    bool is_contested; /* another had its instance too: one of them is fenced */
+    bool is_contested;   /* another had its instance too: one of them is fenced */
+    bool is_replacement; /* another had its instance just before */
 };
 
 struct chaos_counts {
     unsigned joins, leaves, kills, freezes, hiccups, contests, broker_kills, broker_stops;
     unsigned broker_freezes, network;
     unsigned generations, loose_stops, losses, outdated, refused, moved_starts;
+    unsigned replacements; /* static members that came and got something */
+    unsigned outlasted;    /* handlers still ran when a partition was given up */
+    unsigned overslept;    /* members woke that had lost a partition to another */
+    unsigned late_starts;  /* of what another has by then, before it was told */
+    unsigned timed_kills;
+    int64_t longest_ms; /* until all got on after one of these */
     size_t records, events, starts, repeats, commits;
 };
 
@@ -118,9 +128,14 @@ struct chaos_run {
     struct chaos_counts counts;
 };
 
+#define CHAOS_PATIENCE_MS 60000 /* for everything that has to happen */
+
 /* A topic and a group of their own; no member yet. The broker runs afterwards. */
 void chaos_run_begin(struct chaos_run *run, struct chaos_broker *broker,
                      const struct chaos_plan *plan);
+
+/* What happens from now on. As the cluster gives out the partitions it has no static members. */
+void chaos_plan(struct chaos_run *run, const struct chaos_plan *plan);
 
 /* A life more. instance NULL: none. Returns its number. */
 unsigned chaos_join(struct chaos_run *run, const char *instance, enum chaos_defect defect);
@@ -146,7 +161,11 @@ void chaos_kill(struct chaos_run *run, unsigned number);
 void chaos_note(struct chaos_run *run, unsigned life, const char *what);
 void chaos_pass(struct chaos_run *run, int64_t ms);
 
-/* The steps of the plan, with records coming in. */
+/* The last other life that has this instance and is not over. NULL: there is none. */
+struct life *chaos_life_of(struct chaos_run *run, const char *instance,
+                           const struct life *beside);
+
+/* What the plan has, with records coming in. */
 void chaos_churn(struct chaos_run *run);
 
 /* On a cluster: faults of members, brokers and the network, in an order of chance, each waited for
@@ -156,6 +175,9 @@ void chaos_storm_print(void);
 
 /* Whether all that was produced is committed. */
 bool chaos_is_committed(struct chaos_run *run);
+
+/* Nobody is frozen or leaves, and no two have the same instance. */
+bool chaos_is_quiet(struct chaos_run *run);
 
 /* Whether every key but the stuck one is where the log is. */
 bool chaos_is_handled_elsewhere(struct chaos_run *run);

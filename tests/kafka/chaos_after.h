@@ -5,9 +5,6 @@
 
 #include "kafka/chaos.h"
 
-/* Control has heard of an end by then, though a machine may be busy. */
-#define CHAOS_HEARD_MS 3000
-
 struct truth_record {
     int64_t offset;
     uint32_t number;

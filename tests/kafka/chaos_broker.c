@@ -118,7 +118,9 @@ static bool await_script(pid_t script)
 
 static void start(struct chaos_broker *broker)
 {
-    const char *one[] = {"start", broker->directory, NULL};
+    /* CHAOS_LONE_SESSION_MS. */
+    const char *one[] = {"start", broker->directory, "group.consumer.session.timeout.ms=3000",
+                         NULL};
     char ports[32];
     /* One that is dead is taken for dead within some two seconds, be it the active controller. */
     const char *three[] = {"start",

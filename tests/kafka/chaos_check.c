@@ -7,9 +7,11 @@
  *   - what klane calls committed is in the group's log
  *   - an assignment begins at an offset that was committed, not below one that was acknowledged
  *   - of an assignment every record is taken in, one after the other
- *   - two processes never both have a partition, unless one of them was cut off
+ *   - two processes never both have a partition, unless one of them was cut off; and one that
+ *     was, by sleeping beyond its session, starts nothing of it when it has been awake for a while
  *   - what a commit's map has as finished does not run again, once that commit is what a
- *     partition begins with; what is above the map's ceiling may
+ *     partition begins with; what is above the map's ceiling may, and what control had not heard
+ *     of, but not if that was the last commit of a drain that was over: then nothing does
  *   - what still runs when a partition is given up has had its drain
  *   - nothing goes on starting once a handler could see that it works in vain
  *   - a partition is lost only for a reason: a process that froze, a broker that was away
@@ -22,6 +24,7 @@
 
 #define SLACK_MS 300    /* between what klane and the history call the same time */
 #define VAIN_MS 1000    /* a worker may have passed the fence just before it fell */
+#define HEARD_MS 3000   /* what is told has been heard by then, though a machine may be busy */
 #define SHADOW_MS 15000 /* so long a cause has effects */
 #define BEFORE_ALL (-SHADOW_MS - 1)
 #define NEVER INT64_MAX
@@ -32,11 +35,14 @@ struct stay {
     int64_t next; /* the record to be taken in */
     int64_t ceiling;
     size_t given; /* the event: the commit that it begins with was sent; 0: it is not known */
+    size_t sent;  /* the event: its own last commit; 0: none */
     int64_t vain_ms;
+    int64_t shared_ms; /* since when is_shared */
     uint16_t partition;
     uint8_t life;
     bool is_open;
-    bool is_shared; /* another process got the partition meanwhile */
+    bool is_shared;  /* another process got the partition meanwhile */
+    bool is_drained; /* nothing ran when it was given up, and all was committed */
 };
 
 struct running {
@@ -52,8 +58,12 @@ struct seen_life {
     size_t running_capacity;
     int64_t outdated_ms; /* when a commit of it was of another generation */
     int64_t frozen_ms;   /* when it was last, so far; while it is: NEVER */
-    bool is_contested;   /* another has its instance */
-    bool is_cut_off;     /* or it was ever frozen */
+    unsigned freezes;    /* so often */
+    unsigned overslept;  /* the last of them that cost it a partition */
+    int64_t sent;        /* its last commit, and the last that was accepted */
+    int64_t accepted;
+    bool is_contested; /* another has its instance */
+    bool is_cut_off;   /* or it was ever frozen */
 };
 
 struct inspector {
@@ -103,8 +113,10 @@ static bool on_assign(struct inspector *inspector, size_t at, const struct histo
         struct stay *other = &inspector->stays[i];
 
         if (other->is_open && other->partition == event->partition &&
-            other->life != event->process)
+            other->life != event->process && !other->is_shared) {
             other->is_shared = true;
+            other->shared_ms = event->time_ms;
+        }
     }
     inspector->stays[event->epoch] = (struct stay){.next = event->ceiling,
                                                    .ceiling = event->ceiling,
@@ -140,17 +152,25 @@ static bool on_given_up(struct inspector *inspector, size_t at, const struct his
 {
     struct stay *stay = &inspector->stays[event->epoch];
     const struct seen_life *life = &inspector->lives[event->process];
+    int64_t drain_ms = inspector->judged->run->shared->lives[event->process].drain_ms;
 
     stay->is_open = false;
+    stay->is_drained = life->accepted == life->sent;
     if (stay->is_shared && !life->is_cut_off && !is_in_shadow(inspector, event))
         return chaos_condemn(inspector->judged, at,
                              "another process has had the partition since before");
-    for (size_t i = 0; i < life->running_count; i++)
-        if (life->running[i].epoch == event->epoch &&
-            event->time_ms - life->running[i].begin_ms < CHAOS_DRAIN_MS - SLACK_MS)
-            return chaos_condemn(
-                inspector->judged, at, "offset %" PRId64 " runs, and has had %" PRId64 "ms only",
-                life->running[i].offset, event->time_ms - life->running[i].begin_ms);
+    for (size_t i = 0; i < life->running_count; i++) {
+        int64_t had_ms = event->time_ms - life->running[i].begin_ms;
+
+        if (life->running[i].epoch != event->epoch)
+            continue;
+        if (had_ms < drain_ms - SLACK_MS)
+            return chaos_condemn(inspector->judged, at,
+                                 "offset %" PRId64 " runs, and has had %" PRId64 "ms only",
+                                 life->running[i].offset, had_ms);
+        stay->is_drained = false;
+        inspector->judged->run->counts.outlasted++;
+    }
     return true;
 }
 
@@ -175,10 +195,15 @@ static bool is_outdated_soon(const struct inspector *inspector, size_t at)
 
 static bool on_lost(struct inspector *inspector, size_t at, const struct history_event *event)
 {
-    const struct seen_life *life = &inspector->lives[event->process];
+    struct seen_life *life = &inspector->lives[event->process];
+    struct stay *stay = &inspector->stays[event->epoch];
 
-    inspector->stays[event->epoch].is_open = false;
+    stay->is_open = false;
     inspector->judged->run->counts.losses++;
+    if (stay->is_shared && life->overslept < life->freezes) {
+        life->overslept = life->freezes;
+        inspector->judged->run->counts.overslept++;
+    }
     if (life->is_contested || event->time_ms - life->frozen_ms < SHADOW_MS)
         return true;
     if (is_in_shadow(inspector, event))
@@ -198,17 +223,35 @@ static void on_crash(struct inspector *inspector, const struct history_event *ev
 
 /* ---- handlers ---------------------------------------------------------------------------- */
 
-/* A map speaks of what its own stay has finished, and control has heard of some time before. */
+/* A map speaks of what its own stay has finished, and control has heard of some time before; after
+ * a drain that was over, of all. */
 static bool is_in_map(const struct inspector *inspector, const struct stay *stay,
                       const struct history_event *event)
 {
     const struct history_event *events = inspector->judged->history.events;
     size_t finished = inspector->finished[event->partition][event->offset];
+    const struct stay *giver = &inspector->stays[events[stay->given].epoch];
 
-    return stay->given > finished && finished > 0 && event->offset < stay->ceiling &&
-           events[finished].epoch == events[stay->given].epoch &&
-           events[stay->given].time_ms - events[finished].time_ms > CHAOS_HEARD_MS &&
-           !inspector->lives[events[stay->given].process].is_cut_off;
+    if (stay->given <= finished || finished == 0 ||
+        events[finished].epoch != events[stay->given].epoch ||
+        inspector->lives[events[stay->given].process].is_cut_off)
+        return false;
+    /* Behind SENT stands that it was stored. */
+    if (giver->is_drained && giver->sent + 1 == stay->given)
+        return true;
+    return event->offset < stay->ceiling &&
+           events[stay->given].time_ms - events[finished].time_ms > HEARD_MS;
+}
+
+/* Another has the partition, and the process has had time to hear of it. */
+static bool is_too_late(const struct inspector *inspector, const struct stay *stay,
+                        const struct history_event *event)
+{
+    const struct seen_life *life = &inspector->lives[event->process];
+
+    return stay->is_shared && event->time_ms - stay->shared_ms > HEARD_MS &&
+           event->time_ms - life->frozen_ms > HEARD_MS && !life->is_contested &&
+           !is_in_shadow(inspector, event);
 }
 
 static bool on_start(struct inspector *inspector, size_t at, const struct history_event *event)
@@ -227,6 +270,12 @@ static bool on_start(struct inspector *inspector, size_t at, const struct histor
     if (is_in_map(inspector, stay, event))
         return chaos_condemn(inspector->judged, at,
                              "it was finished, and the map that its stay began with says so");
+    if (is_too_late(inspector, stay, event))
+        return chaos_condemn(inspector->judged, at,
+                             "it starts, and another process has had the partition for "
+                             "%" PRId64 "ms",
+                             event->time_ms - stay->shared_ms);
+    inspector->judged->run->counts.late_starts += stay->is_shared;
     if (inspector->finished[event->partition][event->offset] > 0)
         inspector->judged->run->counts.repeats++;
     if (event->value == 0 || life->is_cut_off)
@@ -287,12 +336,19 @@ static bool on_note(struct inspector *inspector, size_t at, const struct history
     } else if (event->name == chaos_frozen) {
         life->is_cut_off = true;
         life->frozen_ms = NEVER;
+        life->freezes++;
     } else if (event->name == chaos_thawed) {
         life->frozen_ms = event->time_ms;
     } else {
         on_trouble(inspector, event);
     }
     return true;
+}
+
+static void on_sent(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    inspector->lives[event->process].sent = event->value;
+    inspector->stays[event->epoch].sent = at;
 }
 
 static bool on_stopped(struct inspector *inspector, const struct history_event *event)
@@ -324,6 +380,13 @@ static bool look_at(struct inspector *inspector, size_t at, const struct history
     case HISTORY_COMMITTED:
         inspector->lives[event->process].stored[event->partition] = event->offset;
         inspector->committed[event->partition] = at;
+        return true;
+    case HISTORY_SENT:
+        on_sent(inspector, at, event);
+        return true;
+    case HISTORY_ANSWERED:
+        if (event->result == CHAOS_ACCEPTED)
+            inspector->lives[event->process].accepted = event->value;
         return true;
     case HISTORY_NOTE:
         return on_note(inspector, at, event);

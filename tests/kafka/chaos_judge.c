@@ -331,6 +331,11 @@ static void print_counts(const struct chaos_counts *counts)
         "with a rest, %u starts put before a loss\n",
         counts->outdated, counts->refused, counts->losses, counts->loose_stops,
         counts->moved_starts);
+    print_message("    %u handlers outlasted a drain; %u members overslept, %u starts until they "
+                  "heard of it; %u static members replaced; no progress for %" PRId64
+                  "ms at most after %u kills\n",
+                  counts->outlasted, counts->overslept, counts->late_starts, counts->replacements,
+                  counts->longest_ms, counts->timed_kills);
 }
 
 void chaos_assert_just(struct chaos_run *run)

@@ -234,8 +234,10 @@ static void on_assigned(const struct klane_event *event)
     /* Relaxed: see struct member. */
     atomic_store_explicit(&self.epochs[event->epoch % EPOCHS_MAX], epoch, memory_order_relaxed);
     self.was_assigned = true;
-    /* Relaxed: polled. */
+    /* Relaxed, both: polled. */
     atomic_store_explicit(&self.shared->lives[self.number].was_assigned, true,
+                          memory_order_relaxed);
+    atomic_store_explicit(&self.shared->owners[event->partition], (uint8_t)(self.number + 1),
                           memory_order_relaxed);
     self.epoch[event->partition] = epoch;
     self.base[event->partition] = event->offset;
@@ -257,6 +259,11 @@ static void on_assigned(const struct klane_event *event)
 
 static void on_gone(const struct klane_event *event, enum history_type type)
 {
+    uint8_t owner = (uint8_t)(self.number + 1);
+
+    /* Relaxed: polled. Another may have it by now. */
+    atomic_compare_exchange_strong_explicit(&self.shared->owners[event->partition], &owner, 0,
+                                            memory_order_relaxed, memory_order_relaxed);
     /* Relaxed: read when klane has stopped. */
     if (type == HISTORY_LOST || event->offset != self.base[event->partition])
         atomic_store_explicit(&self.is_loose, true, memory_order_relaxed);
@@ -534,7 +541,7 @@ static void start(const struct chaos_life *life)
     klane_options_init(&options, sizeof(options));
     options.workers = CHAOS_WORKERS;
     options.commit_interval_ms = life->commit_ms;
-    options.drain_ms = CHAOS_DRAIN_MS;
+    options.drain_ms = life->drain_ms;
     options.stop_ms = CHAOS_STOP_MS;
     options.event = on_event;
     options.log = on_log;

@@ -19,12 +19,10 @@
 extern char **environ;
 
 #define TICK_MS 2
-#define STALL_MS 500      /* a tick that takes so long says that the machine stood still */
-#define LOOK_MS 300       /* between two looks at what is committed */
-#define PATIENCE_MS 60000 /* for everything that has to happen */
-#define GOING_MS 40000    /* for a member that is to end */
-#define ANSWER_MS 8000    /* for the group to answer to a step; then the next one comes */
-#define SLOW_EVERY 4000   /* records */
+#define STALL_MS 500    /* a tick that takes so long says that the machine stood still */
+#define LOOK_MS 300     /* between two looks at what is committed */
+#define GOING_MS 40000  /* for a member that is to end */
+#define SLOW_EVERY 4000 /* records */
 #define REST_SHOWN 10
 
 static int64_t now_ms(const struct chaos_run *run)
@@ -71,9 +69,7 @@ static void spawn(struct chaos_run *run, unsigned number)
     posix_spawnattr_destroy(&attributes);
 }
 
-/* The last other life that has this instance and is not over. NULL: there is none. */
-static struct life *life_of(struct chaos_run *run, const char *instance,
-                            const struct life *beside)
+struct life *chaos_life_of(struct chaos_run *run, const char *instance, const struct life *beside)
 {
     for (unsigned i = run->life_count; instance[0] != '\0' && i-- > 0;)
         if (strcmp(run->shared->lives[i].instance, instance) == 0 &&
@@ -101,12 +97,13 @@ unsigned chaos_join(struct chaos_run *run, const char *instance, enum chaos_defe
     if (instance != NULL)
         snprintf(life->instance, sizeof(life->instance), "%s", instance);
     life->session_ms = run->plan.session_ms;
+    life->drain_ms = run->plan.drain_ms > 0 ? run->plan.drain_ms : CHAOS_DRAIN_MS;
     life->commit_ms = 20 + (uint32_t)chaos_below(run, 300);
     life->is_stubborn = chaos_below(run, 2) == 0;
     life->defect = (uint8_t)defect;
     run->life_count++;
     run->lives[number].state = LIFE_RUNS;
-    rival = life_of(run, life->instance, &run->lives[number]);
+    rival = chaos_life_of(run, life->instance, &run->lives[number]);
     if (rival != NULL) {
         contest(run, rival);
         contest(run, &run->lives[number]);
@@ -342,7 +339,7 @@ void chaos_produce(struct chaos_run *run, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         while (!produce_one(run))
             chaos_tick(run);
-    chaos_until(run, is_acknowledged, PATIENCE_MS, "the records to be acknowledged");
+    chaos_until(run, is_acknowledged, CHAOS_PATIENCE_MS, "the records to be acknowledged");
 }
 
 /* ---- what is committed ------------------------------------------------------------------- */
@@ -444,117 +441,6 @@ void chaos_pass(struct chaos_run *run, int64_t ms)
         chaos_tick(run);
 }
 
-/* ---- things happen ----------------------------------------------------------------------- */
-
-static void freeze_long(struct chaos_run *run, unsigned number)
-{
-    chaos_freeze(run, number, run->plan.session_ms + 1000 + (int64_t)chaos_below(run, 1000));
-    run->counts.freezes++;
-}
-
-static void step_static(struct chaos_run *run)
-{
-    unsigned count = 0;
-    const char *instance;
-    struct life *life;
-
-    while (run->plan.instances[count] != NULL)
-        count++;
-    instance = run->plan.instances[chaos_below(run, count)];
-    life = life_of(run, instance, NULL);
-    if (life == NULL || life->state != LIFE_RUNS) {
-        chaos_join(run, instance, CHAOS_SOUND);
-    } else if (chaos_below(run, 3) == 0) {
-        chaos_kill(run, (unsigned)(life - run->lives));
-        run->counts.kills++;
-        if (chaos_below(run, 2) == 0)
-            chaos_join(run, instance, CHAOS_SOUND);
-    } else if (chaos_below(run, 2) == 0) {
-        chaos_leave(run, (unsigned)(life - run->lives));
-        run->counts.leaves++;
-        if (chaos_below(run, 2) == 0)
-            chaos_join(run, instance, CHAOS_SOUND);
-    } else {
-        freeze_long(run, (unsigned)(life - run->lives));
-        if (chaos_below(run, 2) == 0)
-            chaos_join(run, instance, CHAOS_SOUND);
-    }
-}
-
-static void step(struct chaos_run *run)
-{
-    unsigned count = chaos_count(run, LIFE_RUNS);
-    uint64_t random = chaos_below(run, run->plan.is_gentle ? 60 : 100);
-
-    if (count <= run->plan.least || (count < run->plan.most && random < 30)) {
-        chaos_join(run, NULL, CHAOS_SOUND);
-    } else if (random < 60) {
-        chaos_leave(run, chaos_pick(run, LIFE_RUNS));
-        run->counts.leaves++;
-    } else if (random < 77) {
-        chaos_kill(run, chaos_pick(run, LIFE_RUNS));
-        run->counts.kills++;
-    } else if (random < 92) {
-        freeze_long(run, chaos_pick(run, LIFE_RUNS));
-    } else {
-        chaos_freeze(run, chaos_pick(run, LIFE_RUNS), 100 + (int64_t)chaos_below(run, 1000));
-        run->counts.hiccups++;
-    }
-}
-
-static void restart_broker(struct chaos_run *run)
-{
-    static unsigned restarts;
-    bool is_kill = restarts++ % 2 == 0;
-
-    if (!chaos_broker_is_up(run->broker))
-        return;
-    chaos_note(run, 0, chaos_broker_goes);
-    chaos_broker_restart(run->broker, 0, is_kill);
-    if (is_kill)
-        run->counts.broker_kills++;
-    else
-        run->counts.broker_stops++;
-}
-
-/* Two of three steps wait for the group's answer; how long decides nothing. */
-static void await_answer(struct chaos_run *run, uint32_t assigned)
-{
-    int64_t until_ms = now_ms(run) + ANSWER_MS;
-
-    if (chaos_below(run, 3) == 0)
-        return;
-    /* Relaxed: polled. */
-    while (now_ms(run) < until_ms &&
-           atomic_load_explicit(&run->shared->assigned, memory_order_relaxed) == assigned)
-        chaos_tick(run);
-}
-
-void chaos_churn(struct chaos_run *run)
-{
-    unsigned restarts = 0;
-
-    run->produced_ms = now_ms(run);
-    run->is_producing = true;
-    for (unsigned i = 0; i < run->plan.steps; i++) {
-        /* Relaxed: a count. */
-        uint32_t assigned = atomic_load_explicit(&run->shared->assigned, memory_order_relaxed);
-
-        if (restarts < run->plan.restarts &&
-            i >= (restarts + 1) * run->plan.steps / (run->plan.restarts + 1)) {
-            restart_broker(run);
-            restarts++;
-        }
-        if (run->plan.instances != NULL)
-            step_static(run);
-        else
-            step(run);
-        await_answer(run, assigned);
-        chaos_pass(run, (int64_t)chaos_below(run, 400));
-    }
-    run->is_producing = false;
-}
-
 /* ---- the end ----------------------------------------------------------------------------- */
 
 static bool is_broker_up(struct chaos_run *run)
@@ -562,12 +448,11 @@ static bool is_broker_up(struct chaos_run *run)
     return chaos_broker_is_up(run->broker);
 }
 
-/* Nobody is frozen or leaves, and no two have the same instance. */
-static bool is_quiet(struct chaos_run *run)
+bool chaos_is_quiet(struct chaos_run *run)
 {
     for (unsigned i = 0; i < run->life_count; i++)
         if (run->lives[i].state == LIFE_RUNS &&
-            life_of(run, run->shared->lives[i].instance, &run->lives[i]) != NULL)
+            chaos_life_of(run, run->shared->lives[i].instance, &run->lives[i]) != NULL)
             return false;
     return chaos_count(run, LIFE_FROZEN) + chaos_count(run, LIFE_LEAVES) == 0;
 }
@@ -579,19 +464,20 @@ static bool has_no_member(struct chaos_run *run)
 
 void chaos_settle(struct chaos_run *run)
 {
-    chaos_until(run, is_broker_up, PATIENCE_MS, "the broker");
-    chaos_until(run, is_quiet, PATIENCE_MS, "members to thaw or end");
+    chaos_until(run, is_broker_up, CHAOS_PATIENCE_MS, "the broker");
+    chaos_until(run, chaos_is_quiet, CHAOS_PATIENCE_MS, "members to thaw or end");
     if (chaos_count(run, LIFE_RUNS) == 0)
         chaos_join(run, run->plan.instances == NULL ? NULL : run->plan.instances[0], CHAOS_SOUND);
-    chaos_until(run, is_acknowledged, PATIENCE_MS, "the records to be acknowledged");
+    chaos_until(run, is_acknowledged, CHAOS_PATIENCE_MS, "the records to be acknowledged");
     /* With what nobody was told of. */
     for (int i = 0; i < CHAOS_PARTITIONS; i++)
         run->ends[i] = kafka_kit_end(run->shared->topic, i);
     /* Relaxed, both: members poll them. */
     atomic_store_explicit(&run->shared->is_hasty, true, memory_order_relaxed);
-    chaos_until(run, chaos_is_handled_elsewhere, PATIENCE_MS, "all keys beside the stuck one");
+    chaos_until(run, chaos_is_handled_elsewhere, CHAOS_PATIENCE_MS,
+                "all keys beside the stuck one");
     atomic_store_explicit(&run->shared->is_open, true, memory_order_relaxed);
-    chaos_until(run, chaos_is_committed, PATIENCE_MS, "everything to be committed");
+    chaos_until(run, chaos_is_committed, CHAOS_PATIENCE_MS, "everything to be committed");
 }
 
 void chaos_leave_all(struct chaos_run *run)
@@ -599,16 +485,25 @@ void chaos_leave_all(struct chaos_run *run)
     for (unsigned i = 0; i < run->life_count; i++)
         if (run->lives[i].state == LIFE_RUNS)
             chaos_leave(run, i);
-    chaos_until(run, has_no_member, PATIENCE_MS, "all members to end");
+    chaos_until(run, has_no_member, CHAOS_PATIENCE_MS, "all members to end");
+}
+
+void chaos_plan(struct chaos_run *run, const struct chaos_plan *plan)
+{
+    run->plan = *plan;
+    if (!kafka_library_is_consumer_protocol())
+        return;
+    run->plan.session_ms =
+        run->broker->count > 1 ? CHAOS_CLUSTER_SESSION_MS : CHAOS_LONE_SESSION_MS;
+    run->plan.instances = NULL;
+    run->plan.replacements = 0;
 }
 
 void chaos_run_begin(struct chaos_run *run, struct chaos_broker *broker,
                      const struct chaos_plan *plan)
 {
-    run->plan = *plan;
-    if (kafka_library_is_consumer_protocol())
-        run->plan.session_ms = CHAOS_CLUSTER_SESSION_MS;
     run->broker = broker;
+    chaos_plan(run, plan);
     run->fd = -1;
     run->shared = chaos_shared_map(&run->fd);
     assert_non_null(run->shared);

@@ -18,12 +18,13 @@
 #define CHAOS_EVENTS (UINT32_C(3) << 20)
 
 /* Of the members. */
-#define CHAOS_POLL_MS 6000 /* max.poll.interval.ms */
-#define CHAOS_SLOW_MS 8000 /* longer than that */
-#define CHAOS_DRAIN_MS 1000
+#define CHAOS_POLL_MS 6000  /* max.poll.interval.ms */
+#define CHAOS_SLOW_MS 8000  /* longer than that */
+#define CHAOS_DRAIN_MS 1000 /* unless the plan says otherwise */
 #define CHAOS_STOP_MS 24000 /* handlers have three quarters of it */
 #define CHAOS_WORKERS 4
 #define CHAOS_CLUSTER_SESSION_MS 6000 /* what tests/kafka/broker sets for all */
+#define CHAOS_LONE_SESSION_MS 3000    /* and chaos_broker.c for one broker */
 
 #define CHAOS_EXIT_FATAL 3 /* what its process ends with, beside 0 */
 #define CHAOS_MEMBER_FD 3  /* where it finds what is shared */
@@ -66,6 +67,7 @@ struct chaos_life {
     char instance[16]; /* of group.instance.id; empty: none */
     uint32_t commit_ms;
     uint32_t session_ms;
+    uint32_t drain_ms;
     uint8_t defect;   /* enum chaos_defect */
     bool is_stubborn; /* its handlers do not look whether they work in vain */
     _Atomic uint32_t freezes;
@@ -85,13 +87,14 @@ struct chaos_shared {
     pid_t conductor;
     bool is_cluster;
 
-    _Atomic uint32_t epochs;                 /* so many were given out, in all lives */
-    _Atomic uint32_t assigned;               /* partitions, so often */
-    _Atomic uint32_t commits;                /* were sent */
-    _Atomic uint32_t slept;                  /* slow handlers that took their whole time */
-    _Atomic int64_t again[CHAOS_PARTITIONS]; /* CHAOS_AGAIN: one past its offset; 0: none */
-    _Atomic bool is_open;                    /* the stuck key may go on */
-    _Atomic bool is_hasty;                   /* slow handlers are slow no more */
+    _Atomic uint32_t epochs;                  /* so many were given out, in all lives */
+    _Atomic uint32_t assigned;                /* partitions, so often */
+    _Atomic uint32_t commits;                 /* were sent */
+    _Atomic uint32_t slept;                   /* slow handlers that took their whole time */
+    _Atomic uint8_t owners[CHAOS_PARTITIONS]; /* the life that has it, plus one; 0: none */
+    _Atomic int64_t again[CHAOS_PARTITIONS];  /* CHAOS_AGAIN: one past its offset; 0: none */
+    _Atomic bool is_open;                     /* the stuck key may go on */
+    _Atomic bool is_hasty;                    /* slow handlers are slow no more */
     struct chaos_life lives[CHAOS_LIVES];
     _Atomic uint8_t handled[CHAOS_RECORDS]; /* by number */
     _Atomic size_t count;

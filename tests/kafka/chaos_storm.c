@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens on a cluster: each fault of a pack, in an order of chance, and after each a look at
- * how long it takes until every partition gets on.
- *
- * A partition gets on when a record of it is handled that was acknowledged to the producer after
- * the fault began, or, of the network and of what is only frozen, after it was over. So the
- * producer's own way to a new leader counts too. One broker is away at a time; while it comes
- * back, faults of the network and of members go on. */
-#include "kafka/chaos.h"
+ * how long it takes until every partition gets on: see chaos_progress.c. One broker is away at a
+ * time; while it comes back, faults of the network and of members go on. */
+#include "kafka/chaos_progress.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define PATIENCE_MS 60000
-#define LOOK_MS 10
 #define MEMBERS 3
-#define SETTLED_MS 1500
-#define BUSY_LOAD 3 /* for each processor; the test itself makes about two */
 
 /* So long may it take. */
 #define AFTER_BROKER_KILL_MS 5000
-#define AFTER_MEMBER_KILL_MS 2000 /* and the session's time */
 #define AFTER_ALL_MS 20000
 
 /* Whom a fault of brokers is for. */
@@ -45,28 +35,9 @@ struct tally {
     int64_t sum_ms;
 };
 
-/* ---- getting on -------------------------------------------------------------------------- */
-
 static int64_t now_ms(const struct chaos_run *run)
 {
     return chaos_now_ms(run->shared);
-}
-
-static bool gets_on(struct chaos_run *run)
-{
-    unsigned seen = 0;
-
-    if (now_ms(run) < run->looked_ms + LOOK_MS)
-        return false;
-    run->looked_ms = now_ms(run);
-    for (uint32_t i = run->since; i < run->acknowledged_count; i++) {
-        uint32_t number = run->order[i];
-
-        /* Relaxed: polled. */
-        if (atomic_load_explicit(&run->shared->handled[number], memory_order_relaxed) != 0)
-            seen |= 1U << (run->acknowledged[number] - 1);
-    }
-    return seen == (1U << CHAOS_PARTITIONS) - 1;
 }
 
 /* ---- members ----------------------------------------------------------------------------- */
@@ -187,7 +158,8 @@ static void restart_all_brokers(struct chaos_run *run, enum role role)
 {
     (void)role;
     for (unsigned node = 0; node < CHAOS_NODES; node++) {
-        chaos_until(run, brokers_are_up, PATIENCE_MS, "a broker of those that restart in turn");
+        chaos_until(run, brokers_are_up, CHAOS_PATIENCE_MS,
+                    "a broker of those that restart in turn");
         chaos_note(run, 0, chaos_broker_goes);
         chaos_broker_restart(run->broker, node, false);
         run->counts.broker_stops++;
@@ -280,7 +252,7 @@ static void refuse(struct chaos_run *run, enum role role)
 /* ---- one after the other ----------------------------------------------------------------- */
 
 static const struct kind kinds[] = {
-    {"member killed", MEMBER, 7, kill_member, ANY, AFTER_MEMBER_KILL_MS},
+    {"member killed", MEMBER, 7, kill_member, ANY, CHAOS_AFTER_KILL_MS},
     {"member frozen for longer than its session", MEMBER, 5, freeze_member, ANY, AFTER_ALL_MS},
     {"member frozen for a moment", MEMBER, 6, freeze_member_a_moment, ANY, AFTER_ALL_MS},
     {"member leaves", MEMBER, 8, let_member_leave, ANY, AFTER_ALL_MS},
@@ -333,7 +305,7 @@ static uint8_t draw(struct chaos_run *run, uint8_t *pack, unsigned count)
     while (!brokers_are_up(run) && at < count && kinds[pack[at]].victim == BROKER)
         at++;
     if (at == count) {
-        chaos_until(run, brokers_are_up, PATIENCE_MS, "a broker");
+        chaos_until(run, brokers_are_up, CHAOS_PATIENCE_MS, "a broker");
         at = 0;
     }
     kind = pack[at];
@@ -348,37 +320,9 @@ static void fill_up(struct chaos_run *run)
         chaos_join(run, NULL, CHAOS_SOUND);
 }
 
-/* Everybody has something and all brokers are there, for a while. A coordinator keeps a member
- * that dies while the group forms, and finds it out a session later, which is Kafka's way. */
-static bool is_settled(struct chaos_run *run)
-{
-    /* Relaxed, both: polled. */
-    uint32_t assigned = atomic_load_explicit(&run->shared->assigned, memory_order_relaxed);
-    bool all_have = chaos_count(run, LIFE_RUNS) >= 2 && chaos_count(run, LIFE_FROZEN) == 0 &&
-                    chaos_count(run, LIFE_LEAVES) == 0;
-
-    for (unsigned i = 0; i < run->life_count; i++)
-        if (run->lives[i].state == LIFE_RUNS)
-            all_have = all_have && atomic_load_explicit(&run->shared->lives[i].was_assigned,
-                                                        memory_order_relaxed);
-    if (!all_have || !brokers_are_up(run) || assigned != run->seen_assigned)
-        run->assigned_ms = now_ms(run);
-    run->seen_assigned = assigned;
-    return now_ms(run) >= run->assigned_ms + SETTLED_MS;
-}
-
 static bool two_run(struct chaos_run *run)
 {
     return chaos_count(run, LIFE_RUNS) >= 2;
-}
-
-/* With others, so that nobody can say how long something takes. */
-static bool is_machine_busy(void)
-{
-    double load = 0;
-
-    return getloadavg(&load, 1) == 1 &&
-           load > (double)(BUSY_LOAD * sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 static int64_t bound_of(const struct chaos_run *run, const struct kind *kind)
@@ -386,20 +330,13 @@ static int64_t bound_of(const struct chaos_run *run, const struct kind *kind)
     return kind->bound_ms + (kind->strike == kill_member ? run->plan.session_ms : 0);
 }
 
-static void is_too_slow(const struct kind *kind, int64_t took_ms, int64_t bound_ms)
-{
-    if (!is_machine_busy())
-        fail_msg("%s: no progress for %" PRId64 "ms, where %" PRId64 " is the bound", kind->name,
-                 took_ms, bound_ms);
-}
-
 /* All faults of a kind together. */
 static void check_averages(const struct chaos_run *run)
 {
     for (unsigned i = 0; i < KINDS; i++)
         if (tallies[i].sum_ms > tallies[i].count * bound_of(run, &kinds[i]))
-            is_too_slow(&kinds[i], tallies[i].sum_ms / tallies[i].count,
-                        bound_of(run, &kinds[i]));
+            chaos_is_too_slow(kinds[i].name, tallies[i].sum_ms / tallies[i].count,
+                              bound_of(run, &kinds[i]));
 }
 
 static void strike(struct chaos_run *run, uint8_t number)
@@ -410,9 +347,9 @@ static void strike(struct chaos_run *run, uint8_t number)
     int64_t began_ms, took_ms;
 
     if (kind->strike == kill_member)
-        chaos_until(run, is_settled, PATIENCE_MS, "the group to form");
+        chaos_until(run, chaos_is_settled, CHAOS_PATIENCE_MS, "the group to form");
     else
-        chaos_until(run, two_run, PATIENCE_MS, "two members");
+        chaos_until(run, two_run, CHAOS_PATIENCE_MS, "two members");
     run->since = run->acknowledged_count;
     began_ms = now_ms(run);
     kind->strike(run, kind->role);
@@ -420,7 +357,7 @@ static void strike(struct chaos_run *run, uint8_t number)
         run->since = run->acknowledged_count;
         began_ms = now_ms(run);
     }
-    chaos_until(run, gets_on, PATIENCE_MS, kind->name);
+    chaos_until(run, chaos_gets_on, CHAOS_PATIENCE_MS, kind->name);
     took_ms = now_ms(run) - began_ms;
     tally->count++;
     tally->sum_ms += took_ms;
@@ -430,7 +367,7 @@ static void strike(struct chaos_run *run, uint8_t number)
     /* It may meet what the one before has left: a member that the group forms without, a broker
      * that is not back. */
     if (took_ms > 2 * bound_ms)
-        is_too_slow(kind, took_ms, 2 * bound_ms);
+        chaos_is_too_slow(kind->name, took_ms, 2 * bound_ms);
     if (getenv("KLANE_CHAOS_STORM") != NULL)
         print_message("%8" PRId64 "ms %s: %" PRId64 "ms\n", now_ms(run), kind->name, took_ms);
 }
@@ -444,7 +381,7 @@ unsigned chaos_storm(struct chaos_run *run)
     run->is_producing = true;
     fill_up(run);
     run->since = 0;
-    chaos_until(run, gets_on, PATIENCE_MS, "the first records");
+    chaos_until(run, chaos_gets_on, CHAOS_PATIENCE_MS, "the first records");
     for (unsigned left = count; left > 0; left--) {
         fill_up(run);
         strike(run, draw(run, pack, left));
