@@ -13,7 +13,7 @@
 #define CHAOS_PARTITIONS 8
 #define CHAOS_KEYS 50
 #define CHAOS_STUCK_KEY 20
-#define CHAOS_RECORDS 100000
+#define CHAOS_RECORDS 200000
 #define CHAOS_LIVES 250 /* a process of a history is a byte */
 #define CHAOS_EVENTS (UINT32_C(3) << 20)
 

@@ -320,6 +320,42 @@ static void fill_up(struct chaos_run *run)
         chaos_join(run, NULL, CHAOS_SOUND);
 }
 
+/* Whether the first of its replicas leads each partition of a topic. */
+static bool is_at_home(struct chaos_run *run, const char *topic)
+{
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(run->observer, topic, NULL);
+    const struct rd_kafka_metadata *metadata;
+    bool is_so = false;
+
+    if (rd_kafka_metadata(run->observer, 0, handle, &metadata, 2000) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const struct rd_kafka_metadata_topic *found = &metadata->topics[0];
+
+        is_so = found->partition_cnt > 0;
+        for (int i = 0; i < found->partition_cnt; i++)
+            is_so = is_so && found->partitions[i].replica_cnt > 0 &&
+                    found->partitions[i].leader == found->partitions[i].replicas[0];
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(handle);
+    return is_so;
+}
+
+/* Nothing but its death decides how long the group takes without a member. Kafka takes longer by
+ * its own rules when a member dies after it has asked to join, as it is found out a session after
+ * the group has formed; and when the coordinator moves meanwhile, as the next one begins all
+ * sessions anew, also the dead one's. Leaders move, home, in the five seconds after a broker has
+ * come back: that made 9.2 s of a session of 5. */
+static bool is_alone(struct chaos_run *run)
+{
+    if (!chaos_is_settled(run))
+        return false;
+    if (is_at_home(run, "__consumer_offsets") && is_at_home(run, run->shared->topic))
+        return true;
+    run->assigned_ms = now_ms(run);
+    return false;
+}
+
 static bool two_run(struct chaos_run *run)
 {
     return chaos_count(run, LIFE_RUNS) >= 2;
@@ -344,10 +380,10 @@ static void strike(struct chaos_run *run, uint8_t number)
     const struct kind *kind = &kinds[number];
     struct tally *tally = &tallies[number];
     int64_t bound_ms = bound_of(run, kind);
-    int64_t began_ms, took_ms;
+    int64_t began_ms, took_ms, longest_ms;
 
     if (kind->strike == kill_member)
-        chaos_until(run, chaos_is_settled, CHAOS_PATIENCE_MS, "the group to form");
+        chaos_until(run, is_alone, CHAOS_PATIENCE_MS, "the group and the brokers to settle");
     else
         chaos_until(run, two_run, CHAOS_PATIENCE_MS, "two members");
     run->since = run->acknowledged_count;
@@ -364,10 +400,11 @@ static void strike(struct chaos_run *run, uint8_t number)
     if (took_ms > tally->longest_ms)
         tally->longest_ms = took_ms;
     tally->late += took_ms > bound_ms;
-    /* It may meet what the one before has left: a member that the group forms without, a broker
-     * that is not back. */
-    if (took_ms > 2 * bound_ms)
-        chaos_is_too_slow(kind->name, took_ms, 2 * bound_ms);
+    /* A member is killed where nothing else is in the way. All else may meet what the one before
+     * has left: a member that the group forms without, a broker that is not back. */
+    longest_ms = kind->strike == kill_member ? bound_ms : 2 * bound_ms;
+    if (took_ms > longest_ms)
+        chaos_is_too_slow(kind->name, took_ms, longest_ms);
     if (getenv("KLANE_CHAOS_STORM") != NULL)
         print_message("%8" PRId64 "ms %s: %" PRId64 "ms\n", now_ms(run), kind->name, took_ms);
 }
