@@ -152,6 +152,7 @@ klane_err_t klane_header(const struct klane_record *record, const char *name, co
  * good. Whoever reads them all would else take a time that is the square of their number. */
 static _Thread_local struct {
     const void *block;
+    size_t size;
     int64_t offset;
     uint32_t epoch;
     struct headers_place place;
@@ -160,12 +161,16 @@ static _Thread_local struct {
 static struct headers_place *place_in(const struct klane_slot *slot)
 {
     const void *block = slot_headers(slot);
+    size_t size = slot->record.headers_size;
     uint32_t epoch = slot->record.assignment->epoch;
 
-    if (last_read.block != block || last_read.offset != slot->record.offset ||
-        last_read.epoch != epoch) {
+    /* By the size, too, so that no place is beyond the block, even where another runtime had all
+     * the rest before. */
+    if (last_read.block != block || last_read.size != size ||
+        last_read.offset != slot->record.offset || last_read.epoch != epoch) {
         last_read.place = (struct headers_place){0};
         last_read.block = block;
+        last_read.size = size;
         last_read.offset = slot->record.offset;
         last_read.epoch = epoch;
     }
