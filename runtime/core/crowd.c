@@ -3,9 +3,6 @@
 
 #include "core/internal.h"
 
-/* This part of the memory is the window, and this part of it stays free. */
-#define CROWD_PART 16
-
 /* A partition that is no part of the crowd has no more in memory than its share of the window. */
 static uint64_t share_of_window(const struct core *core)
 {
@@ -59,13 +56,13 @@ uint32_t crowd_window(const struct core *core)
 {
     const struct crowd *crowd = &core->crowd;
     uint64_t limit = core->config.limit_bytes, used = slab_used(&core->slab);
-    uint32_t part = core->config.records_max / CROWD_PART;
-    uint32_t room = core_room(core), end = crowd->records + part + 1;
+    uint32_t kept = core->config.records_max / CROWD_PART_OF_PASSES, room = core_room(core);
+    uint32_t end = crowd->records + core->config.records_max / CROWD_PART + 1;
 
-    if (!crowd->is_open || room <= part || core->admission.records >= end ||
+    if (!crowd->is_open || room <= kept || core->admission.records >= end ||
         (limit > 0 && used >= crowd->bytes + limit / CROWD_PART) ||
-        (limit > 0 && used >= limit - limit / CROWD_PART))
+        (limit > 0 && used >= limit - limit / CROWD_PART_OF_PASSES))
         return 0;
-    room -= part;
+    room -= kept;
     return room < end - core->admission.records ? room : end - core->admission.records;
 }

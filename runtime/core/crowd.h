@@ -6,8 +6,11 @@
  * Upholds: what fills memory shuts out no other partition for longer than two looks. What comes
  * in has a window then, a sixteenth of the memory, and partitions that have more than their share
  * of that hold, but for the last. The window is above the least that was in use since, so that a
- * large record, which waits until memory drains, is not overtaken for ever. Passes keep the other
- * half of the last eighth. Control's alone. */
+ * large record, which waits until memory drains, is not overtaken for ever.
+ *
+ * Before that, when workers had nothing to do, the same records may have come in beyond seven
+ * eighths of the memory: so a sixteenth is kept from them until something holds. Of that passes
+ * keep half, and may begin with so little while there is a window. Control's alone. */
 #ifndef KLANE_CORE_CROWD_H
 #define KLANE_CORE_CROWD_H
 
@@ -18,6 +21,10 @@ struct core;
 
 /* How often is looked for what stands still. */
 #define CROWD_LOOK_MS 100
+
+/* Parts of the memory: what the window is of it, and what is left to passes. */
+#define CROWD_PART 16
+#define CROWD_PART_OF_PASSES 32
 
 struct crowd {
     int64_t look_ms;  /* when to look again; INT64_MAX: memory is not nearly full */

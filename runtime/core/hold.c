@@ -225,13 +225,39 @@ bool core_is_nearly_full(const struct core *core)
             (core->wanting > 0 || (core->pass_wants > 0 && parking_wants_a_pass(core))));
 }
 
+/* Several partitions take in, one of those has something in memory, and none holds as the fullest:
+ * so core_relieve() comes to hold one, if nothing else makes room. */
+static bool is_open_to_several(const struct core *core)
+{
+    const struct klane_assignment *each;
+    uint32_t open = 0;
+    bool has_some = false;
+
+    if (core->fullest > 0)
+        return false;
+    for (each = core->assignments; each != NULL && (open < 2 || !has_some); each = each->next) {
+        open += is_open(each);
+        has_some = has_some || (is_open(each) && each->partition->slots > 0);
+    }
+    return open >= 2 && has_some;
+}
+
 uint32_t core_intake_room(const struct core *core, bool is_starving)
 {
-    uint32_t room = core_room(core), eighth = core->config.records_max / 8;
+    uint64_t limit = core->config.limit_bytes;
+    uint32_t room = core_room(core), kept = core->config.records_max / 8;
 
     if (core_is_nearly_full(core) && !is_starving)
         return crowd_window(core);
-    return room > eighth ? room - eighth : room;
+    /* All of the last eighth, or half of it, so that others find room when something holds. */
+    if (core_is_full(core) && is_open_to_several(core)) {
+        if (limit > 0 && slab_used(&core->slab) >= limit - limit / CROWD_PART)
+            return 0;
+        kept = room > kept ? kept : core->config.records_max / CROWD_PART;
+    } else if (room <= kept) {
+        kept = 0;
+    }
+    return room > kept ? room - kept : 0;
 }
 
 bool room_is_there(const struct core *core, uint64_t bytes)
@@ -250,8 +276,8 @@ static uint64_t needs_of(const struct core *core, uint64_t bytes)
 
 bool room_for_a_pass(const struct core *core)
 {
-    uint64_t limit = core->config.limit_bytes;
-    uint64_t wants = core->pass_wants > limit / 16 ? core->pass_wants : limit / 16;
+    uint64_t part = core->config.limit_bytes / (core->crowd.is_open ? CROWD_PART_OF_PASSES : 16);
+    uint64_t wants = core->pass_wants > part ? core->pass_wants : part;
 
     return room_is_there(core, wants) || is_half_free(core) || is_without_records(core);
 }

@@ -4,7 +4,8 @@
 #include "core/internal.h"
 #include "core/parked.h"
 
-/* A pass begins when so much of the records' memory is free: a sixteenth. */
+/* A pass begins when so much of the records' memory is free: a sixteenth; past a crowd, what that
+ * leaves to passes. */
 #define ROOM_FOR_A_PASS 16U
 
 /* ---- their begin ------------------------------------------------------------------------- */
@@ -51,9 +52,10 @@ bool parking_wants_a_pass(const struct core *core)
 
 static struct klane_assignment *next_pass(const struct core *core)
 {
+    uint32_t part = core->crowd.is_open ? CROWD_PART_OF_PASSES : ROOM_FOR_A_PASS;
     struct klane_assignment *each;
 
-    if (core->parked.count == 0 || core_room(core) < core->config.records_max / ROOM_FOR_A_PASS ||
+    if (core->parked.count == 0 || core_room(core) < core->config.records_max / part ||
         !room_for_a_pass(core))
         return NULL;
     for (each = core->assignments; each != NULL; each = each->next)

@@ -100,8 +100,8 @@ static void what_fills_memory_and_does_not_leave_shuts_out_no_other(void **state
     assert_true(is_held(fixture, 1));
     assert_false(is_held(fixture, 2));
     assert_true(intake(fixture) > 0);
-    /* What comes in through the window leaves the rest of the eighth to passes. */
-    assert_true(take_in(fixture, 2, 0, "x", MIB - 8192));
+    /* What comes in through the window ends with it. */
+    assert_true(take_in(fixture, 2, 0, "x", MIB));
     look(fixture, false);
     assert_int_equal(intake(fixture), 0);
     assert_false(is_held(fixture, 2));
@@ -110,6 +110,25 @@ static void what_fills_memory_and_does_not_leave_shuts_out_no_other(void **state
     assert_false(is_held(fixture, 1));
     look(fixture, false);
     assert_int_equal(kit->core.crowd.look_ms, INT64_MAX);
+}
+
+/* It would fill the window too, while workers have nothing to do for a moment. */
+static void what_fills_memory_leaves_a_sixteenth_to_others_until_it_holds(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core *core = &fixture->kit.core;
+
+    crowd(fixture);
+    assert_true(core_intake_room(core, true) > 0);
+    assert_true(take_in(fixture, 2, 0, "o", MIB + MIB / 16));
+    assert_int_equal(core_intake_room(core, true), 0);
+    look(fixture, false);
+    look(fixture, false);
+    assert_true(is_held(fixture, 0));
+    assert_true(is_held(fixture, 1));
+    assert_true(core_intake_room(core, true) > 0);
+    assert_true(intake(fixture) > 0);
+    run_all(fixture);
 }
 
 static void memory_that_is_full_and_gets_on_is_no_crowd(void **state)
@@ -159,6 +178,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(what_fills_memory_and_does_not_leave_shuts_out_no_other),
+        TEST(what_fills_memory_leaves_a_sixteenth_to_others_until_it_holds),
         TEST(memory_that_is_full_and_gets_on_is_no_crowd),
         TEST(the_window_of_a_crowd_begins_at_the_least_that_was_in_use),
     };
