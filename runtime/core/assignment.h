@@ -63,6 +63,7 @@ struct partition {
     uint64_t wants;      /* bytes that its next record needs, and had not; 0: there was room */
     struct idle_states idle_states;
     bool crowded;  /* it holds until there is room for that */
+    bool in_crowd; /* it holds as the fullest, for a crowd */
     bool far;      /* it holds, as too much is finished above the ceiling */
     uint8_t stops; /* enum partition_stops */
     bool held;

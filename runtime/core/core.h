@@ -92,6 +92,7 @@ struct core {
     uint32_t settling;                      /* of them SETTLING */
     uint32_t held;                          /* partitions that hold */
     uint32_t fullest;                       /* of them, held as the fullest */
+    uint32_t in_crowd;                      /* of those, for a crowd */
     uint32_t wanting;                       /* partitions whose next record had no room */
     uint32_t trials;                        /* assignments whose trial is not TRIAL_NONE */
     uint32_t trials_on;                     /* of them those with records on trial */

@@ -31,11 +31,40 @@ static void window_opens(struct core *core)
     core->crowd.bytes = slab_used(&core->slab);
 }
 
+/* A quarter of the memory is free. */
+static bool is_over(const struct core *core)
+{
+    uint64_t limit = core->config.limit_bytes;
+
+    return core_room(core) > core->config.records_max / 4 &&
+           (limit == 0 || slab_used(&core->slab) < limit - limit / 4);
+}
+
+/* They would else hold until they have half of what they had, be it that of little. */
+static void crowd_goes_on(struct core *core)
+{
+    for (struct partition *each = core->partitions; each != NULL; each = each->next)
+        if (each->in_crowd)
+            fullest_goes_on(core, each);
+}
+
+static void hold_crowd(struct core *core)
+{
+    struct partition *partition;
+
+    while ((partition = hold_fullest(core, share_of_window(core))) != NULL) {
+        partition->in_crowd = true;
+        core->in_crowd++;
+    }
+}
+
 void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
 {
     struct crowd *crowd = &core->crowd;
     bool came_in = core->counts.records != crowd->came_in;
 
+    if (core->in_crowd > 0 && is_over(core))
+        crowd_goes_on(core);
     if (is_starving || !core_is_nearly_full(core)) {
         crowd_init(crowd);
         return;
@@ -48,8 +77,8 @@ void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
     if (crowd->look_ms != INT64_MAX && !crowd->is_open && !came_in)
         window_opens(core);
     crowd->look_ms = now_ms + CROWD_LOOK_MS;
-    while (crowd->is_open && hold_fullest(core, share_of_window(core)))
-        continue;
+    if (crowd->is_open)
+        hold_crowd(core);
 }
 
 uint32_t crowd_window(const struct core *core)
@@ -61,7 +90,7 @@ uint32_t crowd_window(const struct core *core)
 
     if (!crowd->is_open || room <= kept || core->admission.records >= end ||
         (limit > 0 && used >= crowd->bytes + limit / CROWD_PART) ||
-        (limit > 0 && used >= limit - limit / CROWD_PART_OF_PASSES))
+        (limit > 0 && !room_is_there(core, limit / CROWD_PART_OF_PASSES)))
         return 0;
     room -= kept;
     return room < end - core->admission.records ? room : end - core->admission.records;

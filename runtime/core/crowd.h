@@ -3,14 +3,16 @@
  * in any more, as nothing leaves; a topic whose service is away does that, tried again and again,
  * and so do handlers of minutes.
  *
- * Upholds: what fills memory shuts out no other partition for longer than two looks. What comes
- * in has a window then, a sixteenth of the memory, and partitions that have more than their share
- * of that hold, but for the last. The window is above the least that was in use since, so that a
- * large record, which waits until memory drains, is not overtaken for ever.
+ * Upholds: what fills memory shuts out no other partition. After two looks what comes in has a
+ * window, a sixteenth of the memory, and partitions that have more than their share of that hold,
+ * but for the last, until a quarter of the memory is free. The window is above the least that was
+ * in use since, so that a large record, which waits until memory drains, is not overtaken for
+ * ever.
  *
  * Before that, when workers had nothing to do, the same records may have come in beyond seven
  * eighths of the memory: so a sixteenth is kept from them until something holds. Of that passes
- * keep half, and may begin with so little while there is a window. Control's alone. */
+ * keep half, and may begin with so little while there is a window. A crowd that comes while
+ * another holds for one may find it in use. Control's alone. */
 #ifndef KLANE_CORE_CROWD_H
 #define KLANE_CORE_CROWD_H
 

@@ -96,7 +96,7 @@ static bool is_open(const struct klane_assignment *assignment)
     return assignment_state(assignment) == ASSIGNMENT_ACTIVE && !assignment->partition->held;
 }
 
-bool hold_fullest(struct core *core, uint64_t above)
+struct partition *hold_fullest(struct core *core, uint64_t above)
 {
     struct klane_assignment *each;
     struct partition *fullest = NULL;
@@ -111,16 +111,18 @@ bool hold_fullest(struct core *core, uint64_t above)
             fullest = each->partition;
     }
     if (open < 2 || partition_load(core, fullest) <= above)
-        return false;
+        return NULL;
     KLANE_MARK("the fullest partition holds");
     hold_as_full(core, fullest);
-    return true;
+    return fullest;
 }
 
-static void fullest_goes_on(struct core *core, struct partition *partition)
+void fullest_goes_on(struct core *core, struct partition *partition)
 {
     partition->full_at = 0;
     core->fullest--;
+    core->in_crowd -= partition->in_crowd;
+    partition->in_crowd = false;
     hold_check(core, partition);
 }
 
@@ -242,6 +244,19 @@ static bool is_open_to_several(const struct core *core)
     return open >= 2 && has_some;
 }
 
+/* A source hands over so many at once that large ones pass every bound: of room the part that,
+ * by the mean of what is in memory, ends about there. It matters where half is in use. */
+static uint32_t fitting(const struct core *core, uint32_t room, uint64_t end)
+{
+    uint64_t used = slab_used(&core->slab), count;
+
+    if (core->config.limit_bytes == 0 || core->admission.records == 0 || is_half_free(core) ||
+        used >= end)
+        return room;
+    count = (end - used) / (used / core->admission.records + 1) + 1;
+    return count < room ? (uint32_t)count : room;
+}
+
 uint32_t core_intake_room(const struct core *core, bool is_starving)
 {
     uint64_t limit = core->config.limit_bytes;
@@ -257,7 +272,7 @@ uint32_t core_intake_room(const struct core *core, bool is_starving)
     } else if (room <= kept) {
         kept = 0;
     }
-    return room > kept ? room - kept : 0;
+    return room > kept ? fitting(core, room - kept, limit - limit / CROWD_PART) : 0;
 }
 
 bool room_is_there(const struct core *core, uint64_t bytes)

@@ -80,9 +80,12 @@ static inline void quota_check(struct core *core, struct lane *lane)
  * its part of records_max. */
 uint64_t partition_load(const struct core *core, const struct partition *partition);
 
-/* Of the partitions that take in, the fullest holds until it has half of what it has. False: it
- * has no more than above, or is the last, which would give way to nobody. */
-bool hold_fullest(struct core *core, uint64_t above);
+/* Of the partitions that take in, the fullest holds until it has half of what it has. NULL: it has
+ * no more than above, or is the last, which would give way to nobody. */
+struct partition *hold_fullest(struct core *core, uint64_t above);
+
+/* It held as the fullest, and does so no more. */
+void fullest_goes_on(struct core *core, struct partition *partition);
 
 /* A partition that was held as the fullest has fewer slots. */
 void fullness_check(struct core *core, struct partition *partition);

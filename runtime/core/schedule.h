@@ -20,7 +20,7 @@ struct partition;
 /* What is held of a partition; bits. */
 enum partition_stops {
     STOPS_ALL = 1,
-    STOPS_KEYS = 2 /* some keys, as the list says */
+    STOPS_KEYS = 2 /* some keys: see struct schedule */
 };
 
 /* A topic of which the program holds something. */

@@ -5,7 +5,8 @@
 
 #include "core/internal.h"
 
-#define MIB ((size_t)1 << 20)
+/* A sixteenth of the memory. */
+#define PART ((size_t)4 << 20)
 
 struct fixture {
     struct core_kit kit;
@@ -17,7 +18,7 @@ static int setup(void **state)
     static struct fixture fixture;
     struct core_config config = core_kit_config();
 
-    config.limit_bytes = 16 * MIB;
+    config.limit_bytes = 16 * PART;
     config.parks = true;
     core_kit_init(&fixture.kit, config);
     for (int32_t i = 0; i < 3; i++)
@@ -37,7 +38,7 @@ static int teardown(void **state)
 static bool take_in(struct fixture *fixture, int32_t partition, int64_t offset, const char *key,
                     size_t size)
 {
-    static const unsigned char value[8 * MIB];
+    static const unsigned char value[8 * PART];
     const struct source_record record = {.key = key,
                                          .key_size = (uint32_t)strlen(key),
                                          .value = value,
@@ -55,12 +56,12 @@ static bool is_held(const struct fixture *fixture, int32_t partition)
     return fixture->assignments[partition]->partition->held;
 }
 
-/* Fourteen records of a mebibyte, in two partitions: nearly full, and none of them has most. */
+/* Fourteen sixteenths, in two partitions: nearly full, and none of them has most. */
 static void crowd(struct fixture *fixture)
 {
     for (int64_t offset = 0; offset < 14; offset++)
         assert_true(take_in(fixture, (int32_t)(offset % 2), offset / 2, &"abcdefghijklmn"[offset],
-                            MIB - 4096));
+                            PART - 8192));
     assert_true(core_is_nearly_full(&fixture->kit.core));
 }
 
@@ -101,7 +102,7 @@ static void what_fills_memory_and_does_not_leave_shuts_out_no_other(void **state
     assert_false(is_held(fixture, 2));
     assert_true(intake(fixture) > 0);
     /* What comes in through the window ends with it. */
-    assert_true(take_in(fixture, 2, 0, "x", MIB));
+    assert_true(take_in(fixture, 2, 0, "x", PART));
     look(fixture, false);
     assert_int_equal(intake(fixture), 0);
     assert_false(is_held(fixture, 2));
@@ -112,6 +113,24 @@ static void what_fills_memory_and_does_not_leave_shuts_out_no_other(void **state
     assert_int_equal(kit->core.crowd.look_ms, INT64_MAX);
 }
 
+/* Both have more than half of what they had, which is when the fullest goes on otherwise. */
+static void what_holds_for_a_crowd_goes_on_when_a_quarter_is_free(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    crowd(fixture);
+    look(fixture, false);
+    look(fixture, false);
+    assert_true(is_held(fixture, 0) && is_held(fixture, 1));
+    for (int i = 0; i < 3; i++)
+        core_kit_back(kit, core_next_ready(&kit->core), SLOT_DONE);
+    assert_true(is_held(fixture, 0) && is_held(fixture, 1));
+    look(fixture, false);
+    assert_false(is_held(fixture, 0) || is_held(fixture, 1));
+    run_all(fixture);
+}
+
 /* It would fill the window too, while workers have nothing to do for a moment. */
 static void what_fills_memory_leaves_a_sixteenth_to_others_until_it_holds(void **state)
 {
@@ -120,7 +139,7 @@ static void what_fills_memory_leaves_a_sixteenth_to_others_until_it_holds(void *
 
     crowd(fixture);
     assert_true(core_intake_room(core, true) > 0);
-    assert_true(take_in(fixture, 2, 0, "o", MIB + MIB / 16));
+    assert_true(take_in(fixture, 2, 0, "o", PART + PART / 16));
     assert_int_equal(core_intake_room(core, true), 0);
     look(fixture, false);
     look(fixture, false);
@@ -157,7 +176,7 @@ static void the_window_of_a_crowd_begins_at_the_least_that_was_in_use(void **sta
     struct core_kit *kit = &fixture->kit;
 
     crowd(fixture);
-    assert_false(take_in(fixture, 2, 0, "large", 6 * MIB));
+    assert_false(take_in(fixture, 2, 0, "large", 6 * PART));
     for (int i = 0; i < 4; i++)
         look(fixture, false);
     assert_true(intake(fixture) > 0);
@@ -166,10 +185,10 @@ static void the_window_of_a_crowd_begins_at_the_least_that_was_in_use(void **sta
     look(fixture, false);
     assert_true(core_is_nearly_full(&kit->core));
     assert_true(intake(fixture) > 0);
-    assert_true(take_in(fixture, 0, 7, "o", MIB));
+    assert_true(take_in(fixture, 0, 7, "o", PART));
     assert_int_equal(intake(fixture), 0);
     run_all(fixture);
-    assert_true(take_in(fixture, 2, 0, "large", 6 * MIB));
+    assert_true(take_in(fixture, 2, 0, "large", 6 * PART));
     run_all(fixture);
 }
 
@@ -178,6 +197,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(what_fills_memory_and_does_not_leave_shuts_out_no_other),
+        TEST(what_holds_for_a_crowd_goes_on_when_a_quarter_is_free),
         TEST(what_fills_memory_leaves_a_sixteenth_to_others_until_it_holds),
         TEST(memory_that_is_full_and_gets_on_is_no_crowd),
         TEST(the_window_of_a_crowd_begins_at_the_least_that_was_in_use),
