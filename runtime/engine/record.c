@@ -164,8 +164,8 @@ static struct headers_place *place_in(const struct klane_slot *slot)
     size_t size = slot->record.headers_size;
     uint32_t epoch = slot->record.assignment->epoch;
 
-    /* By the size, too, so that no place is beyond the block, even where another runtime had all
-     * the rest before. */
+    /* By the size, too: then no place is beyond the block, whatever an epoch that comes round may
+     * name again. */
     if (last_read.block != block || last_read.size != size ||
         last_read.offset != slot->record.offset || last_read.epoch != epoch) {
         last_read.place = (struct headers_place){0};

@@ -226,6 +226,7 @@ static void unstash(struct kafka_source *source, struct kafka_partition *partiti
             return;
         }
         source->taken++;
+        source->uncounted.taken++;
         unstash_first(source, partition);
     }
     if (!STAILQ_EMPTY(&partition->stash))
@@ -276,7 +277,10 @@ static struct kafka_partition *partition_of(struct kafka_source *source,
 static void note_size(struct kafka_source *source, const struct kafka_partition *partition,
                       const rd_kafka_message_t *message, const struct source_record *record)
 {
-    if (!partition->has_headers && source->seen_records % SEEN_HEADERS_EVERY == 0)
+    /* The first ones, of which there are fewer, each for itself. */
+    if (!partition->has_headers && source->seen_records < SEEN_HEADERS_EVERY)
+        source->seen_uncounted += kafka_message_headers_size(source, message);
+    else if (!partition->has_headers && source->seen_records % SEEN_HEADERS_EVERY == 0)
         source->seen_uncounted +=
             (uint64_t)kafka_message_headers_size(source, message) * SEEN_HEADERS_EVERY;
     if (++source->seen_records == SEEN_RECORDS_MOST) {
@@ -301,6 +305,7 @@ static void offer(struct kafka_source *source, struct kafka_partition *partition
         stash(source, partition, record);
     } else if (intake->ops->record(intake, partition->assignment, record)) {
         source->taken++;
+        source->uncounted.taken++;
     } else {
         source->is_refused = true;
         stash(source, partition, record);

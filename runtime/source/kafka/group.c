@@ -21,6 +21,7 @@
 #include "source/kafka/position.h"
 #include "source/kafka/sweep.h"
 #include "source/kafka/turns.h"
+#include "source/kafka/uncounted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +100,7 @@ static rd_kafka_resp_err_t code_of(rd_kafka_error_t *error)
 static void settle_pauses(struct kafka_source *source)
 {
     kafka_turns_end(source);
+    kafka_uncounted_end(source);
     kafka_pause_repeat_ends(source);
 }
 

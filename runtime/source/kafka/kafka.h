@@ -180,7 +180,9 @@ struct kafka_turns {
 /* Keys and headers. */
 struct kafka_uncounted {
     bool is_paused;
-    int64_t due_ms; /* when to look again */
+    int64_t due_ms;   /* when to look again */
+    int64_t pause_ms; /* how long the last pause was, at least */
+    uint64_t taken;   /* records, since it began */
 };
 
 /* Passes. */

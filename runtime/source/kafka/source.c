@@ -437,7 +437,7 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf, int version)
     source->max_poll_ms = kafka_config_number(conf, "max.poll.interval.ms", 300000);
     source->again_ms = KAFKA_NEVER_MS;
     source->commit.due_ms = KAFKA_NEVER_MS;
-    source->uncounted.due_ms = KAFKA_NEVER_MS;
+    kafka_uncounted_init(&source->uncounted);
     source->polled_ms = clock_now_ms();
     source->committed.type = KAFKA_COMMITTED;
     source->look_up.type = KAFKA_LOOK_UP;

@@ -6,8 +6,8 @@
  * limited, which is far too much where a record has thousands of headers. How much there is in
  * the queue follows from its length, and from what the last some thousands of records had. When
  * that is too much, all pause, which throws it away: it is fetched again. So nothing is fetched
- * in vain as long as control takes what comes, and while it has no room a response for each
- * time that some comes free. Passes need none of this: control reads them in every round. */
+ * in vain as long as control takes what comes, and while it takes little a response now and then.
+ * Passes need none of this: control reads them in every round. */
 #include "source/kafka/uncounted.h"
 
 #include "base/assert.h"
@@ -16,7 +16,13 @@
 
 /* How long a pause lasts at least, and how soon it is looked again whether one is needed. */
 #define PAUSE_MS 20
+#define PAUSE_MOST_MS 1000
 #define LOOK_MS 5
+
+void kafka_uncounted_init(struct kafka_uncounted *uncounted)
+{
+    *uncounted = (struct kafka_uncounted){.due_ms = KAFKA_NEVER_MS, .pause_ms = PAUSE_MS};
+}
 
 /* Of so many records, as far as can be told from those that have come. */
 static uint64_t bytes_of(const struct kafka_source *source, uint64_t records)
@@ -25,9 +31,23 @@ static uint64_t bytes_of(const struct kafka_source *source, uint64_t records)
                                      : source->seen_uncounted * records / source->seen_records;
 }
 
+/* Control takes what comes, in this round. */
 static bool has_room(const struct kafka_source *source)
 {
-    return source->intake->ops->has_room(source->intake, 0);
+    return source->records_max > 0 && source->intake->ops->has_room(source->intake, 0);
+}
+
+/* Twice as long as the last time, if little was taken since: what is thrown away is fetched again,
+ * at the network's cost. */
+static void set_pause(struct kafka_source *source)
+{
+    struct kafka_uncounted *uncounted = &source->uncounted;
+
+    if (bytes_of(source, uncounted->taken) >= source->nap.queue_bytes)
+        uncounted->pause_ms = PAUSE_MS;
+    else if (uncounted->pause_ms < PAUSE_MOST_MS)
+        uncounted->pause_ms *= 2;
+    uncounted->taken = 0;
 }
 
 static void pause_all(struct kafka_source *source, int64_t now_ms)
@@ -38,14 +58,25 @@ static void pause_all(struct kafka_source *source, int64_t now_ms)
     TAILQ_FOREACH(partition, &source->owned, owned)
     if (partition->state == KAFKA_OURS && partition->is_forwarded)
         kafka_pause(partition, KAFKA_PAUSE_UNCOUNTED);
+    if (!source->uncounted.is_paused)
+        set_pause(source);
     source->uncounted.is_paused = true;
-    source->uncounted.due_ms = now_ms + PAUSE_MS;
+    source->uncounted.due_ms = now_ms + source->uncounted.pause_ms;
+}
+
+void kafka_uncounted_end(struct kafka_source *source)
+{
+    if (!source->uncounted.is_paused)
+        return;
+    source->uncounted.is_paused = false;
+    source->uncounted.due_ms = clock_now_ms() + LOOK_MS;
+    kafka_pause_end_all(source, KAFKA_PAUSE_UNCOUNTED);
 }
 
 void kafka_uncounted_work(struct kafka_source *source)
 {
     struct kafka_uncounted *uncounted = &source->uncounted;
-    uint64_t limit = source->nap.queue_bytes;
+    uint64_t limit = source->nap.queue_bytes, length;
     int64_t now_ms;
 
     /* As the number of messages limits it. */
@@ -57,10 +88,12 @@ void kafka_uncounted_work(struct kafka_source *source)
     /* While control takes them, some may have been taken by the next look. */
     if (has_room(source))
         limit *= 2;
-    if (bytes_of(source, rd_kafka_queue_length(source->data.queue)) > limit) {
+    length = (uint64_t)rd_kafka_queue_length(source->data.queue);
+    if (bytes_of(source, length) > limit) {
         pause_all(source, now_ms);
     } else if (!uncounted->is_paused) {
-        uncounted->due_ms = now_ms + LOOK_MS;
+        /* An empty queue rings when something comes. */
+        uncounted->due_ms = length == 0 ? KAFKA_NEVER_MS : now_ms + LOOK_MS;
     } else if (now_ms >= uncounted->due_ms) {
         uncounted->due_ms = now_ms + PAUSE_MS;
         uncounted->is_paused = !has_room(source);
