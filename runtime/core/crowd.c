@@ -48,7 +48,7 @@ static void crowd_goes_on(struct core *core)
             fullest_goes_on(core, each);
 }
 
-static void hold_crowd(struct core *core)
+void crowd_hold(struct core *core)
 {
     struct partition *partition;
 
@@ -78,7 +78,7 @@ void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
         window_opens(core);
     crowd->look_ms = now_ms + CROWD_LOOK_MS;
     if (crowd->is_open)
-        hold_crowd(core);
+        crowd_hold(core);
 }
 
 uint32_t crowd_window(const struct core *core)

@@ -11,8 +11,7 @@
  *
  * Before that, when workers had nothing to do, the same records may have come in beyond seven
  * eighths of the memory: so a sixteenth is kept from them until something holds. Of that passes
- * keep half, and may begin with so little while there is a window. A crowd that comes while
- * another holds for one may find it in use. Control's alone. */
+ * keep half, and may begin with so little while there is a window. Control's alone. */
 #ifndef KLANE_CORE_CROWD_H
 #define KLANE_CORE_CROWD_H
 
@@ -40,6 +39,9 @@ static inline void crowd_init(struct crowd *crowd)
 {
     *crowd = (struct crowd){.look_ms = INT64_MAX};
 }
+
+/* Partitions that have more than their share of a window hold, but for the last. */
+void crowd_hold(struct core *core);
 
 /* How many records may come in through the window; 0: there is none, or it is full. */
 uint32_t crowd_window(const struct core *core);

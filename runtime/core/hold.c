@@ -163,6 +163,13 @@ void core_relieve_waiting(struct core *core, int64_t now_ms)
     parking_park_waiting(core);
 }
 
+/* The fullest, and others with much: they would fill what is left. */
+static void hold_what_fills(struct core *core)
+{
+    if (hold_fullest(core, 0) != NULL && core_is_full(core))
+        crowd_hold(core);
+}
+
 void core_relieve(struct core *core, int64_t now_ms)
 {
     if (!core_is_full(core))
@@ -177,7 +184,7 @@ void core_relieve(struct core *core, int64_t now_ms)
     }
     if (!core->config.parks) {
         if (core_is_full(core))
-            hold_fullest(core, 0);
+            hold_what_fills(core);
         return;
     }
     if (core->stuck_look_ms != INT64_MAX)
@@ -188,7 +195,7 @@ void core_relieve(struct core *core, int64_t now_ms)
     core->stuck_looks = parking_shorten_stuck(core) ? 0 : core->stuck_looks + 1;
     /* The first look only sees where the heads are. */
     if (core->stuck_looks > 1 && !parking_park_waiting(core))
-        hold_fullest(core, 0);
+        hold_what_fills(core);
 }
 
 /* ---- the budget -------------------------------------------------------------------------- */

@@ -150,6 +150,23 @@ static void what_fills_memory_leaves_a_sixteenth_to_others_until_it_holds(void *
     run_all(fixture);
 }
 
+/* If only the fullest did, the next would fill what is left. */
+static void when_workers_have_nothing_to_do_all_hold_that_fill_memory(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+
+    crowd(fixture);
+    for (int i = 0; i < 2; i++) {
+        assert_false(is_held(fixture, 0) || is_held(fixture, 1));
+        core_relieve(&kit->core, kit->now_ms);
+        core_kit_wait(kit, CROWD_LOOK_MS);
+    }
+    assert_true(is_held(fixture, 0) && is_held(fixture, 1));
+    assert_false(is_held(fixture, 2));
+    run_all(fixture);
+}
+
 static void memory_that_is_full_and_gets_on_is_no_crowd(void **state)
 {
     struct fixture *fixture = *state;
@@ -199,6 +216,7 @@ int main(void)
         TEST(what_fills_memory_and_does_not_leave_shuts_out_no_other),
         TEST(what_holds_for_a_crowd_goes_on_when_a_quarter_is_free),
         TEST(what_fills_memory_leaves_a_sixteenth_to_others_until_it_holds),
+        TEST(when_workers_have_nothing_to_do_all_hold_that_fill_memory),
         TEST(memory_that_is_full_and_gets_on_is_no_crowd),
         TEST(the_window_of_a_crowd_begins_at_the_least_that_was_in_use),
     };
