@@ -560,10 +560,12 @@ static void start(const struct chaos_life *life)
     must(klane_start(self.runtime), "start", NULL);
 }
 
-/* Until it has stopped, because it was asked to or by itself. */
+/* Until it has stopped, because it was asked to or by itself, and all are back: handlers and
+ * tokens of a partition that was lost may be out for longer, until they have looked. */
 static klane_err_t wait_for_end(const sigset_t *signals)
 {
     struct timespec patience = {.tv_nsec = 20000000};
+    int64_t busy_until_ms = INT64_MAX;
     klane_err_t err;
 
     do {
@@ -572,7 +574,10 @@ static klane_err_t wait_for_end(const sigset_t *signals)
             klane_stop(self.runtime);
         }
         err = klane_wait(self.runtime, 0);
-    } while (err == KLANE_ERR_TIMEOUT);
+        if (err == KLANE_ERR_BUSY && busy_until_ms == INT64_MAX)
+            busy_until_ms = chaos_now_ms(self.shared) + CHAOS_STOP_MS;
+    } while (err == KLANE_ERR_TIMEOUT ||
+             (err == KLANE_ERR_BUSY && chaos_now_ms(self.shared) < busy_until_ms));
     return err;
 }
 
@@ -588,8 +593,7 @@ static klane_err_t try_to_destroy(void)
     return err;
 }
 
-/* Handlers and tokens of a partition that was lost do not keep a runtime from stopping: they may
- * still be out, until they have looked. */
+/* Who answered the last token may still be about to count it. */
 static klane_err_t destroy_runtime(void)
 {
     int64_t due_ms = chaos_now_ms(self.shared) + CHAOS_STOP_MS;
