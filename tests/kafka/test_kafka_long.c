@@ -57,6 +57,7 @@ static void handlers_that_outlast_the_poll_interval_cost_no_partition(void **sta
     struct kafka_test *test = *state;
     struct kit *kit = &test->kit;
     int64_t began_ms;
+    size_t errors;
 
     long_ms = (int64_t)check_rounds(LONG_S, LONG_S_SOAK) * 1000;
     kafka_test_topic(test, PARTITIONS, NULL);
@@ -64,6 +65,8 @@ static void handlers_that_outlast_the_poll_interval_cost_no_partition(void **sta
     append_some(test);
     began_ms = clock_now_ms();
     wait_for_others(test, 1);
+    /* A broker may not know at once that it leads a new topic's partitions. */
+    errors = kit_event_count(kit, KLANE_EVENT_SOURCE_ERROR);
     /* For the most part nothing comes: no record, commit or rebalance makes anybody poll. */
     while (clock_now_ms() < began_ms + long_ms * 3 / 4)
         usleep(100 * 1000);
@@ -82,7 +85,8 @@ static void handlers_that_outlast_the_poll_interval_cost_no_partition(void **sta
     assert_int_equal(kit_event_count(kit, KLANE_EVENT_ASSIGNED), PARTITIONS);
     assert_int_equal(kit_event_count(kit, KLANE_EVENT_REVOKED), 0);
     assert_int_equal(kit_event_count(kit, KLANE_EVENT_LOST), 0);
-    assert_int_equal(kit_event_count(kit, KLANE_EVENT_SOURCE_ERROR), 0);
+    if (kit_event_count(kit, KLANE_EVENT_SOURCE_ERROR) > errors)
+        fail_msg("%s", kit->message);
 }
 
 int main(void)
