@@ -423,6 +423,64 @@ static void what_is_read_ahead_of_keys_counts(void **state)
     wait_with_what_is_beside_values(*state, "keys read ahead", true, false);
 }
 
+static void kit_of_member(struct kafka_test *test, const char *assignor)
+{
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
+    struct klane_kafka_options options;
+
+    kafka_kit_set_classic(conf, "partition.assignment.strategy", assignor);
+    klane_kafka_options_init(&options, sizeof options);
+    options.queue_records = 32768;
+    options.queue_bytes = WIDE_MIB;
+    kafka_test_kit_with(test, conf, &options);
+    test->kit.options.budget_bytes = 64 * WIDE_MIB;
+    test->kit.options.drain_ms = 300;
+    test->kit.options.workers_max = test->kit.options.workers;
+}
+
+/* A member of which all is paused gives half of its partitions up, and reads on what it keeps. */
+static void headers_that_fill_the_queue_are_no_obstacle(struct wide *wide, const char *assignor)
+{
+    enum { PARTITIONS = 4, RECORDS = 2400, BYTES = 60000 };
+    struct kafka_test *test = wide->test, *other = calloc(1, sizeof *other);
+    uint64_t paused = check_marked("kafka: keys and headers fill the queue");
+    size_t starts;
+
+    assert_non_null(other);
+    wide_topic(wide, PARTITIONS, 1, NULL);
+    append_beside_values(wide, RECORDS, BYTES, false);
+    kit_of_member(test, assignor);
+    test->kit.act = wait_at_gate;
+    kafka_test_start(test, NULL);
+    wait_full(wide);
+    assert_true(check_marked("kafka: keys and headers fill the queue") > paused);
+
+    memcpy(other->topic, test->topic, sizeof test->topic);
+    memcpy(other->group, test->group, sizeof test->group);
+    kit_of_member(other, assignor);
+    kafka_test_start(other, NULL);
+    kit_wait_event(&other->kit, KLANE_EVENT_ASSIGNED, PARTITIONS / 2);
+    kit_open(&test->kit);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        kafka_test_wait_committed(test, i, RECORDS / PARTITIONS);
+    kafka_test_end(other);
+    starts = test->kit.note_count + other->kit.note_count;
+    assert_true(other->kit.note_count >= RECORDS / 4);
+    /* Those that waited at the gate. */
+    assert_true(starts >= RECORDS && starts <= RECORDS + test->kit.options.workers);
+    free(other);
+}
+
+static void what_is_paused_for_headers_is_given_up_at_once(void **state)
+{
+    headers_that_fill_the_queue_are_no_obstacle(*state, "range");
+}
+
+static void so_is_half_of_it_to_a_member_that_joins(void **state)
+{
+    headers_that_fill_the_queue_are_no_obstacle(*state, "cooperative-sticky");
+}
+
 /* ---- partitions -------------------------------------------------------------------------- */
 
 enum { PARTITIONS_MANY = 500, MANY_BYTES = 32 * WIDE_KIB };
@@ -620,6 +678,8 @@ int main(void)
         wide_test(what_is_read_ahead_of_headers_counts),
         wide_test(so_does_that_of_headers_that_nobody_wants),
         wide_test(what_is_read_ahead_of_keys_counts),
+        wide_test(what_is_paused_for_headers_is_given_up_at_once),
+        wide_test(so_is_half_of_it_to_a_member_that_joins),
         wide_test(hundreds_of_partitions_stay_inside_the_budget_by_default),
         wide_test(hundreds_of_partitions_stay_inside_a_small_budget),
         wide_test(nothing_remains_of_keys_that_are_idle),
