@@ -193,9 +193,9 @@ static klane_err_t consumer_create(struct transform *transform, char **argv)
         rd_kafka_conf_set(conf, "session.timeout.ms", SESSION_MS, why, sizeof why) ==
             RD_KAFKA_CONF_OK)
         err = klane_kafka_create(conf, NULL, &source, why, sizeof why);
-    if (err != KLANE_OK) {
+    if (err != KLANE_OK && err != KLANE_ERR_SYSTEM)
         rd_kafka_conf_destroy(conf);
-    } else {
+    if (err == KLANE_OK) {
         err = klane_create(&options, source, &transform->runtime, why, sizeof why);
         if (err != KLANE_OK)
             klane_source_destroy(source);
