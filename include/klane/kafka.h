@@ -23,9 +23,10 @@
  *   check.crcs                                     on: nothing damaged is handed over
  *   auto.offset.reset                              error: see begin and out_of_range of
  *                                                  struct klane_topic
- *   queued.min.messages, queued.max.messages.kbytes, fetch.max.bytes, fetch.message.max.bytes,
- *   fetch.queue.backoff.ms                         follow from struct klane_kafka_options and from
+ *   queued.min.messages, queued.max.messages.kbytes, fetch.max.bytes, fetch.message.max.bytes
+ *                                                  follow from struct klane_kafka_options and from
  *                                                  message.max.bytes
+ *   fetch.queue.backoff.ms                         1, from librdkafka 2.2 on
  *   rebalance_cb, and the events REBALANCE, FETCH and OFFSET_COMMIT of rd_kafka_conf_set_events()
  *
  * Everything else is the program's: its opaque, and its callbacks for tokens, statistics, logs,
@@ -79,11 +80,11 @@ struct klane_kafka_options {
                             ssl.providers, sasl.kerberos.kinit.cmd, test.mock.num.brokers,
                             enable.ssl.certificate.verification=false,
                             enable.sasl.oauthbearer.unsecure.jwt=true,
-                            ssl.endpoint.identification.algorithm=none, debug=security, which
-                            prints secrets, and what a shell would take for its own in
-                            sasl.kerberos.principal, .keytab and .service.name, which librdkafka
-                            puts into a command line. librdkafka loads a plugin while it is being
-                            set, so this only says that it was meant. Default false. */
+                            ssl.endpoint.identification.algorithm=none, debug=security and
+                            debug=all, which print secrets, and what a shell would take for its
+                            own in sasl.kerberos.principal, .keytab and .service.name, which
+                            librdkafka puts into a command line. librdkafka loads a plugin while
+                            it is being set, so this only says that it was meant. Default false. */
 };
 
 /** Set every default. options_size: sizeof(struct klane_kafka_options) as the caller knows it. */
@@ -106,14 +107,15 @@ KLANE_API klane_err_t klane_kafka_create(rd_kafka_conf_t *conf,
 
 /**
  * A place for dead letters in a topic, by a producer of this configuration: on success conf is
- * klane's, on an error still the program's. dr_msg_cb, background_event_cb and events are klane's
- * and refused by name, as are delivery.report.only.error and transactional.id; the other callbacks
- * run on librdkafka's background thread. options (may be NULL): of them only allow_unsafe counts.
- * A dead letter is kept when the broker has acknowledged it as acks says; with
- * enable.idempotence=true librdkafka's own new attempts make none of them twice.
- * message.timeout.ms is how long one attempt may take, and, where no broker is reached, until the
- * log says why not; copies of what is on its way are bounded by
- * queue.buffering.max.kbytes. errstr: as above. Errors: INVALID, NOMEM, VERSION, SYSTEM.
+ * klane's, on an error still the program's. bootstrap.servers has to be set. dr_cb, dr_msg_cb,
+ * background_event_cb and events are klane's and refused by name, as are
+ * delivery.report.only.error and transactional.id; the other callbacks run on librdkafka's
+ * background thread. options (may be NULL): of them only allow_unsafe counts. A dead letter is
+ * kept when the broker has acknowledged it as acks says; with enable.idempotence=true librdkafka's
+ * own new attempts make none of them twice. message.timeout.ms is how long one attempt may take,
+ * and, where no broker is reached, until the log says why not; copies of what is on its way are
+ * bounded by queue.buffering.max.kbytes. errstr: as above. Errors: INVALID, NOMEM, VERSION,
+ * SYSTEM.
  */
 KLANE_API klane_err_t klane_kafka_letters(struct klane_runtime *runtime, rd_kafka_conf_t *conf,
                                           const struct klane_kafka_options *options,

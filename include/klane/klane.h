@@ -22,9 +22,11 @@
  *   klane_hold, klane_release, klane_resolve,    any             everything but klane_destroy
  *     klane_commit
  *   klane_progress_read, _fingerprint            any             everything
- *   klane_retry, klane_skip, klane_later,        the handler's   one thread for one record
- *     klane_header, klane_header_at,             own thread      or one batch
- *     klane_cancelled, klane_batch_set
+ *   klane_retry, klane_skip, klane_dead_letter,  the handler's   one thread for one record
+ *     klane_later, klane_letters_send,           own thread      or one batch
+ *     klane_batch_set
+ *   klane_header, klane_header_at,               any             while the record is unfinished
+ *     klane_cancelled, klane_failure
  *
  *   callback                                     runs on
  *   -------------------------------------------  ------------------------------------------------
@@ -185,15 +187,16 @@ typedef uint64_t klane_token_t;
 /**
  * Ask for the record to run again after delay_ms (negative: as the route says), unless its
  * attempts are over by then; its lane waits, other lanes do not. Thread: the handler's. Blocks:
- * never. Returns KLANE_RETRY, for the handler to return. reason: text for events, copied, may be
- * NULL. Without memory, and after klane_later(), the route's delay counts and the reason is lost.
+ * never. Returns KLANE_RETRY, for the handler to return. reason: text for events, copied as far as
+ * 255 bytes, may be NULL. Without memory, and after klane_later(), the route's delay counts and
+ * the reason is lost.
  */
 KLANE_API enum klane_outcome klane_retry(const struct klane_record *record, int64_t delay_ms,
                                          const char *reason);
 
 /**
  * Finish the record without handling it. Thread: the handler's. Blocks: never.
- * Returns KLANE_SKIP. reason: text for events, copied, may be NULL.
+ * Returns KLANE_SKIP. reason: text for events, copied as far as 255 bytes, may be NULL.
  */
 KLANE_API enum klane_outcome klane_skip(const struct klane_record *record, const char *reason);
 
@@ -329,19 +332,21 @@ struct klane_options {
     uint32_t struct_size;
     uint32_t workers;     /**< Threads that run handlers, 0 to 1,000; 0: only klane_take().
                                Default: the processors this process may use. */
-    uint32_t workers_max; /**< With spare workers beside slow handlers, up to 1,000.
+    uint32_t workers_max; /**< With spare workers beside slow handlers, workers to 1,000.
                                Default: 0, twice the workers and 16 more. */
     uint32_t records_max; /**< Records in memory at once, 16 to 16,777,216. Default 16,384. */
     uint32_t lane_records_max; /**< Quota: of them in one lane; beyond it the lane is parked, or,
                                     where the log cannot be read again, holds its partition.
                                     Default: 0, records_max / 4. */
-    uint32_t commit_interval_ms; /**< Default 1,000. */
-    uint32_t commit_records;     /**< Commit at the latest after so many finished records.
-                                  Default 100,000. */
-    uint32_t drain_ms;    /**< How long a partition that is taken away waits for its handlers. Its
-                            last commit may take three times as long. Default 2,000. */
-    uint32_t stop_ms;     /**< How long klane_stop() may take in all. Default 10,000. */
-    uint32_t stack_bytes; /**< Of a worker. Default: 0, the system's. */
+    uint32_t commit_interval_ms; /**< 1 to 3,600,000. Default 1,000. */
+    uint32_t commit_records;     /**< Commit at the latest after so many finished records, 1 or
+                                      more. Default 100,000. */
+    uint32_t drain_ms; /**< How long a partition that is taken away waits for its handlers, 0 to
+                            3,600,000. Its last commit may take three times as long. Default
+                            2,000. */
+    uint32_t stop_ms;  /**< How long a stop may take from klane_stop() on, 1 to 3,600,000.
+                            Default 10,000. */
+    uint32_t stack_bytes;     /**< Of a worker. Default: 0, the system's. */
     bool stop_when_caught_up; /**< Stop at the end of every partition. Default false. */
     const char *name; /**< Of the runtime: in thread names and log lines. Default "klane". */
     /** Runs first and last on each worker, e.g. for a database connection; *local is handed to
@@ -350,9 +355,10 @@ struct klane_options {
     bool (*worker_start)(void *context, void **local);
     void (*worker_stop)(void *context, void *local);
     void *worker_context;
-    klane_event_fn event;
+    klane_event_fn event; /**< Up to 1,000 of a type a second. Default NULL. */
     void *event_context;
-    klane_log_fn log;
+    klane_log_fn log; /**< Up to 50 lines a second. Default NULL: warnings and errors go to the
+                           standard error. */
     void *log_context;
     uint32_t map_size; /**< Characters of a progress map, which is committed with each offset and
                             says what is finished above it: 64 to 65,536, or 0 for none. The log
@@ -407,7 +413,7 @@ KLANE_API klane_err_t klane_run(struct klane_runtime *runtime);
  * Wait until the runtime has stopped. timeout_ms -1: without limit; 0: only look.
  * Thread: any but klane's own. Returns KLANE_OK: stopped, everything that could be was committed.
  * Errors: TIMEOUT, BUSY (stopped; handlers, tokens or a state_free are still out), FATAL, STATE
- * (not started, or called by a handler), FORKED.
+ * (not started, or called by a handler), INVALID, FORKED.
  */
 KLANE_API klane_err_t klane_wait(struct klane_runtime *runtime, int64_t timeout_ms);
 
@@ -475,9 +481,9 @@ typedef bool (*klane_key_fn)(const struct klane_record *record, void *context, c
 /**
  * Says how many bytes the handling of a record takes beside the record, such as the size of the
  * file that it names; 0: none to speak of. What runs at once takes no more than the budget has for
- * weights: what is left of it for records, less an eighth of that and less what the records need
- * at least, some 20 MiB and twice the largest record. What does not fit waits its turn, without
- * holding up records that have no weight. May be asked more than once for a record. Headers cannot
+ * weights: what is left of it for records, less the greatest of an eighth of that, some 20 MiB,
+ * and twice the largest record. What does not fit waits its turn, without holding up records that
+ * have no weight. May be asked more than once for a record. Headers cannot
  * be read here. Runs on the control thread.
  */
 typedef uint64_t (*klane_weight_fn)(const struct klane_record *record, void *context);
@@ -551,7 +557,8 @@ struct klane_topic {
 KLANE_API void klane_topic_init(struct klane_topic *topic, size_t topic_size);
 
 /** State how a topic is to be read. Copied. The log says what is wrong with what is refused.
- *  Errors: INVALID, EXISTS, STATE, NOMEM, FORKED. */
+ *  Errors: INVALID (also key without order by key, key_version without key, due_header beside due
+ *  or without_headers, state_free without lanes), EXISTS, STATE, NOMEM, FORKED. */
 KLANE_API klane_err_t klane_topic(struct klane_runtime *runtime, const struct klane_topic *topic);
 
 enum klane_match {
@@ -600,8 +607,8 @@ struct klane_route {
     klane_handler_fn handler; /**< NULL where batch is set. */
     void *context;            /**< Of either. */
     int64_t retry_delay_ms;   /**< For a bare KLANE_RETRY. Default 1,000. */
-    uint32_t slow_ms;         /**< A handler that runs longer no longer counts as a worker. Seen a
-                                   quarter of that late at most. Default 500. */
+    uint32_t slow_ms;         /**< A worker whose handler runs longer no longer counts. Seen half
+                                   of that late at most, or 10 ms. Default 500. */
     uint32_t attempts_max; /**< A record that has failed so often is given up. They are kept with
                                  what is committed, where that has progress maps, and so count on
                                  in another process as of then. Default 0: any number. */
@@ -617,10 +624,10 @@ struct klane_route {
                                        up, to keep it somewhere else, by the same rules: its lane
                                        and its offset wait until this has returned KLANE_DONE or
                                        was finished as that, and while it fails it is called again,
-                                       without end, after the delays above. klane_failure() says
-                                       why. After a crash in between the handler runs once more.
-                                       With klane_take() it is the program's to call. Default
-                                       NULL. */
+                                       without end, after retry_delay_ms and retry_delay_max_ms.
+                                       klane_failure() says why. After a crash in between the
+                                       handler runs once more. With klane_take() it is the
+                                       program's to call. Default NULL. */
     void *dead_letter_context;
     uint32_t handler_max_ms; /**< How long a call of the handler, or of dead_letter, may run. Seen
                                   half of that late at most, or 10 ms. Default 0: any time. */
@@ -661,9 +668,10 @@ KLANE_API void klane_route_init(struct klane_route *route, size_t route_size);
  * A place for dead letters, in a log: klane_kafka_letters(), klane_sqlite_letters() and
  * klane_memory_letters() make one. With klane_letters_send as a route's dead_letter and letters as
  * its context, a record that is given up is appended there with its key, value and headers (those
- * that the topic's rules leave it), and with these, as Kafka Connect has them:
- * __connect.errors.topic, .partition, .offset, .exception.message (the reason), and .attempts and
- * .timestamp. Its timestamp is the time of that. One place may serve any number of routes of one
+ * that the topic's rules leave it), and with these: __connect.errors.topic, .partition, .offset
+ * and .exception.message (the reason), as Kafka Connect has them, and klane's own .attempts and
+ * .timestamp (the record's). Headers of the record's own with that prefix are left out. The dead
+ * letter's timestamp is the time of the append. One place may serve any number of routes of one
  * runtime.
  */
 struct klane_letters;
@@ -700,11 +708,10 @@ KLANE_API klane_err_t klane_handle_batch(struct klane_runtime *runtime, const ch
 /* ---- asynchronous records and own threads ------------------------------------------------ */
 
 /**
- * Say what became of a record: KLANE_DONE, KLANE_RETRY (after delay_ms; -1: the route's delay) or
- * KLANE_SKIP. The first call for a token counts. Thread: any. Blocks: never. reason: copied.
- * KLANE_OK says that it was handed on; a partition that is given up at this moment may still turn
- * it down.
- * outcome: KLANE_DONE, KLANE_RETRY, KLANE_SKIP or KLANE_DEAD_LETTER.
+ * Say what became of a record: KLANE_DONE, KLANE_RETRY (after delay_ms; negative: the route's
+ * delay), KLANE_SKIP or KLANE_DEAD_LETTER. The first call for a token counts. Thread: any. Blocks:
+ * never. reason: copied as far as 255 bytes. KLANE_OK says that it was handed on; a partition that
+ * is given up at this moment may still turn it down.
  * Errors: STALE (finished before, or too late for later_max_ms of its route), FENCED (its
  * partition was given up: the record counts as unfinished), INVALID, FORKED.
  */
@@ -910,7 +917,7 @@ struct klane_progress {
     uint64_t seed; /**< Of the fingerprints. */
     enum klane_order order;
     enum klane_null_keys null_keys;
-    uint32_t key_version; /**< Of the topic's key function, and 1; 0: there is none. */
+    uint32_t key_version; /**< The key function's version plus 1; 0: there is none. */
     uint32_t lane_count;
     uint32_t starts; /**< Stays in a row that ended soon after they began, with their
                                process; 0: the last one ended in order. */

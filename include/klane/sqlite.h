@@ -215,9 +215,10 @@ enum klane_sqlite_taken {
  * For one group and log one process consumes, from klane_start() until its runtime has stopped;
  * groups are independent of each other. When it ends, in whatever way, another can begin at once.
  * When it is paused, or its control thread is not run for 0.7 s, one that waits takes over, and
- * the paused one stops with KLANE_ERR_FENCED when it goes on: it has committed nothing since, but
- * handlers that ran may finish. With KLANE_SQLITE_REFUSE a group that is taken is an error here,
- * or a KLANE_EVENT_FATAL of it if the group was taken between this call and klane_start().
+ * the paused one's runtime stops as KLANE_ERR_FATAL, with KLANE_ERR_FENCED in the event, when it
+ * goes on: it has committed nothing since, but handlers that ran may finish. With
+ * KLANE_SQLITE_REFUSE a group that is taken is an error here, or a KLANE_EVENT_FATAL of it if the
+ * group was taken between this call and klane_start().
  *
  * A topic that does not exist yet is waited for, with an event, and then read from its first
  * record. Records that this process appends are noticed at once, those of others within about

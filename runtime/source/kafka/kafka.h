@@ -21,6 +21,8 @@
  *   partitions.c  topics and partitions by name
  *   ending.c      the end of a handle of librdkafka, which may hang
  *   error.c       librdkafka's errors as klane's
+ *   reason.c      why a connection is refused, or a batch cannot be read
+ *   letters.c     dead letters in a topic
  *
  * Three queues of librdkafka lead here, and a fourth from the handle for passes. The consumer
  * queue has rebalances, errors and the program's callbacks; it is always served, so that
