@@ -174,7 +174,7 @@ void core_parked_finish(struct core *core, struct parked *parked, bool is_skippe
     else
         parked_remove(core, parked);
     commit_mark(&core->commit, assignment);
-    core->commit.finished++;
+    commit_count_finished(&core->commit);
     if (is_skipped)
         core->counts.skipped++;
     else

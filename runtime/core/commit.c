@@ -8,13 +8,23 @@ void commit_hurry(struct commit *commit)
     commit->finished = commit->records;
 }
 
+/* It waits for the next commit, as it did for this one: with its mark, and behind those that have
+ * waited for longer. */
+static void keep_dirty(struct commit *commit, struct klane_assignment *assignment)
+{
+    uint64_t mark = assignment->mark;
+
+    commit_mark(commit, assignment);
+    assignment->mark = mark;
+}
+
 /* Whether there is something new to commit of it; its map is written. Without memory for that it
  * stays dirty. */
 static bool is_new(struct commit *commit, struct klane_assignment *assignment, int64_t base)
 {
     if (assignment_state(assignment) < ASSIGNMENT_SETTLING &&
         !progress_write(&commit->writer, assignment)) {
-        commit_mark(commit, assignment);
+        keep_dirty(commit, assignment);
         return false;
     }
     return base != assignment->committed ||
@@ -51,7 +61,7 @@ struct klane_assignment *commit_send(struct commit *commit, int64_t now_ms)
             continue;
         }
         if (commit->sent != NULL && bytes + assignment->map.mark.size > COMMIT_MAPS_BYTES) {
-            commit_mark(commit, assignment);
+            keep_dirty(commit, assignment);
             is_left = true;
             continue;
         }

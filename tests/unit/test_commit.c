@@ -37,7 +37,7 @@ static int teardown(void **state)
 static void advance(struct fixture *fixture, int which, int64_t offset)
 {
     fixture->assignments[which].offsets.frontier = offset;
-    fixture->commit.finished++;
+    commit_count_finished(&fixture->commit);
     commit_mark(&fixture->commit, &fixture->assignments[which]);
 }
 
@@ -149,6 +149,51 @@ static void what_was_dirty_is_answered_whatever_came_since(void **state)
     commit_send(commit, 0);
     commit_answer(commit, false, 0);
     assert_int_equal(commit->failures, 1);
+}
+
+/* Its text is not looked at here. */
+static void set_map(struct fixture *fixture, int which, uint32_t size)
+{
+    fixture->assignments[which].map.mark.size = size;
+}
+
+/* Two maps are more than a commit takes. */
+static void what_is_left_for_the_next_commit_is_not_answered_by_this(void **state)
+{
+    struct fixture *fixture = *state;
+    struct commit *commit = &fixture->commit;
+    uint64_t marks;
+
+    for (int i = 0; i < ASSIGNMENTS; i++)
+        advance(fixture, i, 5);
+    marks = commit->marks;
+    for (int i = 0; i < ASSIGNMENTS; i++) {
+        assignment_move(&fixture->assignments[i], ASSIGNMENT_DRAINING);
+        assignment_move(&fixture->assignments[i], ASSIGNMENT_SETTLING);
+        set_map(fixture, i, COMMIT_MAPS_BYTES / 2 + 1);
+    }
+    for (int i = 0; i < ASSIGNMENTS; i++) {
+        assert_false(commit_is_answered(commit, marks));
+        assert_non_null(commit_send(commit, 0));
+        assert_false(commit_is_answered(commit, marks));
+        commit_answer(commit, true, 0);
+        assert_int_equal(fixture->assignments[i].committed, 5);
+    }
+    assert_true(commit_is_answered(commit, marks));
+}
+
+static void records_are_counted_without_an_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct commit *commit = &fixture->commit;
+
+    commit->records = UINT32_MAX;
+    commit->sent_ms = 7000;
+    advance(fixture, 0, 1);
+    commit_hurry(commit);
+    commit_count_finished(commit);
+
+    assert_int_equal(commit_due_ms(commit, false), 0);
 }
 
 static void what_ends_with_something_to_commit_is_counted(void **state)
@@ -292,6 +337,8 @@ int main(void)
         COMMIT_TEST(no_commit_is_due_while_one_is_out),
         COMMIT_TEST(commit_takes_each_assignment_with_a_new_base_once),
         COMMIT_TEST(what_was_dirty_is_answered_whatever_came_since),
+        COMMIT_TEST(what_is_left_for_the_next_commit_is_not_answered_by_this),
+        COMMIT_TEST(records_are_counted_without_an_end),
         COMMIT_TEST(what_ends_with_something_to_commit_is_counted),
         COMMIT_TEST(commit_without_a_new_base_is_not_sent),
         COMMIT_TEST(committed_is_what_was_acknowledged_and_not_what_was_sent),
