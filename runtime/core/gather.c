@@ -147,7 +147,7 @@ void gather_again(struct core *core, struct lane *lane)
     hold_slot(core, slot);
 }
 
-void gather_stop(struct core *core, struct partition *partition)
+void gather_stop(struct core *core)
 {
     struct gather_route *each, *next_route;
     struct lane *lane, *next;
@@ -156,7 +156,7 @@ void gather_stop(struct core *core, struct partition *partition)
         next_route = TAILQ_NEXT(each, link);
         for (lane = each->lanes.first; lane != NULL; lane = next) {
             next = lane->ready_next;
-            if (lane->partition == partition)
+            if (lane->partition->stops & STOPS_ALL)
                 gather_again(core, lane);
         }
     }

@@ -57,8 +57,8 @@ void gather_remove(struct core *core, struct lane *lane);
 /* The same; and it is held once more, as it may have been stopped by hand. */
 void gather_again(struct core *core, struct lane *lane);
 
-/* All lanes of the partition were. */
-void gather_stop(struct core *core, struct partition *partition);
+/* All lanes of some partitions were. */
+void gather_stop(struct core *core);
 
 /* Nothing more will come: what is gathered need not wait. */
 void gather_let_go(struct core *core);

@@ -40,9 +40,9 @@ static inline struct klane_slot *take_from_timers(struct core *core, struct lane
     return slot;
 }
 
-/* Lanes whose held slot waits and is meant, by ready_next, as they are in no other list. Of more
- * than most those that wait longest, about. */
-struct lane *lanes_that_wait(const struct core *core,
+/* Lanes whose held slot waits until least_ms or longer and is meant, by ready_next, as they are in
+ * no other list. Of more than most those that wait longest, about. */
+struct lane *lanes_that_wait(const struct core *core, int64_t least_ms,
                              bool (*is_meant)(const struct core *core, const struct lane *lane),
                              uint32_t most);
 
@@ -270,7 +270,10 @@ static inline void assignment_free_if_over(struct core *core, struct klane_assig
 }
 
 /* Draining assignments that are drained, or out of time, settle; settling ones that are
- * committed, or out of time, are reported. */
+ * committed, or out of time, are reported. Walks through all. */
 void drains_check(struct core *core, int64_t now_ms);
+
+/* The same of one partition: something of it has come back. */
+void drain_look(struct core *core, const struct partition *partition, int64_t now_ms);
 
 #endif

@@ -110,12 +110,13 @@ static void count_finished(struct core *core, const struct klane_slot *slot)
         core->counts.dead_letters++;
     else
         core->counts.done++;
-    core->commit.finished++;
+    commit_count_finished(&core->commit);
 }
 
 void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms, int64_t now_ms)
 {
     struct klane_assignment *assignment = slot->record.assignment;
+    struct partition *partition = assignment->partition;
     struct cell *cell = cell_of_slot(slot);
     struct lane *lane = slot->control.lane;
     struct chain_link *next = NULL;
@@ -148,7 +149,7 @@ void core_came_back(struct core *core, struct klane_slot *slot, int64_t retry_ms
         hold_slot(core, slot_of_link(next));
     lane_settle(core, lane, cell);
     if (core->draining > 0)
-        drains_check(core, now_ms);
+        drain_look(core, partition, now_ms);
 }
 
 void slot_crashes(struct core *core, struct klane_slot *slot)

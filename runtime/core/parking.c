@@ -226,15 +226,15 @@ static bool may_be_parked(const struct core *core, const struct lane *lane)
 {
     const struct klane_slot *slot = lane->held;
 
-    return lane_waits_until(&core->timers, lane) >= clock_after(core->now_ms, WAIT_TO_PARK_MS) &&
-           !(slot->record.has & SLOT_HAS_LETTER) && slot->control.crashes == 0 &&
+    (void)core;
+    return !(slot->record.has & SLOT_HAS_LETTER) && slot->control.crashes == 0 &&
            assignment_may_start(slot->record.assignment);
 }
 
 /* So many at a time, or everything else would wait for that. */
 #define PARKED_AT_ONCE 8192U
 
-struct lane *lanes_that_wait(const struct core *core,
+struct lane *lanes_that_wait(const struct core *core, int64_t least_ms,
                              bool (*is_meant)(const struct core *core, const struct lane *lane),
                              uint32_t most)
 {
@@ -243,8 +243,12 @@ struct lane *lanes_that_wait(const struct core *core,
 
     /* The last of the heap are about those that wait longest. */
     for (uint32_t i = core->timers.count; i > 0 && count < most; i--) {
-        struct lane *lane = lane_of_timer(core->timers.entries[i - 1].node);
+        struct lane *lane;
 
+        /* Before the lane is touched: there may be a million that wait for less. */
+        if (core->timers.entries[i - 1].value < least_ms)
+            continue;
+        lane = lane_of_timer(core->timers.entries[i - 1].node);
         if (!is_meant(core, lane))
             continue;
         lane->ready_next = first;
@@ -307,7 +311,8 @@ static bool park_waiting(struct core *core, struct lane *lane)
 
 bool parking_park_waiting(struct core *core)
 {
-    struct lane *lane = lanes_that_wait(core, may_be_parked, PARKED_AT_ONCE), *next;
+    int64_t least_ms = clock_after(core->now_ms, WAIT_TO_PARK_MS);
+    struct lane *lane = lanes_that_wait(core, least_ms, may_be_parked, PARKED_AT_ONCE), *next;
     bool has_parked = false;
 
     for (; lane != NULL && core_is_half_full(core) && may_park_more(core); lane = next) {

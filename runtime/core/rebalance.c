@@ -260,17 +260,26 @@ void core_overdue(struct core *core, struct klane_slot *slot, int64_t now_ms)
     KLANE_MARK("a drain goes on without a record that runs too long");
     slot->control.overdue = true;
     slot->record.assignment->overdue++;
-    drains_check(core, now_ms);
+    drain_look(core, slot->record.assignment->partition, now_ms);
+}
+
+static void look_at(struct core *core, struct klane_assignment *assignment, int64_t now_ms)
+{
+    if (assignment_state(assignment) == ASSIGNMENT_DRAINING)
+        drain_check(core, assignment, now_ms);
+    if (assignment_state(assignment) == ASSIGNMENT_SETTLING &&
+        assignment->deadline_ms != INT64_MAX)
+        settle_check(core, assignment, now_ms);
+}
+
+void drain_look(struct core *core, const struct partition *partition, int64_t now_ms)
+{
+    if (partition->current != NULL)
+        look_at(core, partition->current, now_ms);
 }
 
 void drains_check(struct core *core, int64_t now_ms)
 {
-    struct klane_assignment *each;
-
-    for (each = core->assignments; each != NULL; each = each->next) {
-        if (assignment_state(each) == ASSIGNMENT_DRAINING)
-            drain_check(core, each, now_ms);
-        if (assignment_state(each) == ASSIGNMENT_SETTLING && each->deadline_ms != INT64_MAX)
-            settle_check(core, each, now_ms);
-    }
+    for (struct klane_assignment *each = core->assignments; each != NULL; each = each->next)
+        look_at(core, each, now_ms);
 }

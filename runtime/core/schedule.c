@@ -157,11 +157,6 @@ bool schedule_puts_aside(struct core *core, struct lane *lane)
     return true;
 }
 
-struct stopping {
-    struct core *core;
-    struct partition *partition;
-};
-
 /* What workers would pass on to each other is to be asked for. */
 static void ask_for_each(struct core *core, struct lane *lane)
 {
@@ -181,22 +176,17 @@ static void ask_for_each(struct core *core, struct lane *lane)
 
 static void stop_lane(struct table_node *node, void *context)
 {
-    const struct stopping *stopping = context;
     struct lane *lane = lane_of_node(node);
 
-    if (lane->partition == stopping->partition)
-        ask_for_each(stopping->core, lane);
+    if (lane->partition->stops & STOPS_ALL)
+        ask_for_each(context, lane);
 }
 
 /* Lanes of single records are not in the table. */
-static void stop_partition(struct core *core, struct partition *partition)
+static void stop_singles(struct partition *partition)
 {
-    struct stopping stopping = {core, partition};
-
     for (struct lane *lane = partition->ready.list.first; lane; lane = lane->ready_next)
         lane->held->control.is_plain = false;
-    gather_stop(core, partition);
-    table_each(&core->lanes.table, stop_lane, &stopping);
 }
 
 static struct lane *lane_of_key(const struct core *core, struct partition *partition,
@@ -248,8 +238,11 @@ static void hold_all(struct core *core, const char *topic)
         if (!is_of(each, topic))
             continue;
         schedule_partition(core, each);
-        stop_partition(core, each);
+        stop_singles(each);
     }
+    gather_stop(core);
+    /* Once, however many partitions there are; what was held before is asked for anyway. */
+    table_each(&core->lanes.table, stop_lane, core);
 }
 
 static void hold_key(struct core *core, const char *topic, const void *key, uint32_t key_size)
@@ -367,7 +360,7 @@ bool core_release(struct core *core, const char *topic, const void *key, uint32_
             lane_goes_on(core, lane_of_key(core, each, key, key_size));
     }
     if (key == NULL)
-        lane = lanes_that_wait(core, is_stopped, UINT32_MAX);
+        lane = lanes_that_wait(core, INT64_MAX, is_stopped, UINT32_MAX);
     for (; lane != NULL; lane = next) {
         next = lane->ready_next;
         lane_goes_on(core, lane);

@@ -254,6 +254,8 @@ void core_state_kept(struct core *core, struct klane_slot *slot)
 
 void core_state_freed(struct core *core, struct klane_slot *slot, int64_t now_ms)
 {
+    struct klane_assignment *assignment = slot->record.assignment;
+    struct partition *partition = assignment->partition;
     struct cell *cell = cell_of_task(slot);
     struct lane *lane = slot->control.lane;
 
@@ -262,7 +264,7 @@ void core_state_freed(struct core *core, struct klane_slot *slot, int64_t now_ms
     cell->place = CELL_IN_LANE;
     core->states.out--;
     core->states.freeing--;
-    slot->record.assignment->freeing--;
+    assignment->freeing--;
     if (lane == NULL) {
         destroy(core, cell);
     } else if (lane->held != NULL && lane->held->control.state == SLOT_BARRED) {
@@ -272,7 +274,7 @@ void core_state_freed(struct core *core, struct klane_slot *slot, int64_t now_ms
         hold_slot(core, slot);
     }
     if (core->draining > 0)
-        drains_check(core, now_ms);
+        drain_look(core, partition, now_ms);
 }
 
 #ifdef KLANE_TESTING
