@@ -14,18 +14,41 @@ static void resume(struct kafka_source *source, rd_kafka_topic_partition_list_t 
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-void kafka_pause(struct kafka_partition *partition, enum kafka_pause why)
+/* Whether it was not paused yet. */
+static bool begin(struct kafka_partition *partition, enum kafka_pause why)
 {
     bool was_paused = partition->pauses != 0;
-    rd_kafka_topic_partition_list_t *list;
 
     partition->pauses |= (uint8_t)why;
     partition->was_paused = true;
-    if (was_paused)
-        return;
-    list = kafka_partition_list(partition);
-    rd_kafka_pause_partitions(partition->source->rk, list);
+    return !was_paused;
+}
+
+static void pause_list(struct kafka_source *source, rd_kafka_topic_partition_list_t *list)
+{
+    if (list->cnt > 0)
+        rd_kafka_pause_partitions(source->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+void kafka_pause(struct kafka_partition *partition, enum kafka_pause why)
+{
+    if (begin(partition, why))
+        pause_list(partition->source, kafka_partition_list(partition));
+}
+
+/* As one list: each call waits for librdkafka's thread. */
+void kafka_pause_where(struct kafka_source *source,
+                       bool (*is_meant)(const struct kafka_partition *partition),
+                       enum kafka_pause why)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    struct kafka_partition *partition;
+
+    TAILQ_FOREACH(partition, &source->owned, owned)
+    if (is_meant(partition) && begin(partition, why))
+        kafka_partition_add(list, partition);
+    pause_list(source, list);
 }
 
 /* Whether that was all. */

@@ -20,6 +20,11 @@ enum kafka_pause {
 /* Returns when librdkafka's own thread has done it; no broker is asked. */
 void kafka_pause(struct kafka_partition *partition, enum kafka_pause why);
 
+/* The same of all that are meant. */
+void kafka_pause_where(struct kafka_source *source,
+                       bool (*is_meant)(const struct kafka_partition *partition),
+                       enum kafka_pause why);
+
 /* They go on, if that was all. */
 void kafka_pause_end(struct kafka_partition *partition, enum kafka_pause why);
 void kafka_pause_end_all(struct kafka_source *source, enum kafka_pause why);

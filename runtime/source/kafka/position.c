@@ -278,6 +278,13 @@ static void move_to(struct kafka_source *source, struct kafka_partition *partiti
     intake->ops->lost(intake, assignment);
 }
 
+/* The first of those that are out of range is asked for: another one, next time. */
+static void to_the_end(struct kafka_source *source, struct kafka_partition *partition)
+{
+    TAILQ_REMOVE(&source->owned, partition, owned);
+    TAILQ_INSERT_TAIL(&source->owned, partition, owned);
+}
+
 void kafka_position_range_came(struct kafka_source *source)
 {
     struct kafka_request *request = &source->range;
@@ -292,12 +299,11 @@ void kafka_position_range_came(struct kafka_source *source)
     request->partitions = NULL;
     if (partition->state != KAFKA_OURS || !partition->is_out_of_range)
         return;
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         kafka_tell(source, err, partition, "the range of its offsets could not be looked up");
-        again(source);
-        return;
-    }
-    if (!partition->is_cut && may_be_beyond(partition, partition->next, request->high)) {
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        (!partition->is_cut && may_be_beyond(partition, partition->next, request->high))) {
+        to_the_end(source, partition);
         again(source);
         return;
     }

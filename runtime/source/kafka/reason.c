@@ -119,7 +119,8 @@ static const struct {
     int before; /* only with librdkafka older than this; 0: with any */
     const char *meaning;
 } meanings[] = {
-    {"alert bad certificate", 0, "the broker refuses the client's certificate, or was given none"},
+    {"alert bad certificate", 0,
+     "the broker refuses the client's certificate, or was given none"},
     {"certificate required", 0, "the broker was given no certificate of the client"},
     {"connecting to a SSL listener?", 0, PERHAPS_TLS},
     {"connecting to a PLAINTEXT broker listener?", 0, PERHAPS_PLAIN},

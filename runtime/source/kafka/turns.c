@@ -122,6 +122,11 @@ static void turn_begins(struct kafka_source *source, int64_t now_ms)
     source->turns.began_ms = now_ms;
 }
 
+static bool has_come(const struct kafka_partition *partition)
+{
+    return partition->has_come;
+}
+
 void kafka_turns_look(struct kafka_source *source)
 {
     struct kafka_partition *partition;
@@ -135,12 +140,10 @@ void kafka_turns_look(struct kafka_source *source)
     }
     if (is_to_begin && !source->turns.is_on)
         turn_begins(source, now_ms);
+    if (source->turns.is_on && is_waited_for)
+        kafka_pause_where(source, has_come, KAFKA_PAUSE_TURN);
     TAILQ_FOREACH(partition, &source->owned, owned)
-    {
-        if (partition->has_come && source->turns.is_on && is_waited_for)
-            kafka_pause(partition, KAFKA_PAUSE_TURN);
-        partition->has_come = false;
-    }
+    partition->has_come = false;
     if (source->turns.is_on && !is_waited_for)
         kafka_turns_end(source);
 }

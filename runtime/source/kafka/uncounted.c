@@ -50,14 +50,15 @@ static void set_pause(struct kafka_source *source)
     uncounted->taken = 0;
 }
 
+static bool is_forwarded(const struct kafka_partition *partition)
+{
+    return partition->state == KAFKA_OURS && partition->is_forwarded;
+}
+
 static void pause_all(struct kafka_source *source, int64_t now_ms)
 {
-    struct kafka_partition *partition;
-
     KLANE_MARK("kafka: keys and headers fill the queue");
-    TAILQ_FOREACH(partition, &source->owned, owned)
-    if (partition->state == KAFKA_OURS && partition->is_forwarded)
-        kafka_pause(partition, KAFKA_PAUSE_UNCOUNTED);
+    kafka_pause_where(source, is_forwarded, KAFKA_PAUSE_UNCOUNTED);
     if (!source->uncounted.is_paused)
         set_pause(source);
     source->uncounted.is_paused = true;
