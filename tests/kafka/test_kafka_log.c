@@ -3,6 +3,7 @@
 #include "kafka/kafka_library.h"
 #include "kafka/kafka_runtime.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,6 +239,44 @@ static void a_log_that_was_cut_and_has_grown_again_begins_anew(void **state)
     assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), 1);
     kafka_test_wait_committed(test, 0, 30);
     assert_int_equal(kafka_kit_committed_epoch(test->group, test->topic, 0), 0);
+}
+
+/* Beside the main thread: control's. */
+static atomic_int seeks_to_forget;
+
+rd_kafka_error_t *__real_rd_kafka_seek_partitions(rd_kafka_t *rk,
+                                                  rd_kafka_topic_partition_list_t *partitions,
+                                                  int timeout_ms);
+rd_kafka_error_t *__wrap_rd_kafka_seek_partitions(rd_kafka_t *rk,
+                                                  rd_kafka_topic_partition_list_t *partitions,
+                                                  int timeout_ms);
+
+/* As librdkafka does with one that a rebalance overtakes. */
+rd_kafka_error_t *__wrap_rd_kafka_seek_partitions(rd_kafka_t *rk,
+                                                  rd_kafka_topic_partition_list_t *partitions,
+                                                  int timeout_ms)
+{
+    if (atomic_load(&seeks_to_forget) == 0)
+        return __real_rd_kafka_seek_partitions(rk, partitions, timeout_ms);
+    atomic_fetch_sub(&seeks_to_forget, 1);
+    return NULL;
+}
+
+/* By which it is asked whether the log was cut; what came first is dropped for that. */
+static void a_seek_that_is_forgotten_costs_no_record(void **state)
+{
+    struct kafka_test *test = *state;
+
+    if (!kafka_library_has_epochs())
+        skip();
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 30, 5);
+    kafka_kit_commit_epoch(test->group, test->topic, 0, 10, 0);
+    atomic_store(&seeks_to_forget, 2);
+    kafka_test_run(test);
+    kit_wait_ended(&test->kit, 20);
+    kafka_test_wait_committed(test, 0, 30);
+    assert_int_equal(atomic_load(&seeks_to_forget), 0);
 }
 
 /* That of what was read goes with what is committed, and those who read nothing keep it. */
@@ -560,6 +599,7 @@ int main(void)
         kafka_test_case(a_committed_offset_that_is_gone_is_fatal_if_so_ruled),
         kafka_test_case(a_committed_offset_beyond_the_end_begins_anew),
         kafka_test_case(a_log_that_was_cut_and_has_grown_again_begins_anew),
+        kafka_test_case(a_seek_that_is_forgotten_costs_no_record),
         kafka_test_case(the_epoch_of_a_leader_is_committed_and_kept),
         kafka_test_case(retention_that_passes_the_position_is_told_and_survived_cooperatively),
         kafka_test_case(retention_that_passes_the_position_is_told_and_survived_eagerly),

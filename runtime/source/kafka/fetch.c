@@ -348,11 +348,9 @@ static void take_message(rd_kafka_message_t *message, void *opaque)
     struct kafka_partition *partition = partition_of(source, message);
 
     /* What comes behind a position that is wrong comes again from the right one. */
-    if (partition != NULL && source->phase == KAFKA_RUNS && !partition->is_out_of_range) {
-        if (partition->is_unproven && (message->err == RD_KAFKA_RESP_ERR_NO_ERROR ||
-                                       message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF))
-            kafka_leader_epoch_prove(source, partition);
-        else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (partition != NULL && source->phase == KAFKA_RUNS && !partition->is_out_of_range &&
+        !(partition->is_unproven && kafka_leader_epoch_prove(source, partition, message))) {
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
             take_record(source, partition, message);
         else
             take_error(source, partition, message);

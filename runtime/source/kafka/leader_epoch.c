@@ -23,6 +23,9 @@ void rd_kafka_topic_partition_set_leader_epoch(rd_kafka_topic_partition_t *entry
 
 #define NONE (-1)
 
+/* How often a seek is made: what came first may be gone from the log since. */
+#define SEEKS_MOST 4
+
 /* Before this version, librdkafka may ask for the same epoch without end. */
 static bool can_ask(const struct kafka_source *source)
 {
@@ -36,6 +39,7 @@ void kafka_leader_epoch_forget(struct kafka_partition *partition)
     partition->leader_epoch = NONE;
     partition->leader_epoch_end = 0;
     partition->is_unproven = false;
+    partition->seeks = 0;
 }
 
 void kafka_leader_epoch_begin(const struct kafka_source *source,
@@ -57,18 +61,38 @@ void kafka_leader_epoch_assign(const struct kafka_partition *partition,
 
 /* librdkafka asks by itself only when it hears of a new leader; a seek has it ask. Not before
  * something has come: a seek is refused while the partition has not begun. */
-void kafka_leader_epoch_prove(const struct kafka_source *source,
-                              struct kafka_partition *partition)
+static void seek(const struct kafka_source *source, const struct kafka_partition *partition)
 {
     rd_kafka_topic_partition_list_t *list = kafka_partition_list(partition);
 
-    KLANE_MARK("kafka: a log is looked at whether it was cut");
-    partition->is_unproven = false;
     list->elems[0].offset = partition->next;
     kafka_leader_epoch_assign(partition, &list->elems[0]);
-    /* Without waiting there is no error; whatever overtakes it reads from there, too. */
+    /* Without waiting there is no error. */
     rd_kafka_error_destroy(rd_kafka_seek_partitions(source->rk, list, 0));
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+bool kafka_leader_epoch_prove(const struct kafka_source *source,
+                              struct kafka_partition *partition,
+                              const rd_kafka_message_t *message)
+{
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+        message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        return false;
+    if (partition->seeks == 0) {
+        KLANE_MARK("kafka: a log is looked at whether it was cut");
+        partition->proven_by = message->offset;
+    } else if (message->offset <= partition->proven_by || partition->seeks == SEEKS_MOST) {
+        partition->is_unproven = false;
+        return false;
+    } else {
+        /* As a pause of librdkafka's own for a rebalance overtook it: what was dropped would be
+         * passed over. */
+        KLANE_MARK("kafka: a seek was forgotten");
+    }
+    partition->seeks++;
+    seek(source, partition);
+    return true;
 }
 
 /* Of the last record that was read. */

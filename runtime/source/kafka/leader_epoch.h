@@ -12,10 +12,11 @@ void kafka_leader_epoch_begin(const struct kafka_source *source,
                               struct kafka_partition *partition,
                               const rd_kafka_topic_partition_t *entry);
 
-/* Something of the partition has come, the first: it comes once more, from its next offset, once
- * the leader has been asked. If the log was cut, an error comes instead. */
-void kafka_leader_epoch_prove(const struct kafka_source *source,
-                              struct kafka_partition *partition);
+/* What has come of an unproven partition, a record or its end. True: it comes once more, from the
+ * next offset, once the leader has been asked. If the log was cut, an error comes instead. */
+bool kafka_leader_epoch_prove(const struct kafka_source *source,
+                              struct kafka_partition *partition,
+                              const rd_kafka_message_t *message);
 
 /* There is none, or no more. */
 void kafka_leader_epoch_forget(struct kafka_partition *partition);

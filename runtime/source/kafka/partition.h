@@ -55,6 +55,8 @@ struct kafka_partition {
     size_t metadata_size;
     int64_t leader_epoch_end; /* its records are of this epoch or of older ones up to there */
     int32_t leader_epoch;     /* -1: none is known */
+    int64_t proven_by;        /* what came first; it was dropped and is to come again */
+    uint8_t seeks;            /* for that; 0: nothing has come yet */
     int64_t beyond_ms;        /* since when the log seems to end too early; 0: it does not */
     int64_t end;              /* to be told once the stash is empty; -1: nothing */
     uint32_t stay;            /* counts assignments: an answer for an earlier one is known */
@@ -67,7 +69,7 @@ struct kafka_partition {
     bool is_committed;     /* begin is what the group has committed */
     bool has_headers;      /* somebody wants its records' headers */
     bool is_held;          /* by control */
-    bool is_unproven;      /* whether its log was cut below next was not asked yet */
+    bool is_unproven;      /* it was not found out yet whether its log was cut below next */
     bool is_forwarded;     /* its records reach the data queue */
     bool is_stashing;      /* in the list */
     bool is_out_of_range;  /* nothing comes before its new place is found */
