@@ -298,7 +298,7 @@ static uint64_t needs_of(const struct core *core, uint64_t bytes)
 
 bool room_for_a_pass(const struct core *core)
 {
-    uint64_t part = core->config.limit_bytes / (core->crowd.is_open ? CROWD_PART_OF_PASSES : 16);
+    uint64_t part = core->config.limit_bytes / part_for_a_pass(core);
     uint64_t wants = core->pass_wants > part ? core->pass_wants : part;
 
     return room_is_there(core, wants) || is_half_free(core) || is_without_records(core);

@@ -43,8 +43,7 @@ static inline struct klane_slot *take_from_timers(struct core *core, struct lane
 /* Lanes whose held slot waits until least_ms or longer and is meant, by ready_next, as they are in
  * no other list. Of more than most those that wait longest, about. */
 struct lane *lanes_that_wait(const struct core *core, int64_t least_ms,
-                             bool (*is_meant)(const struct core *core, const struct lane *lane),
-                             uint32_t most);
+                             bool (*is_meant)(const struct lane *lane), uint32_t most);
 
 /* Puts the slot behind its lane; lane NULL: a new one of this name. NULL: no memory. */
 static inline struct lane *lane_enter(struct core *core, struct lane *lane,
@@ -119,6 +118,15 @@ bool room_for_pass(struct core *core, struct klane_assignment *assignment,
 
 /* So many bytes more stay inside the budget. */
 bool room_is_there(const struct core *core, uint64_t bytes);
+
+/* A pass begins when this part of the records' memory is free; past a crowd, what that leaves to
+ * passes. */
+#define ROOM_FOR_A_PASS 16U
+
+static inline uint32_t part_for_a_pass(const struct core *core)
+{
+    return core->crowd.is_open ? CROWD_PART_OF_PASSES : ROOM_FOR_A_PASS;
+}
 
 /* A pass may begin. */
 bool room_for_a_pass(const struct core *core);

@@ -222,11 +222,10 @@ static struct head_note note_of(const struct core *core, const struct lane *lane
 }
 
 /* A dead letter stays, whose handler would run once more; and what is not to run here. */
-static bool may_be_parked(const struct core *core, const struct lane *lane)
+static bool may_be_parked(const struct lane *lane)
 {
     const struct klane_slot *slot = lane->held;
 
-    (void)core;
     return !(slot->record.has & SLOT_HAS_LETTER) && slot->control.crashes == 0 &&
            assignment_may_start(slot->record.assignment);
 }
@@ -235,8 +234,7 @@ static bool may_be_parked(const struct core *core, const struct lane *lane)
 #define PARKED_AT_ONCE 8192U
 
 struct lane *lanes_that_wait(const struct core *core, int64_t least_ms,
-                             bool (*is_meant)(const struct core *core, const struct lane *lane),
-                             uint32_t most)
+                             bool (*is_meant)(const struct lane *lane), uint32_t most)
 {
     struct lane *first = NULL;
     uint32_t count = 0;
@@ -249,7 +247,7 @@ struct lane *lanes_that_wait(const struct core *core, int64_t least_ms,
         if (core->timers.entries[i - 1].value < least_ms)
             continue;
         lane = lane_of_timer(core->timers.entries[i - 1].node);
-        if (!is_meant(core, lane))
+        if (!is_meant(lane))
             continue;
         lane->ready_next = first;
         first = lane;

@@ -4,10 +4,6 @@
 #include "core/internal.h"
 #include "core/parked.h"
 
-/* A pass begins when so much of the records' memory is free: a sixteenth; past a crowd, what that
- * leaves to passes. */
-#define ROOM_FOR_A_PASS 16U
-
 /* ---- their begin ------------------------------------------------------------------------- */
 
 static void begin_pass(struct parking *parking, uint32_t quota)
@@ -52,10 +48,10 @@ bool parking_wants_a_pass(const struct core *core)
 
 static struct klane_assignment *next_pass(const struct core *core)
 {
-    uint32_t part = core->crowd.is_open ? CROWD_PART_OF_PASSES : ROOM_FOR_A_PASS;
     struct klane_assignment *each;
 
-    if (core->parked.count == 0 || core_room(core) < core->config.records_max / part ||
+    if (core->parked.count == 0 ||
+        core_room(core) < core->config.records_max / part_for_a_pass(core) ||
         !room_for_a_pass(core))
         return NULL;
     for (each = core->assignments; each != NULL; each = each->next)

@@ -291,10 +291,9 @@ bool core_hold(struct core *core, const char *topic, const void *key, uint32_t k
     return true;
 }
 
-static bool is_stopped(const struct core *core, const struct lane *lane)
+static bool is_scheduled(const struct lane *lane)
 {
-    return lane->held->control.state == SLOT_SCHEDULED &&
-           lane_waits_until(&core->timers, lane) == INT64_MAX;
+    return lane->held->control.state == SLOT_SCHEDULED;
 }
 
 /* Their heads were held when they were parked: passes may bring them. */
@@ -342,7 +341,8 @@ static bool let_go(struct core *core, const char *topic, const void *key, uint32
 /* What waits there is asked for again: it may still be held by another call. */
 static void lane_goes_on(struct core *core, struct lane *lane)
 {
-    if (lane != NULL && lane->held != NULL && is_stopped(core, lane))
+    if (lane != NULL && lane->held != NULL && is_scheduled(lane) &&
+        lane_waits_until(&core->timers, lane) == INT64_MAX)
         hold_slot(core, take_from_timers(core, lane));
 }
 
@@ -360,7 +360,7 @@ bool core_release(struct core *core, const char *topic, const void *key, uint32_
             lane_goes_on(core, lane_of_key(core, each, key, key_size));
     }
     if (key == NULL)
-        lane = lanes_that_wait(core, INT64_MAX, is_stopped, UINT32_MAX);
+        lane = lanes_that_wait(core, INT64_MAX, is_scheduled, UINT32_MAX);
     for (; lane != NULL; lane = next) {
         next = lane->ready_next;
         lane_goes_on(core, lane);
