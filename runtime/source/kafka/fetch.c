@@ -226,7 +226,6 @@ static void unstash(struct kafka_source *source, struct kafka_partition *partiti
             return;
         }
         source->taken++;
-        source->uncounted.taken++;
         unstash_first(source, partition);
     }
     if (!STAILQ_EMPTY(&partition->stash))
@@ -305,7 +304,6 @@ static void offer(struct kafka_source *source, struct kafka_partition *partition
         stash(source, partition, record);
     } else if (intake->ops->record(intake, partition->assignment, record)) {
         source->taken++;
-        source->uncounted.taken++;
     } else {
         source->is_refused = true;
         stash(source, partition, record);

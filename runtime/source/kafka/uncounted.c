@@ -80,6 +80,7 @@ void kafka_uncounted_work(struct kafka_source *source)
     uint64_t limit = source->nap.queue_bytes, length;
     int64_t now_ms;
 
+    uncounted->taken += source->taken;
     /* As the number of messages limits it. */
     if (!uncounted->is_paused && bytes_of(source, source->nap.queue_records) <= limit) {
         uncounted->due_ms = KAFKA_NEVER_MS;
