@@ -2,6 +2,7 @@
 #include "kafka/kafka_runtime.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 int kafka_test_setup(void **state)
@@ -30,6 +31,12 @@ void kafka_test_topic(struct kafka_test *test, int partitions, const char *const
 {
     kafka_kit_topic(test->topic, partitions, configs);
     test->has_topic = true;
+}
+
+void kafka_test_beside(struct kafka_test *test, const struct kafka_test *first)
+{
+    memcpy(test->topic, first->topic, sizeof test->topic);
+    memcpy(test->group, first->group, sizeof test->group);
 }
 
 void kafka_test_kit(struct kafka_test *test, rd_kafka_conf_t *conf)

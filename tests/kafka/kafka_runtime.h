@@ -22,6 +22,9 @@ int kafka_test_teardown(void **state);
 /* Make the topic. */
 void kafka_test_topic(struct kafka_test *test, int partitions, const char *const *configs);
 
+/* Instead of a topic and a group of its own: those of the first. */
+void kafka_test_beside(struct kafka_test *test, const struct kafka_test *first);
+
 /* The kit on a source with this configuration (NULL: the usual one); options may be changed. */
 void kafka_test_kit(struct kafka_test *test, rd_kafka_conf_t *conf);
 

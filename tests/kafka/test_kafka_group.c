@@ -251,10 +251,8 @@ static void kit_of_member(struct kafka_test *test, struct kafka_test *first, con
 {
     rd_kafka_conf_t *conf;
 
-    if (first != test) {
-        memcpy(test->topic, first->topic, sizeof test->topic);
-        memcpy(test->group, first->group, sizeof test->group);
-    }
+    if (first != test)
+        kafka_test_beside(test, first);
     conf = kafka_kit_consumer_conf(test->group);
     kafka_kit_set_classic(conf, "partition.assignment.strategy", assignor);
     if (instance != NULL)
@@ -315,8 +313,7 @@ static void joining_members_cost_the_others_nothing(void **state)
     for (int m = 0; m < MEMBERS; m++) {
         rd_kafka_conf_t *conf;
 
-        memcpy(others[m].topic, test->topic, sizeof test->topic);
-        memcpy(others[m].group, test->group, sizeof test->group);
+        kafka_test_beside(&others[m], test);
         conf = kafka_kit_consumer_conf(test->group);
         kafka_kit_set_classic(conf, "partition.assignment.strategy", "cooperative-sticky");
         kafka_kit_set_classic(conf, "heartbeat.interval.ms", "1000");

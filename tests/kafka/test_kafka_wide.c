@@ -18,19 +18,26 @@
 #define BESIDE ((uint64_t)16 * WIDE_MIB)
 
 /* The kit on a source with a small queue, and the budget. */
+static void kit_of_queue(struct kafka_test *test, rd_kafka_conf_t *conf, uint32_t queue_records,
+                         uint64_t budget_bytes)
+{
+    struct klane_kafka_options options;
+
+    klane_kafka_options_init(&options, sizeof options);
+    options.queue_records = queue_records;
+    options.queue_bytes = WIDE_MIB;
+    kafka_test_kit_with(test, conf, &options);
+    test->kit.options.budget_bytes = budget_bytes;
+}
+
 static void kit_of_small(struct wide *wide, const char *record_bytes, uint32_t queue_records,
                          uint64_t budget_bytes)
 {
     rd_kafka_conf_t *conf = kafka_kit_consumer_conf(wide->test->group);
-    struct klane_kafka_options options;
 
     if (record_bytes != NULL)
         kafka_kit_set(conf, "message.max.bytes", record_bytes);
-    klane_kafka_options_init(&options, sizeof options);
-    options.queue_records = queue_records;
-    options.queue_bytes = WIDE_MIB;
-    kafka_test_kit_with(wide->test, conf, &options);
-    wide->test->kit.options.budget_bytes = budget_bytes;
+    kit_of_queue(wide->test, conf, queue_records, budget_bytes);
     wide->test->kit.options.records_max = 4096;
 }
 
@@ -426,14 +433,9 @@ static void what_is_read_ahead_of_keys_counts(void **state)
 static void kit_of_member(struct kafka_test *test, const char *assignor)
 {
     rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
-    struct klane_kafka_options options;
 
     kafka_kit_set_classic(conf, "partition.assignment.strategy", assignor);
-    klane_kafka_options_init(&options, sizeof options);
-    options.queue_records = 32768;
-    options.queue_bytes = WIDE_MIB;
-    kafka_test_kit_with(test, conf, &options);
-    test->kit.options.budget_bytes = 64 * WIDE_MIB;
+    kit_of_queue(test, conf, 32768, 64 * WIDE_MIB);
     test->kit.options.drain_ms = 300;
     test->kit.options.workers_max = test->kit.options.workers;
 }
@@ -455,8 +457,7 @@ static void headers_that_fill_the_queue_are_no_obstacle(struct wide *wide, const
     wait_full(wide);
     assert_true(check_marked("kafka: keys and headers fill the queue") > paused);
 
-    memcpy(other->topic, test->topic, sizeof test->topic);
-    memcpy(other->group, test->group, sizeof test->group);
+    kafka_test_beside(other, test);
     kit_of_member(other, assignor);
     kafka_test_start(other, NULL);
     kit_wait_event(&other->kit, KLANE_EVENT_ASSIGNED, PARTITIONS / 2);
