@@ -216,7 +216,7 @@ void core_relieve_waiting(struct core *core, int64_t now_ms);
 
 /* Where memory is nearly full and nothing comes in any more although workers have enough to do,
  * what fills it holds, and what else there is has a window: core/crowd.h.
- * is_starving: they have nothing to do, which is core_relieve()'s. */
+ * is_starving: they have nothing to do; then core_relieve() comes to a window. */
 void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms);
 
 /* Time passed: retries and records that are due, deadlines of drains. */

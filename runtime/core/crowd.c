@@ -3,13 +3,28 @@
 
 #include "core/internal.h"
 
-/* A partition that is no part of the crowd has no more in memory than its share of the window. */
+/* A partition that is no part of the crowd has no more in memory. */
 static uint64_t share_of_window(const struct core *core)
 {
     uint64_t all =
         core->config.limit_bytes > 0 ? core->config.limit_bytes : core->config.records_max;
 
-    return all / CROWD_PART / (core->assigned + 1);
+    return all / CROWD_PART_OF_SHARES / (core->assigned + 1);
+}
+
+static uint32_t size_of_window(const struct core *core)
+{
+    return core->config.records_max / CROWD_PART + 1;
+}
+
+/* The first half is whose comes first. */
+static bool is_half_taken(const struct core *core)
+{
+    const struct crowd *crowd = &core->crowd;
+    uint64_t limit = core->config.limit_bytes;
+
+    return core->admission.records >= crowd->records + size_of_window(core) / 2 ||
+           (limit > 0 && slab_used(&core->slab) >= crowd->bytes + limit / CROWD_PART / 2);
 }
 
 /* The window begins at the least that was in use. */
@@ -21,14 +36,6 @@ static void window_follows(struct core *core)
         crowd->records = core->admission.records;
     if (slab_used(&core->slab) < crowd->bytes)
         crowd->bytes = slab_used(&core->slab);
-}
-
-static void window_opens(struct core *core)
-{
-    KLANE_MARK("what fills memory leaves a window to others");
-    core->crowd.is_open = true;
-    core->crowd.records = core->admission.records;
-    core->crowd.bytes = slab_used(&core->slab);
 }
 
 /* A quarter of the memory is free. */
@@ -48,7 +55,7 @@ static void crowd_goes_on(struct core *core)
             fullest_goes_on(core, each);
 }
 
-void crowd_hold(struct core *core)
+static void hold_all(struct core *core)
 {
     struct partition *partition;
 
@@ -58,6 +65,28 @@ void crowd_hold(struct core *core)
     }
 }
 
+void crowd_leaves_window(struct core *core)
+{
+    struct crowd *crowd = &core->crowd;
+
+    if (!crowd->is_open) {
+        KLANE_MARK("what fills memory leaves a window to others");
+        crowd->is_open = true;
+        crowd->records = core->admission.records;
+        crowd->bytes = slab_used(&core->slab);
+    }
+    hold_all(core);
+}
+
+/* From the half on who comes to more than its share holds before more comes in. */
+static void window_fills(struct core *core)
+{
+    if (core->counts.records == core->crowd.came_in || !is_half_taken(core))
+        return;
+    core->crowd.came_in = core->counts.records;
+    hold_all(core);
+}
+
 void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
 {
     struct crowd *crowd = &core->crowd;
@@ -65,20 +94,35 @@ void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
 
     if (core->in_crowd > 0 && is_over(core))
         crowd_goes_on(core);
-    if (is_starving || !core_is_nearly_full(core)) {
+    if (!core_is_nearly_full(core) || (is_starving && !crowd->is_open)) {
         crowd_init(crowd);
         return;
     }
-    if (crowd->is_open)
+    if (crowd->is_open) {
         window_follows(core);
+        window_fills(core);
+        return;
+    }
     if (now_ms < crowd->look_ms && crowd->look_ms != INT64_MAX)
         return;
     crowd->came_in = core->counts.records;
-    if (crowd->look_ms != INT64_MAX && !crowd->is_open && !came_in)
-        window_opens(core);
-    crowd->look_ms = now_ms + CROWD_LOOK_MS;
-    if (crowd->is_open)
-        crowd_hold(core);
+    if (crowd->look_ms == INT64_MAX || came_in) {
+        crowd->look_ms = now_ms + CROWD_LOOK_MS;
+        return;
+    }
+    crowd->look_ms = INT64_MAX;
+    crowd_leaves_window(core);
+}
+
+/* A share, or the rest of the first half. */
+static uint32_t burst_of_window(const struct core *core)
+{
+    uint32_t half = core->crowd.records + size_of_window(core) / 2;
+    uint32_t share = core->config.records_max / CROWD_PART_OF_SHARES / (core->assigned + 1);
+
+    if (!is_half_taken(core) && half - core->admission.records > share)
+        return half - core->admission.records;
+    return share > 0 ? share : 1;
 }
 
 uint32_t crowd_window(const struct core *core)
@@ -86,12 +130,21 @@ uint32_t crowd_window(const struct core *core)
     const struct crowd *crowd = &core->crowd;
     uint64_t limit = core->config.limit_bytes, used = slab_used(&core->slab);
     uint32_t kept = core->config.records_max / CROWD_PART_OF_PASSES, room = core_room(core);
-    uint32_t end = crowd->records + core->config.records_max / CROWD_PART + 1;
+    uint32_t end = crowd->records + size_of_window(core), burst = burst_of_window(core);
 
-    if (!crowd->is_open || room <= kept || core->admission.records >= end ||
+    if (room <= kept || core->admission.records >= end ||
         (limit > 0 && used >= crowd->bytes + limit / CROWD_PART) ||
         (limit > 0 && !room_is_there(core, limit / CROWD_PART_OF_PASSES)))
         return 0;
     room -= kept;
-    return room < end - core->admission.records ? room : end - core->admission.records;
+    if (room > end - core->admission.records)
+        room = end - core->admission.records;
+    return room < burst ? room : burst;
+}
+
+uint64_t crowd_window_end(const struct core *core)
+{
+    if (!is_half_taken(core))
+        return core->crowd.bytes + core->config.limit_bytes / CROWD_PART / 2;
+    return slab_used(&core->slab) + share_of_window(core);
 }

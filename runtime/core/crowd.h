@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A crowd: memory is nearly full, workers have enough to do with what is in it, and nothing comes
  * in any more, as nothing leaves; a topic whose service is away does that, tried again and again,
- * and so do handlers of minutes.
+ * and so do handlers of minutes. Or they have nothing to do, and nothing that waits can be parked.
  *
  * Upholds: what fills memory shuts out no other partition. After two looks what comes in has a
  * window, a sixteenth of the memory, and partitions that have more than their share of that hold,
- * but for the last, until a quarter of the memory is free. The window is above the least that was
- * in use since, so that a large record, which waits until memory drains, is not overtaken for
- * ever.
+ * but for the last, until a quarter of the memory is free. Who has less then may fill half of the
+ * window; from there on no more comes in at once than a share, and who has got more than that
+ * holds, so that all find a share. The window is above the least that was in use since, so that a
+ * large record, which waits until memory drains, is not overtaken for ever.
  *
  * Before that, when workers had nothing to do, the same records may have come in beyond seven
  * eighths of the memory: so a sixteenth is kept from them until something holds. Of that passes
@@ -23,13 +24,15 @@ struct core;
 /* How often is looked for what stands still. */
 #define CROWD_LOOK_MS 100
 
-/* Parts of the memory: what the window is of it, and what is left to passes. */
+/* Parts of the memory: what the window is of it, what is left to passes, and what partitions share
+ * as often as they come to: half of the window's second half, the other is for bursts. */
 #define CROWD_PART 16
 #define CROWD_PART_OF_PASSES 32
+#define CROWD_PART_OF_SHARES 64
 
 struct crowd {
-    int64_t look_ms;  /* when to look again; INT64_MAX: memory is not nearly full */
-    uint64_t came_in; /* records, until the last look */
+    int64_t look_ms;  /* when to look again; INT64_MAX: there is a window, or room */
+    uint64_t came_in; /* records, until the last look; of a window, the last round */
     uint64_t bytes;   /* in use: the least while there is a window */
     uint32_t records; /* the same */
     bool is_open;     /* there is a window */
@@ -40,10 +43,14 @@ static inline void crowd_init(struct crowd *crowd)
     *crowd = (struct crowd){.look_ms = INT64_MAX};
 }
 
-/* Partitions that have more than their share of a window hold, but for the last. */
-void crowd_hold(struct core *core);
+/* There is a window, and partitions that have more than their share of it hold, but for the last.
+ */
+void crowd_leaves_window(struct core *core);
 
-/* How many records may come in through the window; 0: there is none, or it is full. */
+/* There is a window: how many records may come in through it; 0: it is full. */
 uint32_t crowd_window(const struct core *core);
+
+/* And to how many bytes in use. */
+uint64_t crowd_window_end(const struct core *core);
 
 #endif

@@ -167,7 +167,7 @@ void core_relieve_waiting(struct core *core, int64_t now_ms)
 static void hold_what_fills(struct core *core)
 {
     if (hold_fullest(core, 0) != NULL && core_is_full(core))
-        crowd_hold(core);
+        crowd_leaves_window(core);
 }
 
 void core_relieve(struct core *core, int64_t now_ms)
@@ -268,9 +268,12 @@ uint32_t core_intake_room(const struct core *core, bool is_starving)
 {
     uint64_t limit = core->config.limit_bytes;
     uint32_t room = core_room(core), kept = core->config.records_max / 8;
+    uint32_t window = 0;
 
-    if (core_is_nearly_full(core) && !is_starving)
-        return crowd_window(core);
+    if (core->crowd.is_open)
+        window = fitting(core, crowd_window(core), crowd_window_end(core));
+    if (window > 0 || (core_is_nearly_full(core) && !is_starving))
+        return window;
     /* All of the last eighth, or half of it, so that others find room when something holds. */
     if (core_is_full(core) && is_open_to_several(core)) {
         if (limit > 0 && slab_used(&core->slab) >= limit - limit / CROWD_PART)

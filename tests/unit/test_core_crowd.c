@@ -3,6 +3,9 @@
  * partition. */
 #include "lib/core_kit.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "core/internal.h"
 
 /* A sixteenth of the memory. */
@@ -110,7 +113,7 @@ static void what_fills_memory_and_does_not_leave_shuts_out_no_other(void **state
     assert_false(is_held(fixture, 0));
     assert_false(is_held(fixture, 1));
     look(fixture, false);
-    assert_int_equal(kit->core.crowd.look_ms, INT64_MAX);
+    assert_false(kit->core.crowd.is_open);
 }
 
 /* Both have more than half of what they had, which is when the fullest goes on otherwise. */
@@ -209,6 +212,35 @@ static void the_window_of_a_crowd_begins_at_the_least_that_was_in_use(void **sta
     run_all(fixture);
 }
 
+/* The third has less than a share when the window opens, and much to come, also while workers
+ * have nothing to do for a moment. */
+static void who_comes_to_more_than_a_share_leaves_the_window_to_others(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core *core = &fixture->kit.core;
+    struct klane_assignment *healthy = core_kit_assign(&fixture->kit, 3, 0);
+    char key[32];
+    int64_t offset = 0;
+
+    crowd(fixture);
+    look(fixture, false);
+    look(fixture, false);
+    assert_true(is_held(fixture, 0) && is_held(fixture, 1));
+    for (int rounds = 0; rounds < 10000 && !is_held(fixture, 2); rounds++) {
+        bool is_starving = rounds % 2 == 1;
+
+        for (uint32_t room = core_intake_room(core, is_starving); room > 0; room--) {
+            snprintf(key, sizeof(key), "third-%" PRId64, offset);
+            assert_true(take_in(fixture, 2, offset++, key, 10000));
+        }
+        look(fixture, is_starving);
+    }
+    assert_true(is_held(fixture, 2));
+    assert_false(healthy->partition->held);
+    assert_true(intake(fixture) > 0);
+    run_all(fixture);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -219,6 +251,7 @@ int main(void)
         TEST(when_workers_have_nothing_to_do_all_hold_that_fill_memory),
         TEST(memory_that_is_full_and_gets_on_is_no_crowd),
         TEST(the_window_of_a_crowd_begins_at_the_least_that_was_in_use),
+        TEST(who_comes_to_more_than_a_share_leaves_the_window_to_others),
     };
 #undef TEST
 
