@@ -3,6 +3,7 @@
 #include "lib/check.h"
 #include "lib/source_conformance.h"
 #include "lib/source_reader.h"
+#include "source/memory/chunks.h"
 
 #include <klane/memory.h>
 
@@ -461,6 +462,62 @@ static void a_record_that_comes_while_the_reader_goes_away_is_not_overlooked(voi
     assert_true(atomic_load(&pairs.over));
 }
 
+/* Records of more than half a chunk each, so that a chunk is made for every one: for a moment it
+ * is empty, and the reader gives back all before it. */
+#define ALONE_BYTES 600000
+#define ALONE_AHEAD 4
+
+struct alone {
+    struct chunk_list list;
+    struct chunk_pool pool;
+    int64_t count;
+    _Atomic int64_t read;
+};
+
+static void *alone_main(void *argument)
+{
+    static const unsigned char value[ALONE_BYTES];
+    const struct klane_memory_record record = {.value = value, .value_size = sizeof(value)};
+    struct alone *alone = argument;
+
+    for (int64_t i = 0; i < alone->count; i++) {
+        while (atomic_load(&alone->read) + ALONE_AHEAD < i)
+            sched_yield();
+        assert_int_equal(chunks_append(&alone->list, &alone->pool, &record, 0, i), KLANE_OK);
+    }
+    return NULL;
+}
+
+static void a_reader_that_begins_at_the_end_does_not_look_beyond_it(void **state)
+{
+    static struct alone alone;
+    struct chunk_cursor cursor = {.offset = 0};
+    struct source_record record;
+    pthread_t thread;
+    int64_t end = 0;
+
+    (void)state;
+    alone.count = (int64_t)check_rounds(2000, 20000);
+    chunk_list_init(&alone.list);
+    chunk_pool_init(&alone.pool);
+    assert_int_equal(pthread_create(&thread, NULL, alone_main, &alone), 0);
+    while (end < alone.count) {
+        end = chunks_end(&alone.list);
+        chunks_seek(&alone.list, &cursor, end);
+        assert_int_equal(cursor.offset, end);
+        chunks_release(&alone.list, &alone.pool, &cursor, NULL, end);
+        if (chunks_end(&alone.list) > end) {
+            chunks_peek(&alone.list, &cursor, &record);
+            assert_int_equal(record.offset, end);
+            assert_int_equal(record.value_size, ALONE_BYTES);
+        }
+        atomic_store(&alone.read, end);
+    }
+    pthread_join(thread, NULL);
+    chunk_list_deinit(&alone.list);
+    chunk_pool_deinit(&alone.pool);
+}
+
 /* One random deed of control. */
 static void reader_step(struct reader *reader, struct klane_source *source, uint64_t *random)
 {
@@ -562,6 +619,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(committed_chunks_are_used_again, setup, teardown),
         cmocka_unit_test_setup_teardown(
             a_record_that_comes_while_the_reader_goes_away_is_not_overlooked, setup, teardown),
+        cmocka_unit_test(a_reader_that_begins_at_the_end_does_not_look_beyond_it),
         cmocka_unit_test_setup_teardown(appends_commits_and_takings_away_at_once_lose_nothing,
                                         setup, teardown),
     };

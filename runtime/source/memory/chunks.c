@@ -137,6 +137,7 @@ void chunk_list_init(struct chunk_list *list)
     atomic_init(&list->appender.first, NULL);
     list->appender.tail = NULL;
     list->reader.oldest = NULL;
+    list->reader.begin = 0;
 }
 
 /* The chunk that the reader has to begin with, NULL: nothing was appended. */
@@ -146,6 +147,13 @@ static struct chunk *oldest(struct chunk_list *list)
     if (list->reader.oldest == NULL)
         list->reader.oldest = atomic_load_explicit(&list->appender.first, memory_order_acquire);
     return list->reader.oldest;
+}
+
+/* Before the first record that is left: no further down, or what is published would seem to be in
+ * the oldest chunk, which may be empty when all before it were given back. */
+static struct chunk_cursor cursor_at_begin(struct chunk_list *list)
+{
+    return (struct chunk_cursor){.chunk = oldest(list), .offset = list->reader.begin};
 }
 
 void chunk_list_deinit(struct chunk_list *list)
@@ -283,7 +291,7 @@ void chunks_seek(struct chunk_list *list, struct chunk_cursor *cursor, int64_t o
     int64_t end = chunks_end(list);
     struct chunk *next;
 
-    *cursor = (struct chunk_cursor){.chunk = oldest(list), .position = 0, .offset = 0};
+    *cursor = cursor_at_begin(list);
     /* The offset moves along: the chunk behind the last published record may still be empty. */
     while (cursor->chunk != NULL && (next = next_of(cursor->chunk)) != NULL &&
            cursor->chunk->offset_end <= offset) {
@@ -301,8 +309,8 @@ void chunks_seek(struct chunk_list *list, struct chunk_cursor *cursor, int64_t o
 
 int64_t chunks_find_time(struct chunk_list *list, int64_t timestamp_ms)
 {
-    struct chunk_cursor cursor = {.chunk = oldest(list), .position = 0, .offset = 0};
     int64_t end = chunks_end(list);
+    struct chunk_cursor cursor = cursor_at_begin(list);
     struct chunk *next;
 
     while (cursor.chunk != NULL && (next = next_of(cursor.chunk)) != NULL &&
@@ -329,6 +337,7 @@ void chunks_release(struct chunk_list *list, struct chunk_pool *pool,
 
     while (chunk != NULL && chunk != cursor->chunk && (sweep == NULL || chunk != sweep->chunk) &&
            (next = next_of(chunk)) != NULL && chunk->offset_end <= offset) {
+        list->reader.begin = chunk->offset_end;
         mailbox_send(&pool->returned, &chunk->mail); /* M1 */
         chunk = next;
     }

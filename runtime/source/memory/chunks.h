@@ -52,6 +52,7 @@ struct chunk_list {
     } appender;
     struct {
         _Alignas(CACHE_LINE) struct chunk *oldest; /* NULL: none seen yet */
+        int64_t begin;                             /* no record below it is left */
     } reader;
 };
 
