@@ -259,7 +259,7 @@ struct klane_assignment *core_next_commit(struct core *core, int64_t now_ms);
 uint32_t core_room(const struct core *core);
 
 /* How many are to be taken in. The last eighth of the memory is for the time when workers have
- * nothing to do (is_starving), and half of it for what a crowd would shut out. */
+ * nothing to do (is_starving), and most of it for what a crowd would shut out. */
 uint32_t core_intake_room(const struct core *core, bool is_starving);
 
 /* The next record is taken in, if it is no larger than what is set aside for one, and still fits

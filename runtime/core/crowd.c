@@ -9,12 +9,12 @@ static uint64_t share_of_window(const struct core *core)
     uint64_t all =
         core->config.limit_bytes > 0 ? core->config.limit_bytes : core->config.records_max;
 
-    return all / CROWD_PART_OF_SHARES / (core->assigned + 1);
+    return CROWD_SHARES(all) / (core->assigned + 1);
 }
 
 static uint32_t size_of_window(const struct core *core)
 {
-    return core->config.records_max / CROWD_PART + 1;
+    return CROWD_WINDOW(core->config.records_max) + 1;
 }
 
 /* The first half is whose comes first. */
@@ -24,7 +24,7 @@ static bool is_half_taken(const struct core *core)
     uint64_t limit = core->config.limit_bytes;
 
     return core->admission.records >= crowd->records + size_of_window(core) / 2 ||
-           (limit > 0 && slab_used(&core->slab) >= crowd->bytes + limit / CROWD_PART / 2);
+           (limit > 0 && slab_used(&core->slab) >= crowd->bytes + CROWD_WINDOW(limit) / 2);
 }
 
 /* The window begins at the least that was in use. */
@@ -72,6 +72,7 @@ void crowd_leaves_window(struct core *core)
     if (!crowd->is_open) {
         KLANE_MARK("what fills memory leaves a window to others");
         crowd->is_open = true;
+        crowd->look_ms = INT64_MAX;
         crowd->records = core->admission.records;
         crowd->bytes = slab_used(&core->slab);
     }
@@ -94,7 +95,7 @@ void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
 
     if (core->in_crowd > 0 && is_over(core))
         crowd_goes_on(core);
-    if (!core_is_nearly_full(core) || (is_starving && !crowd->is_open)) {
+    if (!core_is_nearly_full(core)) {
         crowd_init(crowd);
         return;
     }
@@ -105,12 +106,12 @@ void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
     }
     if (now_ms < crowd->look_ms && crowd->look_ms != INT64_MAX)
         return;
-    crowd->came_in = core->counts.records;
-    if (crowd->look_ms == INT64_MAX || came_in) {
+    /* Workers without work may have some again in the next round: that does not begin anew. */
+    if (crowd->look_ms == INT64_MAX || came_in || is_starving) {
+        crowd->came_in = core->counts.records;
         crowd->look_ms = now_ms + CROWD_LOOK_MS;
         return;
     }
-    crowd->look_ms = INT64_MAX;
     crowd_leaves_window(core);
 }
 
@@ -118,7 +119,7 @@ void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
 static uint32_t burst_of_window(const struct core *core)
 {
     uint32_t half = core->crowd.records + size_of_window(core) / 2;
-    uint32_t share = core->config.records_max / CROWD_PART_OF_SHARES / (core->assigned + 1);
+    uint32_t share = CROWD_SHARES(core->config.records_max) / (core->assigned + 1);
 
     if (!is_half_taken(core) && half - core->admission.records > share)
         return half - core->admission.records;
@@ -128,13 +129,13 @@ static uint32_t burst_of_window(const struct core *core)
 uint32_t crowd_window(const struct core *core)
 {
     const struct crowd *crowd = &core->crowd;
-    uint64_t limit = core->config.limit_bytes, used = slab_used(&core->slab);
-    uint32_t kept = core->config.records_max / CROWD_PART_OF_PASSES, room = core_room(core);
+    uint64_t limit = core->config.limit_bytes;
+    uint32_t kept = CROWD_KEPT_BY_WINDOW(core->config.records_max), room = core_room(core);
     uint32_t end = crowd->records + size_of_window(core), burst = burst_of_window(core);
 
     if (room <= kept || core->admission.records >= end ||
-        (limit > 0 && used >= crowd->bytes + limit / CROWD_PART) ||
-        (limit > 0 && !room_is_there(core, limit / CROWD_PART_OF_PASSES)))
+        (limit > 0 && slab_used(&core->slab) >= crowd->bytes + CROWD_WINDOW(limit)) ||
+        (limit > 0 && !room_is_there(core, CROWD_KEPT_BY_WINDOW(limit))))
         return 0;
     room -= kept;
     if (room > end - core->admission.records)
@@ -145,6 +146,14 @@ uint32_t crowd_window(const struct core *core)
 uint64_t crowd_window_end(const struct core *core)
 {
     if (!is_half_taken(core))
-        return core->crowd.bytes + core->config.limit_bytes / CROWD_PART / 2;
+        return core->crowd.bytes + CROWD_WINDOW(core->config.limit_bytes) / 2;
     return slab_used(&core->slab) + share_of_window(core);
+}
+
+void crowd_is_above(struct core *core, uint64_t bytes)
+{
+    if (!core->crowd.is_open)
+        return;
+    core->crowd.records++;
+    core->crowd.bytes += bytes;
 }

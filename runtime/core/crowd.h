@@ -4,15 +4,16 @@
  * and so do handlers of minutes. Or they have nothing to do, and nothing that waits can be parked.
  *
  * Upholds: what fills memory shuts out no other partition. After two looks what comes in has a
- * window, a sixteenth of the memory, and partitions that have more than their share of that hold,
- * but for the last, until a quarter of the memory is free. Who has less then may fill half of the
- * window; from there on no more comes in at once than a share, and who has got more than that
- * holds, so that all find a share. The window is above the least that was in use since, so that a
- * large record, which waits until memory drains, is not overtaken for ever.
+ * window, and partitions that have more than their share of that hold, but for the last, until a
+ * quarter of the memory is free. Who has less then may fill half of the window; from there on no
+ * more comes in at once than a share, and who has got more than that holds, so that all find a
+ * share. The window is above the least that was in use since, so that a large record, which waits
+ * until memory drains, is not overtaken for ever.
  *
- * Before that, when workers had nothing to do, the same records may have come in beyond seven
- * eighths of the memory: so a sixteenth is kept from them until something holds. Of that passes
- * keep half, and may begin with so little while there is a window. Control's alone. */
+ * Passes bring in records beside that, and the window is above those, too. The last eighth of the
+ * memory has room for what comes in before something holds, as workers have nothing to do, for the
+ * window, and for passes; they leave a little to the window when they have filled the rest.
+ * Control's alone. */
 #ifndef KLANE_CORE_CROWD_H
 #define KLANE_CORE_CROWD_H
 
@@ -22,13 +23,17 @@
 struct core;
 
 /* How often is looked for what stands still. */
-#define CROWD_LOOK_MS 100
+#define CROWD_LOOK_MS 20
 
-/* Parts of the memory: what the window is of it, what is left to passes, and what partitions share
- * as often as they come to: half of the window's second half, the other is for bursts. */
-#define CROWD_PART 16
+/* Parts of the memory: the window; what partitions share of it, half of its second half, as the
+ * other is for bursts; what is kept free before something holds, by passes, and by the window
+ * itself; and what a pass needs to begin while there is one. */
+#define CROWD_WINDOW(all) ((all) / 64 * 3)
+#define CROWD_SHARES(all) ((all) / 256 * 3)
+#define CROWD_KEPT(all) ((all) / 64 * 5)
+#define CROWD_KEPT_BY_PASSES(all) ((all) / 64)
+#define CROWD_KEPT_BY_WINDOW(all) ((all) / 128)
 #define CROWD_PART_OF_PASSES 32
-#define CROWD_PART_OF_SHARES 64
 
 struct crowd {
     int64_t look_ms;  /* when to look again; INT64_MAX: there is a window, or room */
@@ -52,5 +57,8 @@ uint32_t crowd_window(const struct core *core);
 
 /* And to how many bytes in use. */
 uint64_t crowd_window_end(const struct core *core);
+
+/* A pass brought in a record of that size: the window is above it. */
+void crowd_is_above(struct core *core, uint64_t bytes);
 
 #endif

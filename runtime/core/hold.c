@@ -274,15 +274,15 @@ uint32_t core_intake_room(const struct core *core, bool is_starving)
         window = fitting(core, crowd_window(core), crowd_window_end(core));
     if (window > 0 || (core_is_nearly_full(core) && !is_starving))
         return window;
-    /* All of the last eighth, or half of it, so that others find room when something holds. */
+    /* All of the last eighth, or some of it, so that others find room when something holds. */
     if (core_is_full(core) && is_open_to_several(core)) {
-        if (limit > 0 && slab_used(&core->slab) >= limit - limit / CROWD_PART)
+        if (limit > 0 && slab_used(&core->slab) >= limit - CROWD_KEPT(limit))
             return 0;
-        kept = room > kept ? kept : core->config.records_max / CROWD_PART;
+        kept = room > kept ? kept : CROWD_KEPT(core->config.records_max);
     } else if (room <= kept) {
         kept = 0;
     }
-    return room > kept ? fitting(core, room - kept, limit - limit / CROWD_PART) : 0;
+    return room > kept ? fitting(core, room - kept, limit - CROWD_KEPT(limit)) : 0;
 }
 
 bool room_is_there(const struct core *core, uint64_t bytes)

@@ -219,12 +219,14 @@ static void head_is_known(struct klane_slot *slot, const struct parked *parked)
         slot_due_now(slot);
 }
 
-/* The last of room is for lanes that have nothing in memory. */
+/* The last of room is for lanes that have nothing in memory, and the last of that for what comes
+ * in otherwise. */
 static bool has_room(const struct core *core, const struct parked *parked)
 {
-    uint32_t kept = parked->slots == 0 ? 0 : core->config.records_max / ROOM_FOR_A_PASS / 2;
+    uint32_t all = core->config.records_max;
 
-    return core_room(core) > kept;
+    return core_room(core) >
+           (parked->slots == 0 ? CROWD_KEPT_BY_PASSES(all) : all / ROOM_FOR_A_PASS / 2);
 }
 
 enum feeding {
@@ -256,6 +258,7 @@ static enum feeding feed_record(struct core *core, struct parked *parked, struct
         slot_forget(core, slot);
         return FEED_NO_ROOM;
     }
+    crowd_is_above(core, slot_size_of(record, place));
     parked->slots++;
     assignment->parking.pass.has_fed = true;
     return FEED_TAKEN;

@@ -156,8 +156,7 @@ static void hear(struct world *world, const struct process *process,
 /* Of the sanitizer: a process that crashes gives nothing back. */
 void __lsan_ignore_object(const void *object) __attribute__((weak));
 
-/* As the engine does: it runs once more, as a dead letter, until that is done; then its reason is
- * of no use any more. */
+/* As the engine does: it runs once more, as a dead letter, until that is done, with its reason. */
 static void make_letter(const struct world *world, struct klane_slot *slot)
 {
     if (assignment_counts(slot->record.assignment) &&
@@ -223,12 +222,13 @@ static bool dispatch(struct world *world, struct process *process)
 {
     struct klane_slot *slot;
 
-    if (process->ring_count >= world->plan.ring || process->state == PROCESS_STOPPED)
+    if (process->state == PROCESS_STOPPED)
         return false;
-    slot = next_slot(world, process);
+    slot = process->ring_count < world->plan.ring ? next_slot(world, process) : NULL;
     if (slot == NULL) {
         relieve(world, process);
-        return process->core.ready.lanes > 0 || core_has_batch(&process->core);
+        return process->ring_count < world->plan.ring &&
+               (process->core.ready.lanes > 0 || core_has_batch(&process->core));
     }
     for (; slot != NULL; slot = slot->back.with) {
         process->ring[(process->ring_first + process->ring_count) % RING_MAX] = slot;
