@@ -332,6 +332,40 @@ static void lanes_that_a_pass_has_no_room_for_go_on_together(void **state)
 }
 
 /* Of the other one most is in memory. */
+/* What comes in otherwise would wait until something is parked. */
+static void a_pass_leaves_some_room_to_what_comes_in_otherwise(void **state)
+{
+    static const char *const keys[] = {"a", "b", "c"};
+    struct fixture *fixture = *state;
+    struct core *core = &fixture->kit.core;
+    const uint32_t all = 4 * RECORDS_MAX, kept = CROWD_KEPT_BY_PASSES(all);
+
+    core->config.records_max = core->admission.records_max = all;
+    for (int i = 0; i < 3; i++)
+        take_in_many(fixture, 5 * i, 5 * i + 5, keys[i]);
+    for (int i = 0; i < 12; i++)
+        core_kit_run(&fixture->kit, 5 * (i % 3) + i / 3);
+    assert_int_equal(begin_pass(fixture), 4);
+    for (int64_t offset = 15; core_room(core) > kept + 2; offset++)
+        core_kit_take_in(&fixture->kit, fixture->assignment, offset,
+                         (char[]){'A', (char)offset, '\0'});
+
+    for (int i = 0; i < 3; i++)
+        bring(fixture, 5 * i + 4, keys[i]);
+
+    assert_int_equal(core_room(core), kept);
+    assert_int_equal(core->parked.count, 1);
+    assert_true(bring_to(fixture, 15));
+    for (int64_t offset = 15; offset < 15 + all - 2 - kept; offset++)
+        core_kit_run(&fixture->kit, offset);
+    assert_int_equal(begin_pass(fixture), 14);
+    bring(fixture, 14, "c");
+    assert_true(bring_to(fixture, 15));
+    core_kit_run(&fixture->kit, 4);
+    core_kit_run(&fixture->kit, 9);
+    core_kit_run(&fixture->kit, 14);
+}
+
 static void a_lane_that_meets_its_end_calls_for_no_pass(void **state)
 {
     struct fixture *fixture = *state;
@@ -633,6 +667,7 @@ int main(void)
         parking_case(what_finds_its_lane_full_is_brought_when_it_is_not),
         parking_case(a_stuck_lane_that_is_shortened_again_is_not_read_again),
         parking_case(lanes_that_a_pass_has_no_room_for_go_on_together),
+        parking_case(a_pass_leaves_some_room_to_what_comes_in_otherwise),
         parking_case(an_end_that_is_a_hole_is_met_by_position),
         parking_case(a_lane_that_cannot_go_on_yet_takes_no_part),
         parking_case(when_memory_is_short_the_longest_stuck_lanes_are_parked_by_half),
