@@ -25,7 +25,9 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
 static rd_kafka_t *producer_new(void)
 {
     rd_kafka_conf_t *conf = cluster_conf();
+    /* A batch that is sent again, as to a leader that is new, would come behind the next one. */
     const struct cluster_setting settings[] = {
+        {"enable.idempotence", "true"},
         {"linger.ms", FEEDER_LINGER_MS},
         {"queue.buffering.max.messages", "1000000"},
         {NULL, NULL},
