@@ -204,7 +204,7 @@ static bool lane_takes(struct core *core, struct klane_assignment *assignment,
         return false;
     }
     offsets_add(&assignment->offsets, slot);
-    slot_counted(core, slot);
+    slot_came_in(core, slot);
     quota_check(core, lane);
     return true;
 }
@@ -434,6 +434,7 @@ void core_verify(const struct core *core)
         settling += state == ASSIGNMENT_SETTLING;
     }
     KLANE_ASSERT(slots == core->admission.records);
+    KLANE_ASSERT(core->crowd.records <= slots);
     KLANE_ASSERT((core->weights.line.first == NULL) == (core->weights.waiting == 0));
     gather_verify(core);
     KLANE_ASSERT(core->weights.waiting == 0 || core->weights.out > 0);

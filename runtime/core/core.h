@@ -71,7 +71,7 @@ struct core {
     int64_t stuck_look_ms;     /* when to look again for what is stuck; INT64_MAX: at once */
     uint32_t stuck_looks;      /* in vain, one after the other */
     int64_t waiting_look_ms;   /* when to look again for what waits and may be parked */
-    struct crowd crowd;        /* written by core_relieve_crowd() */
+    struct crowd crowd;        /* by the rules of core/crowd.h */
     struct slab slab;
     struct lane_table lanes;
     struct table parked;       /* lanes, of all assignments */

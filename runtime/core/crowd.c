@@ -3,39 +3,28 @@
 
 #include "core/internal.h"
 
+/* All of the memory, as partition_load() counts. */
+static uint64_t all_of(const struct core *core)
+{
+    return core->config.limit_bytes > 0 ? core->config.limit_bytes : core->config.records_max;
+}
+
 /* A partition that is no part of the crowd has no more in memory. */
 static uint64_t share_of_window(const struct core *core)
 {
-    uint64_t all =
-        core->config.limit_bytes > 0 ? core->config.limit_bytes : core->config.records_max;
-
-    return CROWD_SHARES(all) / (core->assigned + 1);
+    return CROWD_SHARES(all_of(core)) / (core->assigned + 1);
 }
 
-static uint32_t size_of_window(const struct core *core)
+/* What came in through it and is there. */
+static uint64_t load_of_window(const struct core *core)
 {
-    return CROWD_WINDOW(core->config.records_max) + 1;
+    return load_of(core, core->crowd.records, core->crowd.bytes);
 }
 
 /* The first half is whose comes first. */
-static bool is_half_taken(const struct core *core)
+static uint64_t first_half(const struct core *core)
 {
-    const struct crowd *crowd = &core->crowd;
-    uint64_t limit = core->config.limit_bytes;
-
-    return core->admission.records >= crowd->records + size_of_window(core) / 2 ||
-           (limit > 0 && slab_used(&core->slab) >= crowd->bytes + CROWD_WINDOW(limit) / 2);
-}
-
-/* The window begins at the least that was in use. */
-static void window_follows(struct core *core)
-{
-    struct crowd *crowd = &core->crowd;
-
-    if (core->admission.records < crowd->records)
-        crowd->records = core->admission.records;
-    if (slab_used(&core->slab) < crowd->bytes)
-        crowd->bytes = slab_used(&core->slab);
+    return CROWD_WINDOW(all_of(core)) / 2;
 }
 
 /* A quarter of the memory is free. */
@@ -67,93 +56,79 @@ static void hold_all(struct core *core)
 
 void crowd_leaves_window(struct core *core)
 {
-    struct crowd *crowd = &core->crowd;
-
-    if (!crowd->is_open) {
-        KLANE_MARK("what fills memory leaves a window to others");
-        crowd->is_open = true;
-        crowd->look_ms = INT64_MAX;
-        crowd->records = core->admission.records;
-        crowd->bytes = slab_used(&core->slab);
-    }
+    KLANE_MARK("what fills memory leaves a window to others");
+    core->crowd.is_open = true;
+    core->crowd.look_ms = INT64_MAX;
     hold_all(core);
 }
 
 /* From the half on who comes to more than its share holds before more comes in. */
 static void window_fills(struct core *core)
 {
-    if (core->counts.records == core->crowd.came_in || !is_half_taken(core))
+    if (core->counts.records == core->crowd.came_in || load_of_window(core) < first_half(core))
         return;
     core->crowd.came_in = core->counts.records;
     hold_all(core);
 }
 
+/* Since the last look nothing has come in, and nothing has left, but by passes. */
+static bool stands_still(const struct core *core)
+{
+    const struct crowd *crowd = &core->crowd;
+
+    return crowd->look_ms != INT64_MAX && core->counts.records == crowd->came_in &&
+           core->admission.records >= crowd->before;
+}
+
 void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
 {
     struct crowd *crowd = &core->crowd;
-    bool came_in = core->counts.records != crowd->came_in;
+    bool is_crowd;
 
     if (core->in_crowd > 0 && is_over(core))
         crowd_goes_on(core);
-    if (!core_is_nearly_full(core)) {
-        crowd_init(crowd);
+    if (!core_is_full(core)) {
+        crowd->is_open = false;
+        crowd->look_ms = INT64_MAX;
         return;
     }
     if (crowd->is_open) {
-        window_follows(core);
         window_fills(core);
         return;
     }
     if (now_ms < crowd->look_ms && crowd->look_ms != INT64_MAX)
         return;
     /* Workers without work may have some again in the next round: that does not begin anew. */
-    if (crowd->look_ms == INT64_MAX || came_in || is_starving) {
-        crowd->came_in = core->counts.records;
-        crowd->look_ms = now_ms + CROWD_LOOK_MS;
-        return;
-    }
-    crowd_leaves_window(core);
+    is_crowd = !is_starving && stands_still(core);
+    crowd->came_in = core->counts.records;
+    crowd->before = core->admission.records;
+    crowd->look_ms = now_ms + CROWD_LOOK_MS;
+    if (is_crowd)
+        crowd_leaves_window(core);
 }
 
-/* A share, or the rest of the first half. */
-static uint32_t burst_of_window(const struct core *core)
+uint64_t crowd_window(const struct core *core, bool is_starving)
 {
-    uint32_t half = core->crowd.records + size_of_window(core) / 2;
-    uint32_t share = CROWD_SHARES(core->config.records_max) / (core->assigned + 1);
+    uint64_t window = CROWD_WINDOW(all_of(core)), share = share_of_window(core);
+    uint64_t taken = load_of_window(core), half = first_half(core);
 
-    if (!is_half_taken(core) && half - core->admission.records > share)
-        return half - core->admission.records;
-    return share > 0 ? share : 1;
+    /* For idle workers by shares beyond its end, or what fills it might keep them so. */
+    if (taken >= window)
+        return is_starving ? share : 0;
+    if (taken + share < half)
+        return half - taken;
+    return share < window - taken || is_starving ? share : window - taken;
 }
 
-uint32_t crowd_window(const struct core *core)
+void crowd_counts(struct core *core, struct klane_slot *slot)
 {
-    const struct crowd *crowd = &core->crowd;
-    uint64_t limit = core->config.limit_bytes;
-    uint32_t kept = CROWD_KEPT_BY_WINDOW(core->config.records_max), room = core_room(core);
-    uint32_t end = crowd->records + size_of_window(core), burst = burst_of_window(core);
-
-    if (room <= kept || core->admission.records >= end ||
-        (limit > 0 && slab_used(&core->slab) >= crowd->bytes + CROWD_WINDOW(limit)) ||
-        (limit > 0 && !room_is_there(core, CROWD_KEPT_BY_WINDOW(limit))))
-        return 0;
-    room -= kept;
-    if (room > end - core->admission.records)
-        room = end - core->admission.records;
-    return room < burst ? room : burst;
-}
-
-uint64_t crowd_window_end(const struct core *core)
-{
-    if (!is_half_taken(core))
-        return core->crowd.bytes + CROWD_WINDOW(core->config.limit_bytes) / 2;
-    return slab_used(&core->slab) + share_of_window(core);
-}
-
-void crowd_is_above(struct core *core, uint64_t bytes)
-{
-    if (!core->crowd.is_open)
-        return;
+    slot->control.by_window = true;
     core->crowd.records++;
-    core->crowd.bytes += bytes;
+    core->crowd.bytes += slot_large_bytes(slot);
+}
+
+void crowd_forgets(struct core *core, const struct klane_slot *slot)
+{
+    core->crowd.records--;
+    core->crowd.bytes -= slot_large_bytes(slot);
 }

@@ -77,11 +77,16 @@ static bool is_without_records(const struct core *core)
 /* A lane whose head stays for so long is stuck, as far as memory is concerned. */
 #define STUCK_LOOK_MS 100
 
-uint64_t partition_load(const struct core *core, const struct partition *partition)
+uint64_t load_of(const struct core *core, uint32_t slots, uint64_t bytes)
 {
     uint64_t part = core->config.limit_bytes / core->config.records_max;
 
-    return partition->bytes + partition->slots * (part + 1);
+    return bytes + slots * (part + 1);
+}
+
+uint64_t partition_load(const struct core *core, const struct partition *partition)
+{
+    return load_of(core, partition->slots, partition->bytes);
 }
 
 static void hold_as_full(struct core *core, struct partition *partition)
@@ -264,16 +269,30 @@ static uint32_t fitting(const struct core *core, uint32_t room, uint64_t end)
     return count < room ? (uint32_t)count : room;
 }
 
+/* How many records of what a crowd's window lets in; one at least, as it is not full. */
+static uint32_t window_room(const struct core *core, bool is_starving)
+{
+    uint64_t limit = core->config.limit_bytes, load = crowd_window(core, is_starving);
+    uint32_t kept = CROWD_KEPT_BY_WINDOW(core->config.records_max), room = core_room(core);
+    uint64_t count = load / load_of(core, 1, 0);
+
+    if (load == 0 || room <= kept ||
+        (limit > 0 && !room_is_there(core, CROWD_KEPT_BY_WINDOW(limit))))
+        return 0;
+    if (count < room - kept)
+        room = (uint32_t)count + kept;
+    return fitting(core, room > kept ? room - kept : 1, slab_used(&core->slab) + load);
+}
+
 uint32_t core_intake_room(const struct core *core, bool is_starving)
 {
     uint64_t limit = core->config.limit_bytes;
     uint32_t room = core_room(core), kept = core->config.records_max / 8;
-    uint32_t window = 0;
 
-    if (core->crowd.is_open)
-        window = fitting(core, crowd_window(core), crowd_window_end(core));
-    if (window > 0 || (core_is_nearly_full(core) && !is_starving))
-        return window;
+    if (core->crowd.is_open && core_is_full(core))
+        return window_room(core, is_starving);
+    if (core_is_nearly_full(core) && !is_starving)
+        return 0;
     /* All of the last eighth, or some of it, so that others find room when something holds. */
     if (core_is_full(core) && is_open_to_several(core)) {
         if (limit > 0 && slab_used(&core->slab) >= limit - CROWD_KEPT(limit))
@@ -427,11 +446,14 @@ bool room_for_pass(struct core *core, struct klane_assignment *assignment,
                    const struct source_record *record, const struct core_place *place)
 {
     uint64_t bytes = slot_size_of(record, place);
-    uint64_t needs = needs_of(core, bytes);
+    uint64_t needs = needs_of(core, bytes), limit = core->config.limit_bytes;
 
-    if (core->config.limit_bytes == 0)
+    if (limit == 0)
         return true;
-    core->slab.limit_bytes = core->config.limit_bytes;
+    /* To what comes in otherwise, as in has_room(). */
+    if (!is_half_free(core) && !is_without_records(core))
+        needs += CROWD_KEPT_BY_PASSES(limit);
+    core->slab.limit_bytes = limit;
     if (is_taken(core, needs, bytes) ||
         is_taken_over_budget(core, assignment, record->offset, bytes)) {
         core->is_turn_of_passes = false;

@@ -78,6 +78,7 @@ static inline void quota_check(struct core *core, struct lane *lane)
 /* How much of the memory for records a partition has: each record counts with its bytes and with
  * its part of records_max. */
 uint64_t partition_load(const struct core *core, const struct partition *partition);
+uint64_t load_of(const struct core *core, uint32_t slots, uint64_t bytes);
 
 /* Of the partitions that take in, the fullest holds until it has half of what it has. NULL: it has
  * no more than above, or is the last, which would give way to nobody. */
@@ -179,6 +180,14 @@ struct klane_slot *slot_of_record(struct core *core, struct klane_assignment *as
 /* It is in memory from now on. */
 void slot_counted(struct core *core, struct klane_slot *slot);
 
+/* The main flow has brought it. */
+static inline void slot_came_in(struct core *core, struct klane_slot *slot)
+{
+    slot_counted(core, slot);
+    if (core->crowd.is_open)
+        crowd_counts(core, slot);
+}
+
 /* A slot that is in no lane goes. */
 static inline void slot_forget(struct core *core, struct klane_slot *slot)
 {
@@ -190,6 +199,8 @@ static inline void slot_forget(struct core *core, struct klane_slot *slot)
     partition->bytes -= slot_large_bytes(slot);
     if (partition->full_at > 0)
         fullness_check(core, partition);
+    if (slot->control.by_window)
+        crowd_forgets(core, slot);
     core->admission.records--;
     slot_destroy(&core->slab, slot);
 }

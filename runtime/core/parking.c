@@ -10,7 +10,7 @@
 static void keep(struct core *core, struct parked *parked, struct klane_slot *slot,
                  enum lane_kind kind)
 {
-    slot->control.kind = (uint8_t)kind;
+    slot->control.kind = kind & 127U;
     slot->control.next = NULL;
     if (parked->kept_last == NULL)
         parked->kept_first = slot;
@@ -18,7 +18,7 @@ static void keep(struct core *core, struct parked *parked, struct klane_slot *sl
         parked->kept_last->control.next = slot;
     parked->kept_last = slot;
     parked->kept_count++;
-    slot_counted(core, slot);
+    slot_came_in(core, slot);
 }
 
 static void drop(struct core *core, struct klane_assignment *assignment, int64_t offset)

@@ -52,6 +52,7 @@ static struct klane_assignment *next_pass(const struct core *core)
 
     if (core->parked.count == 0 ||
         core_room(core) < core->config.records_max / part_for_a_pass(core) ||
+        core_room(core) <= CROWD_KEPT_BY_PASSES(core->config.records_max) ||
         !room_for_a_pass(core))
         return NULL;
     for (each = core->assignments; each != NULL; each = each->next)
@@ -258,7 +259,6 @@ static enum feeding feed_record(struct core *core, struct parked *parked, struct
         slot_forget(core, slot);
         return FEED_NO_ROOM;
     }
-    crowd_is_above(core, slot_size_of(record, place));
     parked->slots++;
     assignment->parking.pass.has_fed = true;
     return FEED_TAKEN;

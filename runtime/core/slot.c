@@ -58,6 +58,8 @@ struct klane_slot *slot_create(struct slab *slab, const struct source_record *re
     slot->back.passed = false;
     atomic_init(&slot->back.overrun, false);
     slot->control.size_class = size_class;
+    slot->control.kind = 0;
+    slot->control.by_window = false;
     slot->control.crashes = 0;
     slot->control.overdue = false;
     slot->control.on_trial = false;

@@ -91,7 +91,8 @@ struct klane_slot {
     struct {
         uint8_t state; /* enum slot_state */
         uint8_t size_class;
-        uint8_t kind;        /* enum lane_kind, while it is kept behind a parked lane */
+        uint8_t kind : 7;    /* enum lane_kind, while it is kept behind a parked lane */
+        bool by_window : 1;  /* it came in through a crowd's */
         uint8_t crashes : 4; /* of its starts, those that ended with the process */
         bool overdue : 1;    /* the drain goes on without it */
         bool on_trial : 1;   /* the log knows that it runs */

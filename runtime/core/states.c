@@ -62,7 +62,7 @@ static struct cell *create(struct core *core, struct klane_assignment *assignmen
     memset(cell, 0, sizeof(*cell) + sizeof(*task));
     cell->size_class = size_class;
     task = task_of(cell);
-    task->control.kind = (uint8_t)name->kind;
+    task->control.kind = name->kind & 127U;
     task->record.assignment = assignment;
     task->record.key_size = key_size;
     if (key_size > 0)

@@ -331,7 +331,6 @@ static void lanes_that_a_pass_has_no_room_for_go_on_together(void **state)
     assert_int_equal(base(fixture), 19);
 }
 
-/* Of the other one most is in memory. */
 /* What comes in otherwise would wait until something is parked. */
 static void a_pass_leaves_some_room_to_what_comes_in_otherwise(void **state)
 {
@@ -366,6 +365,7 @@ static void a_pass_leaves_some_room_to_what_comes_in_otherwise(void **state)
     core_kit_run(&fixture->kit, 14);
 }
 
+/* Of the other one most is in memory. */
 static void a_lane_that_meets_its_end_calls_for_no_pass(void **state)
 {
     struct fixture *fixture = *state;
