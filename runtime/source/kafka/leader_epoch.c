@@ -47,7 +47,7 @@ void kafka_leader_epoch_begin(const struct kafka_source *source,
                               const rd_kafka_topic_partition_t *entry)
 {
     kafka_leader_epoch_forget(partition);
-    if (can_ask(source))
+    if (can_ask(source) && entry->offset >= 0)
         partition->leader_epoch = rd_kafka_topic_partition_get_leader_epoch(entry);
     partition->is_unproven = partition->leader_epoch != NONE;
 }
