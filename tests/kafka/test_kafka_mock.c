@@ -546,53 +546,6 @@ static void a_partition_whose_leader_is_away_stops_no_other(void **state)
     kafka_test_wait_committed(&mocked->test, 1, LARGE);
 }
 
-/* ---- a begin that nobody can say --------------------------------------------------------- */
-
-/* Of two partitions nothing is committed, and the second has no leader. */
-static int setup_away_by(const char *assignor, void **state)
-{
-    struct mocked *mocked = mocked_new(1, 2);
-    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(mocked->test.group);
-
-    kafka_kit_set(conf, "partition.assignment.strategy", assignor);
-    for (int32_t i = 0; i < 2; i++)
-        kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, i, 20, 4);
-    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 1, -1);
-    kafka_test_kit(&mocked->test, conf);
-    *state = mocked;
-    return 0;
-}
-
-static int setup_away(void **state)
-{
-    return setup_away_by("range", state);
-}
-
-static int setup_away_cooperative(void **state)
-{
-    return setup_away_by("cooperative-sticky", state);
-}
-
-static void a_begin_that_only_an_absent_leader_knows_stops_no_other(void **state)
-{
-    struct mocked *mocked = *state;
-    struct kit *kit = &mocked->test.kit;
-
-    kafka_test_start(&mocked->test, NULL);
-    kafka_test_wait_committed(&mocked->test, 0, 20);
-    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
-    kafka_test_wait_committed(&mocked->test, 0, 40);
-    assert_int_equal(kit_event_count(kit, KLANE_EVENT_CAUGHT_UP), 0);
-
-    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 1, BROKER);
-    kit_wait_done(kit, 60);
-    kit_wait_event(kit, KLANE_EVENT_CAUGHT_UP, 1);
-    /* This cluster refuses to commit what was appended under an earlier leader. */
-    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 1, 20, 4);
-    kafka_test_wait_committed(&mocked->test, 1, 40);
-    assert_int_equal(kit_stats(kit).done, 80);
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -624,10 +577,6 @@ int main(void)
                                         setup_end, teardown),
         cmocka_unit_test_setup_teardown(a_partition_whose_leader_is_away_stops_no_other,
                                         setup_large, teardown),
-        cmocka_unit_test_setup_teardown(a_begin_that_only_an_absent_leader_knows_stops_no_other,
-                                        setup_away, teardown),
-        cmocka_unit_test_setup_teardown(a_begin_that_only_an_absent_leader_knows_stops_no_other,
-                                        setup_away_cooperative, teardown),
     };
 
     return check_run(tests);

@@ -227,11 +227,6 @@ static void on_end(struct klane_intake *intake, struct klane_assignment *assignm
     assignment->ends++;
 }
 
-static void on_awaited(struct klane_intake *intake)
-{
-    call_rules(reader_of(intake), NULL);
-}
-
 static void on_revoke(struct klane_intake *intake, struct klane_assignment *assignment)
 {
     struct reader *reader = reader_of(intake);
@@ -338,7 +333,6 @@ static const struct klane_intake_ops intake_ops = {
     .has_room = on_has_room,
     .uncommitted = on_uncommitted,
     .assigned = on_assigned,
-    .awaited = on_awaited,
     .record = on_record,
     .swept = on_swept,
     .swept_to = on_swept_to,

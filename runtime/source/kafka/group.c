@@ -141,7 +141,6 @@ static void begin_assign(struct kafka_source *source, struct kafka_rebalance *re
                        "no handler takes topic %s, or there is no memory for it", topic);
         } else if (partition->state == KAFKA_AWAY) {
             partition->begin = KAFKA_BEGIN_UNREAD;
-            partition->is_late = false;
             partition->is_out_of_range = false;
             partition->beyond_ms = 0;
             partition->is_cut = false;
@@ -209,9 +208,8 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
         struct kafka_partition *partition =
             kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
 
-        partition->is_late = partition->state == KAFKA_FINDING;
         /* Before librdkafka reads: it would forward to the consumer queue. */
-        if (partition->state == KAFKA_WAITING || partition->is_late)
+        if (partition->state == KAFKA_WAITING)
             kafka_fetch_forward(source, partition, false);
     }
     kafka_group_offer(source);

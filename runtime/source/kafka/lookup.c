@@ -21,20 +21,6 @@ static void ask_all(rd_kafka_topic_partition_list_t *partitions, int64_t questio
         partitions->elems[i].offset = question;
 }
 
-/* Of some of the partitions. */
-static void answers_to(rd_kafka_topic_partition_list_t *partitions,
-                       const rd_kafka_topic_partition_list_t *answers)
-{
-    for (int i = 0; i < answers->cnt; i++) {
-        const rd_kafka_topic_partition_t *answer = &answers->elems[i];
-        rd_kafka_topic_partition_t *asked =
-            rd_kafka_topic_partition_list_find(partitions, answer->topic, answer->partition);
-
-        asked->offset = answer->offset;
-        asked->err = answer->err;
-    }
-}
-
 /* Offsets for times and logical offsets: the request's offsets are questions, then answers. Both
  * kinds go in the same request to a broker; a time that lies behind all records is answered by
  * the logical end, for which another request has the number. */
@@ -54,7 +40,13 @@ static rd_kafka_resp_err_t look_up(rd_kafka_t *rk, rd_kafka_topic_partition_list
     ask_all(ends, RD_KAFKA_OFFSET_END);
     if (ends->cnt > 0)
         err = rd_kafka_offsets_for_times(rk, ends, LOOK_UP_MS);
-    answers_to(partitions, ends);
+    for (int i = 0; i < ends->cnt; i++) {
+        rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_find(
+            partitions, ends->elems[i].topic, ends->elems[i].partition);
+
+        asked->offset = ends->elems[i].offset;
+        asked->err = ends->elems[i].err;
+    }
     rd_kafka_topic_partition_list_destroy(ends);
     return err;
 }
@@ -70,60 +62,6 @@ static void find_leader(rd_kafka_t *rk, const char *topic)
     if (rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(handle);
-}
-
-/* Why a partition has nobody who could be asked. */
-static rd_kafka_resp_err_t why_leaderless(const struct rd_kafka_metadata_topic *topic,
-                                          int32_t number)
-{
-    if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return topic->err;
-    for (int i = 0; i < topic->partition_cnt; i++)
-        if (topic->partitions[i].id == number)
-            return topic->partitions[i].leader < 0 ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
-                                                   : RD_KAFKA_RESP_ERR_NO_ERROR;
-    return RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
-}
-
-static void mark_leaderless(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions,
-                            const char *topic)
-{
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
-    const struct rd_kafka_metadata *metadata;
-
-    if (handle == NULL)
-        return;
-    if (rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        for (int i = 0; i < partitions->cnt; i++)
-            if (strcmp(partitions->elems[i].topic, topic) == 0)
-                partitions->elems[i].err =
-                    why_leaderless(&metadata->topics[0], partitions->elems[i].partition);
-        rd_kafka_metadata_destroy(metadata);
-    }
-    rd_kafka_topic_destroy(handle);
-}
-
-/* librdkafka would wait for all leaders, and answer for none while one is away. */
-static rd_kafka_resp_err_t look_up_those_with_leaders(rd_kafka_t *rk,
-                                                      rd_kafka_topic_partition_list_t *partitions)
-{
-    rd_kafka_topic_partition_list_t *asked = rd_kafka_topic_partition_list_new(partitions->cnt);
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-
-    /* Those of a topic are side by side. */
-    for (int i = 0; i < partitions->cnt; i++)
-        if (i == 0 || strcmp(partitions->elems[i].topic, partitions->elems[i - 1].topic) != 0)
-            mark_leaderless(rk, partitions, partitions->elems[i].topic);
-    for (int i = 0; i < partitions->cnt; i++)
-        if (partitions->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            rd_kafka_topic_partition_list_add(asked, partitions->elems[i].topic,
-                                              partitions->elems[i].partition)
-                ->offset = partitions->elems[i].offset;
-    if (asked->cnt > 0)
-        err = look_up(rk, asked);
-    answers_to(partitions, asked);
-    rd_kafka_topic_partition_list_destroy(asked);
-    return err;
 }
 
 /* Where the logs end of the partitions that have metadata: what those say may lie beyond. What
@@ -188,7 +126,7 @@ static void lookup_work(void *context, struct helper_request *base)
             look_ends_up(source->rk, request);
         break;
     case KAFKA_LOOK_UP:
-        request->err = look_up_those_with_leaders(source->rk, request->partitions);
+        request->err = look_up(source->rk, request->partitions);
         break;
     case KAFKA_RANGE:
         request->err = look_up_range(source->rk, request);

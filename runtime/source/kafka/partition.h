@@ -72,7 +72,6 @@ struct kafka_partition {
     bool is_unproven;      /* it was not found out yet whether its log was cut below next */
     bool is_forwarded;     /* its records reach the data queue */
     bool is_stashing;      /* in the list */
-    bool is_late;          /* librdkafka was told of it before its begin was known */
     bool is_out_of_range;  /* nothing comes before its new place is found */
     bool is_cut;           /* its next offset may be in the log, but is of another record */
     bool is_to_restart;    /* and that is found: librdkafka has to begin again there */
@@ -87,7 +86,6 @@ struct kafka_partition {
 /* What is known of a begin that is not known. */
 #define KAFKA_BEGIN_UNREAD (-1)   /* the group's committed offset is to be read */
 #define KAFKA_BEGIN_BY_RULES (-2) /* there is none: the topic's rules count */
-#define KAFKA_BEGIN_AWAY (-3)     /* the same, and who could say has not */
 
 struct kafka_topic {
     char *name;

@@ -40,11 +40,9 @@ static inline rd_kafka_topic_partition_list_t *kafka_partition_list(
     return list;
 }
 
-/* Where librdkafka is to read it; what is read of one that is late is dropped. */
+/* Where librdkafka is to read it. */
 static inline int64_t kafka_partition_position(const struct kafka_partition *partition)
 {
-    if (partition->state == KAFKA_FINDING)
-        return RD_KAFKA_OFFSET_END;
     return partition->state == KAFKA_OURS ? partition->next : partition->begin;
 }
 

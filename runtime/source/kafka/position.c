@@ -6,10 +6,6 @@
  * committed". Where the log has moved away under a position, the rules say where it goes on, and
  * an event says so first.
  *
- * Where only an absent leader could say where a partition begins, the others do not wait for it:
- * librdkafka is told of it with a place of which nothing is used, and of the right one later, as
- * if it had been out of range.
- *
  * librdkafka runs with auto.offset.reset=error, so it never moves a position by itself; it says
  * that one is wrong and stops reading the partition, which then has to be assigned anew. A broker
  * that was frozen, or cut off from the others, takes itself for the leader until it hears from
@@ -194,21 +190,17 @@ void kafka_position_looked_up(struct kafka_source *source)
             kafka_partitions_find(source, each->topic, each->partition);
         rd_kafka_resp_err_t err = request->err != 0 ? request->err : each->err;
 
-        if (partition->state != KAFKA_FINDING || partition->begin == KAFKA_BEGIN_UNREAD)
+        if (partition->state != KAFKA_FINDING || partition->begin != KAFKA_BEGIN_BY_RULES)
             continue;
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR && each->offset < 0)
             err = RD_KAFKA_RESP_ERR__NO_OFFSET;
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             kafka_tell(source, err, partition, "where it begins could not be looked up");
             again(source);
-            if (request->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-                partition->begin = KAFKA_BEGIN_AWAY;
             continue;
         }
         partition->begin = each->offset;
         kafka_partition_move(source, partition, KAFKA_WAITING);
-        partition->is_out_of_range = partition->is_to_restart = partition->is_late;
-        partition->is_late = false;
     }
     rd_kafka_topic_partition_list_destroy(list);
     request->partitions = NULL;
@@ -218,7 +210,6 @@ bool kafka_position_find(struct kafka_source *source)
 {
     void (*ask)(struct kafka_source * source, rd_kafka_topic_partition_list_t * list);
     rd_kafka_topic_partition_list_t *list;
-    bool is_all = false;
 
     if (source->committed.is_out || source->look_up.is_out)
         return false;
@@ -228,17 +219,13 @@ bool kafka_position_find(struct kafka_source *source)
         list = list_of(source, KAFKA_BEGIN_BY_RULES);
         ask = look_up;
     }
-    if (list == NULL) {
-        list = list_of(source, KAFKA_BEGIN_AWAY);
-        is_all = true;
-    }
     if (list == NULL)
         return true;
     if (is_to_wait(source))
         rd_kafka_topic_partition_list_destroy(list);
     else
         ask(source, list);
-    return is_all;
+    return false;
 }
 
 /* ---- out of range ------------------------------------------------------------------------ */
@@ -376,22 +363,15 @@ static void restart(struct kafka_source *source)
 void kafka_position_work(struct kafka_source *source)
 {
     struct kafka_partition *partition;
-    bool is_to_restart = false, is_to_find = false;
+    bool is_to_restart = false;
 
     TAILQ_FOREACH(partition, &source->owned, owned)
     {
-        is_to_find = is_to_find || partition->state == KAFKA_FINDING;
         if (!partition->is_out_of_range)
             continue;
         is_to_restart = is_to_restart || partition->is_to_restart;
         if (!partition->is_to_restart && !source->range.is_out && !is_to_wait(source))
             ask_range(source, partition);
-    }
-    if (is_to_find) {
-        source->intake->ops->awaited(source->intake);
-        /* Where the group rebalances, that finds them. */
-        if (STAILQ_EMPTY(&source->rebalances))
-            kafka_position_find(source);
     }
     /* While the group rebalances, the answer to that is the next that librdkafka may be told. */
     if (is_to_restart && !is_to_wait(source) && STAILQ_EMPTY(&source->rebalances) &&
