@@ -214,7 +214,7 @@ bool core_is_held(const struct core *core, const struct klane_slot *slot);
  * parked, whatever else runs: it does not get on, and what is not in memory might. */
 void core_relieve_waiting(struct core *core, int64_t now_ms);
 
-/* Where memory is nearly full and nothing comes in any more although workers have enough to do,
+/* Where memory is nearly full and nothing comes in or leaves although workers have enough to do,
  * what fills it holds, and what else there is has a window: core/crowd.h.
  * is_starving: they have nothing to do; then core_relieve() comes to a window. */
 void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms);

@@ -12,7 +12,7 @@ static uint64_t all_of(const struct core *core)
 /* A partition that is no part of the crowd has no more in memory. */
 static uint64_t share_of_window(const struct core *core)
 {
-    return CROWD_SHARES(all_of(core)) / (core->assigned + 1);
+    return CROWD_SHARES(all_of(core)) / (core->assigned + 1) + 1;
 }
 
 /* What came in through it and is there. */
@@ -71,13 +71,13 @@ static void window_fills(struct core *core)
     hold_all(core);
 }
 
-/* Since the last look nothing has come in, and nothing has left, but by passes. */
+/* Since the last look nothing has come in, and as good as nothing has left, but by passes. */
 static bool stands_still(const struct core *core)
 {
     const struct crowd *crowd = &core->crowd;
 
     return crowd->look_ms != INT64_MAX && core->counts.records == crowd->came_in &&
-           core->admission.records >= crowd->before;
+           core->admission.records + crowd->before / CROWD_PART_OF_LEAVING >= crowd->before;
 }
 
 void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
@@ -87,7 +87,7 @@ void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
 
     if (core->in_crowd > 0 && is_over(core))
         crowd_goes_on(core);
-    if (!core_is_full(core)) {
+    if (!core_is_nearly_full(core)) {
         crowd->is_open = false;
         crowd->look_ms = INT64_MAX;
         return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A crowd: memory is full but for its last eighth, workers have enough to do with what is in it,
+/* A crowd: memory is nearly full, workers have enough to do with what is in it,
  * and nothing comes in any more, as nothing leaves; a topic whose service is away does that, tried
  * again and again, and so do handlers of minutes. Or they have nothing to do, and nothing that
  * waits can be parked.
@@ -36,6 +36,10 @@ struct klane_slot;
 #define CROWD_KEPT_BY_PASSES(all) ((all) / 64)
 #define CROWD_KEPT_BY_WINDOW(all) ((all) / 128)
 #define CROWD_PART_OF_PASSES 32
+
+/* What leaves between two looks is nothing up to this part of what is there, of which all would
+ * take more than a minute. */
+#define CROWD_PART_OF_LEAVING 4096
 
 struct crowd {
     int64_t look_ms;  /* when to look again; INT64_MAX: nothing is to be seen */

@@ -273,11 +273,12 @@ static uint32_t fitting(const struct core *core, uint32_t room, uint64_t end)
 static uint32_t window_room(const struct core *core, bool is_starving)
 {
     uint64_t limit = core->config.limit_bytes, load = crowd_window(core, is_starving);
-    uint32_t kept = CROWD_KEPT_BY_WINDOW(core->config.records_max), room = core_room(core);
+    uint32_t kept = is_starving ? 0 : CROWD_KEPT_BY_WINDOW(core->config.records_max);
+    uint32_t room = core_room(core);
     uint64_t count = load / load_of(core, 1, 0);
 
     if (load == 0 || room <= kept ||
-        (limit > 0 && !room_is_there(core, CROWD_KEPT_BY_WINDOW(limit))))
+        (limit > 0 && !is_starving && !room_is_there(core, CROWD_KEPT_BY_WINDOW(limit))))
         return 0;
     if (count < room - kept)
         room = (uint32_t)count + kept;
@@ -289,7 +290,7 @@ uint32_t core_intake_room(const struct core *core, bool is_starving)
     uint64_t limit = core->config.limit_bytes;
     uint32_t room = core_room(core), kept = core->config.records_max / 8;
 
-    if (core->crowd.is_open && core_is_full(core))
+    if (core->crowd.is_open && core_is_nearly_full(core))
         return window_room(core, is_starving);
     if (core_is_nearly_full(core) && !is_starving)
         return 0;
