@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A crowd: memory is nearly full, workers have enough to do with what is in it,
- * and nothing comes in any more, as nothing leaves; a topic whose service is away does that, tried
- * again and again, and so do handlers of minutes. Or they have nothing to do, and nothing that
- * waits can be parked.
+/* A crowd: memory is nearly full, workers have enough to do with what is in it, and nothing comes
+ * in any more, as nothing leaves; a topic whose service is away does that, tried again and again,
+ * and so do handlers of minutes. Or they have nothing to do, and nothing that waits can be parked.
  *
  * Upholds: what fills memory shuts out no other partition. After two looks what comes in has a
  * window, and partitions that have more than their share of that hold, but for the last, until a
