@@ -183,6 +183,9 @@ void parked_stand_for(struct parked *parked, const struct lane_name *name, int64
         return;
     KLANE_MARK("a parked lane stands for another key too");
     parked->others_from = offset;
+    /* Others' records from there on run once more: all of them, or one would be behind a later. */
+    if (parked->end < parked->assignment->offsets.frontier)
+        parked->end = parked->assignment->offsets.frontier;
 }
 
 uint64_t parking_fingerprint(const struct klane_assignment *assignment,
