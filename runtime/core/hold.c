@@ -280,9 +280,10 @@ static uint32_t window_room(const struct core *core, bool is_starving)
     if (load == 0 || room <= kept ||
         (limit > 0 && !is_starving && !room_is_there(core, CROWD_KEPT_BY_WINDOW(limit))))
         return 0;
-    if (count < room - kept)
-        room = (uint32_t)count + kept;
-    return fitting(core, room > kept ? room - kept : 1, slab_used(&core->slab) + load);
+    room -= kept;
+    if (count < room)
+        room = count > 0 ? (uint32_t)count : 1;
+    return fitting(core, room, slab_used(&core->slab) + load);
 }
 
 uint32_t core_intake_room(const struct core *core, bool is_starving)

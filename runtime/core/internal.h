@@ -78,6 +78,8 @@ static inline void quota_check(struct core *core, struct lane *lane)
 /* How much of the memory for records a partition has: each record counts with its bytes and with
  * its part of records_max. */
 uint64_t partition_load(const struct core *core, const struct partition *partition);
+
+/* The same of so many records, with the bytes of the large ones. */
 uint64_t load_of(const struct core *core, uint32_t slots, uint64_t bytes);
 
 /* Of the partitions that take in, the fullest holds until it has half of what it has. NULL: it has
