@@ -3,10 +3,10 @@
  * partition. */
 #include "lib/core_kit.h"
 
+#include "core/internal.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-
-#include "core/internal.h"
 
 /* A sixteenth of the memory. */
 #define PART ((size_t)4 << 20)
@@ -114,6 +114,7 @@ static void what_fills_memory_and_does_not_leave_shuts_out_no_other(void **state
     assert_false(is_held(fixture, 1));
     look(fixture, false);
     assert_false(kit->core.crowd.is_open);
+    assert_int_equal(kit->core.crowd.look_ms, INT64_MAX);
 }
 
 /* Both have more than half of what they had, which is when the fullest goes on otherwise. */
