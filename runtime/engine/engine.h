@@ -85,6 +85,7 @@ struct control {
     struct question *waiting; /* by next */
     bool is_turn_of_batches;  /* before what is ready by itself */
     bool refused;             /* the source offers again what there was no memory for */
+    bool awaits;              /* a partition of which the source does not know the begin yet */
     uint64_t loops;
     uint64_t sleeps;
     uint64_t spares_started;

@@ -21,6 +21,20 @@ static void ask_all(rd_kafka_topic_partition_list_t *partitions, int64_t questio
         partitions->elems[i].offset = question;
 }
 
+/* Of some of the partitions. */
+static void answers_to(rd_kafka_topic_partition_list_t *partitions,
+                       const rd_kafka_topic_partition_list_t *answers)
+{
+    for (int i = 0; i < answers->cnt; i++) {
+        const rd_kafka_topic_partition_t *answer = &answers->elems[i];
+        rd_kafka_topic_partition_t *asked =
+            rd_kafka_topic_partition_list_find(partitions, answer->topic, answer->partition);
+
+        asked->offset = answer->offset;
+        asked->err = answer->err;
+    }
+}
+
 /* Offsets for times and logical offsets: the request's offsets are questions, then answers. Both
  * kinds go in the same request to a broker; a time that lies behind all records is answered by
  * the logical end, for which another request has the number. */
@@ -40,13 +54,7 @@ static rd_kafka_resp_err_t look_up(rd_kafka_t *rk, rd_kafka_topic_partition_list
     ask_all(ends, RD_KAFKA_OFFSET_END);
     if (ends->cnt > 0)
         err = rd_kafka_offsets_for_times(rk, ends, LOOK_UP_MS);
-    for (int i = 0; i < ends->cnt; i++) {
-        rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_find(
-            partitions, ends->elems[i].topic, ends->elems[i].partition);
-
-        asked->offset = ends->elems[i].offset;
-        asked->err = ends->elems[i].err;
-    }
+    answers_to(partitions, ends);
     rd_kafka_topic_partition_list_destroy(ends);
     return err;
 }
@@ -62,6 +70,70 @@ static void find_leader(rd_kafka_t *rk, const char *topic)
     if (rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(handle);
+}
+
+/* Why nobody could be asked about a partition. */
+static rd_kafka_resp_err_t why_leaderless(const struct rd_kafka_metadata *metadata,
+                                          int32_t number)
+{
+    const struct rd_kafka_metadata_topic *topic = &metadata->topics[0];
+
+    if (metadata->topic_cnt == 0)
+        return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return topic->err;
+    for (int i = 0; i < topic->partition_cnt; i++)
+        if (topic->partitions[i].id == number)
+            return topic->partitions[i].leader < 0 ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
+                                                   : RD_KAFKA_RESP_ERR_NO_ERROR;
+    return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
+/* Those of the list from one place on that are of one topic; returns the place behind them. */
+static int mark_leaderless(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, int from,
+                           rd_kafka_resp_err_t *err)
+{
+    const char *topic = partitions->elems[from].topic;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+    const struct rd_kafka_metadata *metadata;
+    int at = from;
+
+    *err = handle == NULL ? rd_kafka_last_error()
+                          : rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS);
+    for (; at < partitions->cnt && strcmp(partitions->elems[at].topic, topic) == 0; at++)
+        if (*err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            partitions->elems[at].err = why_leaderless(metadata, partitions->elems[at].partition);
+    if (*err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+    if (handle != NULL)
+        rd_kafka_topic_destroy(handle);
+    return at;
+}
+
+/* librdkafka would wait for all leaders, and answer for none while one is away. */
+static rd_kafka_resp_err_t look_up_those_with_leaders(rd_kafka_t *rk,
+                                                      rd_kafka_topic_partition_list_t *partitions)
+{
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_topic_partition_list_t *asked;
+
+    for (int i = 0; i < partitions->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR;)
+        i = mark_leaderless(rk, partitions, i, &err);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return err;
+    asked = rd_kafka_topic_partition_list_new(partitions->cnt);
+    for (int i = 0; i < partitions->cnt; i++) {
+        const rd_kafka_topic_partition_t *each = &partitions->elems[i];
+
+        if (each->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            rd_kafka_topic_partition_list_add(asked, each->topic, each->partition)->offset =
+                each->offset;
+    }
+    if (asked->cnt > 0)
+        err = look_up(rk, asked);
+    answers_to(partitions, asked);
+    rd_kafka_topic_partition_list_destroy(asked);
+    return err;
 }
 
 /* Where the logs end of the partitions that have metadata: what those say may lie beyond. What
@@ -126,7 +198,7 @@ static void lookup_work(void *context, struct helper_request *base)
             look_ends_up(source->rk, request);
         break;
     case KAFKA_LOOK_UP:
-        request->err = look_up(source->rk, request->partitions);
+        request->err = look_up_those_with_leaders(source->rk, request->partitions);
         break;
     case KAFKA_RANGE:
         request->err = look_up_range(source->rk, request);

@@ -6,6 +6,9 @@
  * committed". Where the log has moved away under a position, the rules say where it goes on, and
  * an event says so first.
  *
+ * Where there is nobody who could say where a partition begins, as its leader is away, the others
+ * do not wait: librdkafka is told of it when that is known.
+ *
  * librdkafka runs with auto.offset.reset=error, so it never moves a position by itself; it says
  * that one is wrong and stops reading the partition, which then has to be assigned anew. A broker
  * that was frozen, or cut off from the others, takes itself for the leader until it hears from
@@ -28,6 +31,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* When a begin that nobody could say is asked for again. */
+#define AWAY_MS 1000
+
 /* So long an end has to be seen that is too early. */
 #define BEYOND_MS 5000
 
@@ -49,9 +55,14 @@ static void again(struct kafka_source *source)
     source->again_ms = clock_now_ms() + KAFKA_AGAIN_MS;
 }
 
+static bool is_before(int64_t ms)
+{
+    return ms != KAFKA_NEVER_MS && clock_now_ms() < ms;
+}
+
 static bool is_to_wait(const struct kafka_source *source)
 {
-    return source->again_ms != KAFKA_NEVER_MS && clock_now_ms() < source->again_ms;
+    return is_before(source->again_ms);
 }
 
 /* The partitions whose begin is as far known as this. NULL: there are none. */
@@ -178,6 +189,31 @@ static void look_up(struct kafka_source *source, rd_kafka_topic_partition_list_t
     helper_send(source->helper, &source->look_up.base);
 }
 
+static void begin_is_found(struct kafka_source *source, struct kafka_partition *partition,
+                           int64_t begin)
+{
+    /* Before librdkafka reads, as in a rebalance. */
+    if (partition->begin == KAFKA_BEGIN_AWAY)
+        kafka_fetch_forward(source, partition, false);
+    partition->begin = begin;
+    kafka_partition_move(source, partition, KAFKA_WAITING);
+}
+
+static void begin_is_not_found(struct kafka_source *source, struct kafka_partition *partition,
+                               rd_kafka_resp_err_t err, bool is_of_all)
+{
+    /* Of those that nobody waits for it was told. */
+    if (partition->begin == KAFKA_BEGIN_BY_RULES)
+        kafka_tell(source, err, partition, "where it begins could not be looked up");
+    if (is_of_all && partition->begin == KAFKA_BEGIN_BY_RULES) {
+        again(source);
+        return;
+    }
+    KLANE_MARK("kafka: a begin is not waited for");
+    partition->begin = KAFKA_BEGIN_AWAY;
+    source->away_ms = clock_now_ms() + AWAY_MS;
+}
+
 void kafka_position_looked_up(struct kafka_source *source)
 {
     struct kafka_request *request = &source->look_up;
@@ -188,22 +224,32 @@ void kafka_position_looked_up(struct kafka_source *source)
         const rd_kafka_topic_partition_t *each = &list->elems[i];
         struct kafka_partition *partition =
             kafka_partitions_find(source, each->topic, each->partition);
-        rd_kafka_resp_err_t err = request->err != 0 ? request->err : each->err;
+        bool is_of_all = request->err != RD_KAFKA_RESP_ERR_NO_ERROR;
+        rd_kafka_resp_err_t err = is_of_all ? request->err : each->err;
 
-        if (partition->state != KAFKA_FINDING || partition->begin != KAFKA_BEGIN_BY_RULES)
+        if (partition->state != KAFKA_FINDING || partition->begin == KAFKA_BEGIN_UNREAD)
             continue;
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR && each->offset < 0)
             err = RD_KAFKA_RESP_ERR__NO_OFFSET;
-        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            kafka_tell(source, err, partition, "where it begins could not be looked up");
-            again(source);
-            continue;
-        }
-        partition->begin = each->offset;
-        kafka_partition_move(source, partition, KAFKA_WAITING);
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            begin_is_found(source, partition, each->offset);
+        else
+            begin_is_not_found(source, partition, err, is_of_all);
     }
     rd_kafka_topic_partition_list_destroy(list);
     request->partitions = NULL;
+}
+
+/* Nothing waits for these. */
+static void find_those_away(struct kafka_source *source)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    if (source->look_up.is_out || is_before(source->away_ms))
+        return;
+    list = list_of(source, KAFKA_BEGIN_AWAY);
+    if (list != NULL)
+        look_up(source, list);
 }
 
 bool kafka_position_find(struct kafka_source *source)
@@ -325,11 +371,18 @@ void kafka_position_range_came(struct kafka_source *source)
     partition->is_to_restart = true;
 }
 
-/* librdkafka has to begin again at next. Eager assignments are set as a whole: the others go on
+/* librdkafka was told of another place, or was not told of it yet. */
+static bool is_to_be_set(const struct kafka_partition *partition)
+{
+    return partition->is_to_restart || (partition->state != KAFKA_FINDING && !partition->is_told);
+}
+
+/* librdkafka has to begin there. Eager assignments are set as a whole: the others go on
  * where they are, and what was fetched of them ahead is fetched again. */
-static void restart(struct kafka_source *source)
+static void set_places(struct kafka_source *source)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
+    rd_kafka_topic_partition_list_t *told = rd_kafka_topic_partition_list_new(16);
     rd_kafka_error_t *error = NULL;
     rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
     struct kafka_partition *partition;
@@ -337,15 +390,19 @@ static void restart(struct kafka_source *source)
     kafka_turns_end(source);
     TAILQ_FOREACH(partition, &source->owned, owned)
     {
-        if (source->is_cooperative && !partition->is_to_restart)
+        if (partition->state == KAFKA_FINDING ||
+            (source->is_cooperative && !is_to_be_set(partition)))
             continue;
         kafka_partition_add(list, partition)->offset = kafka_partition_position(partition);
+        if (partition->is_told)
+            kafka_partition_add(told, partition);
+        partition->is_told = true;
         partition->is_to_restart = false;
         partition->is_out_of_range = false;
         partition->is_cut = false;
     }
     if (source->is_cooperative) {
-        error = rd_kafka_incremental_unassign(source->rk, list);
+        error = rd_kafka_incremental_unassign(source->rk, told);
         if (error == NULL)
             error = rd_kafka_incremental_assign(source->rk, list);
         if (error != NULL)
@@ -357,24 +414,31 @@ static void restart(struct kafka_source *source)
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         kafka_fail(source, KLANE_ERR_IO, "a position could not be set: %s",
                    rd_kafka_err2str(err));
+    rd_kafka_topic_partition_list_destroy(told);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
 void kafka_position_work(struct kafka_source *source)
 {
     struct kafka_partition *partition;
-    bool is_to_restart = false;
+    bool is_to_set = false, is_to_find = false;
 
     TAILQ_FOREACH(partition, &source->owned, owned)
     {
-        if (!partition->is_out_of_range)
-            continue;
-        is_to_restart = is_to_restart || partition->is_to_restart;
-        if (!partition->is_to_restart && !source->range.is_out && !is_to_wait(source))
+        is_to_set = is_to_set || is_to_be_set(partition);
+        is_to_find = is_to_find || partition->state == KAFKA_FINDING;
+        if (partition->is_out_of_range && !partition->is_to_restart && !source->range.is_out &&
+            !is_to_wait(source))
             ask_range(source, partition);
     }
+    if (is_to_find)
+        source->intake->ops->awaited(source->intake);
     /* While the group rebalances, the answer to that is the next that librdkafka may be told. */
-    if (is_to_restart && !is_to_wait(source) && STAILQ_EMPTY(&source->rebalances) &&
-        rd_kafka_queue_length(source->consumer.queue) == 0 && source->phase == KAFKA_RUNS)
-        restart(source);
+    if (!STAILQ_EMPTY(&source->rebalances))
+        return;
+    if (is_to_find)
+        find_those_away(source);
+    if (is_to_set && !is_to_wait(source) && rd_kafka_queue_length(source->consumer.queue) == 0 &&
+        source->phase == KAFKA_RUNS)
+        set_places(source);
 }
