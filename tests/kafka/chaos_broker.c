@@ -223,6 +223,22 @@ void chaos_broker_restart(struct chaos_broker *broker, unsigned node, bool is_ki
     begin(broker, &broker->nodes[node], is_kill ? "kill" : "stop", CHAOS_NODE_GOES);
 }
 
+void chaos_broker_kill(struct chaos_broker *broker, unsigned node)
+{
+    assert_int_equal(broker->nodes[node].state, CHAOS_NODE_UP);
+    begin(broker, &broker->nodes[node], "kill", CHAOS_NODE_DOWN);
+    assert_true(await_script(broker->nodes[node].script));
+    broker->nodes[node].script = 0;
+}
+
+void chaos_broker_start(struct chaos_broker *broker, unsigned node)
+{
+    assert_int_equal(broker->nodes[node].state, CHAOS_NODE_DOWN);
+    begin(broker, &broker->nodes[node], "start", CHAOS_NODE_UP);
+    assert_true(await_script(broker->nodes[node].script));
+    broker->nodes[node].script = 0;
+}
+
 void chaos_broker_freeze(struct chaos_broker *broker, unsigned node, int64_t until_ms)
 {
     assert_int_equal(broker->nodes[node].state, CHAOS_NODE_UP);

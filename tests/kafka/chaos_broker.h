@@ -15,7 +15,8 @@ enum chaos_node_state {
     CHAOS_NODE_UP,
     CHAOS_NODE_FROZEN, /* until until_ms */
     CHAOS_NODE_GOES,
-    CHAOS_NODE_COMES
+    CHAOS_NODE_COMES,
+    CHAOS_NODE_DOWN
 };
 
 struct chaos_node {
@@ -46,6 +47,10 @@ bool chaos_broker_is_up(const struct chaos_broker *broker);
 void chaos_broker_restart(struct chaos_broker *broker, unsigned node, bool is_kill);
 void chaos_broker_freeze(struct chaos_broker *broker, unsigned node, int64_t until_ms);
 unsigned chaos_broker_work(struct chaos_broker *broker, int64_t now_ms);
+
+/* End a node by SIGKILL, and start one that was; both return when that is done. */
+void chaos_broker_kill(struct chaos_broker *broker, unsigned node);
+void chaos_broker_start(struct chaos_broker *broker, unsigned node);
 
 /* The node that is the active controller, as far as the nodes' files tell. */
 unsigned chaos_broker_controller(const struct chaos_broker *broker);

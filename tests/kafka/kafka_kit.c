@@ -2,6 +2,8 @@
 #include "kafka/kafka_kit.h"
 #include "kafka/kafka_library.h"
 
+#include "base/clock.h"
+
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -170,17 +172,14 @@ static void wait_for_partitions(const char *topic, int partitions)
     fail_msg("topic %s never had %d partitions", topic, partitions);
 }
 
-void kafka_kit_topic(const char *topic, int partitions, const char *const *configs)
+/* The new topic is gone on return. */
+static void make_topic(rd_kafka_NewTopic_t *new_topic, const char *const *configs)
 {
-    char why[256];
-    rd_kafka_NewTopic_t *new_topic =
-        rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client_of());
     rd_kafka_event_t *event;
     const rd_kafka_topic_result_t **results;
     size_t count;
 
-    assert_non_null(new_topic);
     for (; configs != NULL && configs[0] != NULL; configs += 2)
         rd_kafka_NewTopic_set_config(new_topic, configs[0], configs[1]);
     rd_kafka_CreateTopics(client_of(), &new_topic, 1, NULL, queue);
@@ -191,7 +190,34 @@ void kafka_kit_topic(const char *topic, int partitions, const char *const *confi
     rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
     rd_kafka_NewTopic_destroy(new_topic);
+}
+
+void kafka_kit_topic(const char *topic, int partitions, const char *const *configs)
+{
+    char why[256];
+    rd_kafka_NewTopic_t *new_topic =
+        rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
+
+    assert_non_null(new_topic);
+    make_topic(new_topic, configs);
     wait_for_partitions(topic, partitions);
+}
+
+void kafka_kit_topic_on(const char *topic, const int32_t *brokers, size_t count,
+                        const char *const *configs)
+{
+    char why[256];
+    rd_kafka_NewTopic_t *new_topic = rd_kafka_NewTopic_new(topic, 1, -1, why, sizeof why);
+    int32_t ids[8];
+
+    assert_non_null(new_topic);
+    assert_true(count <= sizeof ids / sizeof *ids);
+    memcpy(ids, brokers, count * sizeof *ids);
+    assert_int_equal(
+        rd_kafka_NewTopic_set_replica_assignment(new_topic, 0, ids, count, why, sizeof why),
+        RD_KAFKA_RESP_ERR_NO_ERROR);
+    make_topic(new_topic, configs);
+    wait_for_partitions(topic, 1);
 }
 
 void kafka_kit_topic_delete(const char *topic)
@@ -421,15 +447,28 @@ static rd_kafka_t *member_of(const char *group)
     return make(RD_KAFKA_CONSUMER, conf);
 }
 
+/* To another broker, after the death of one. */
+static bool is_coordinator_moving(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+           err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+           err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+}
+
 /* Of the partitions from first to last. */
 static rd_kafka_topic_partition_list_t *committed_of(const char *group, const char *topic,
                                                      int32_t first, int32_t last)
 {
     rd_kafka_t *member = member_of(group);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(last - first + 1);
+    int64_t end_ms = clock_now_ms() + KAFKA_KIT_MS;
+    rd_kafka_resp_err_t err;
 
     rd_kafka_topic_partition_list_add_range(list, topic, first, last);
-    assert_int_equal(rd_kafka_committed(member, list, KAFKA_KIT_MS), 0);
+    do
+        err = rd_kafka_committed(member, list, KAFKA_KIT_MS);
+    while (is_coordinator_moving(err) && clock_now_ms() < end_ms);
+    assert_int_equal(err, RD_KAFKA_RESP_ERR_NO_ERROR);
     for (int i = 0; i < list->cnt; i++)
         assert_int_equal(list->elems[i].err, 0);
     rd_kafka_destroy(member);

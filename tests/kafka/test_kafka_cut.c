@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A log that real brokers have cut: the only one that had all of it is gone, and another that had
+ * stayed behind leads instead, as the topic allows. */
+#include "kafka/chaos_broker.h"
+#include "kafka/kafka_library.h"
+#include "kafka/kafka_runtime.h"
+
+#include <stdlib.h>
+
+/* Nodes; the third has nothing of the topic, and keeps the quorum. Brokers count from 1. */
+#define LEADER 0
+#define BEHIND 1
+
+#define KEPT 30 /* records that both have */
+#define CUT 20  /* that only the leader has */
+#define NEW 40  /* that come when those are gone */
+
+static struct chaos_broker broker = {.count = CHAOS_NODES};
+
+static void topic_of_two(struct kafka_test *test)
+{
+    static const int32_t replicas[] = {1 + LEADER, 1 + BEHIND};
+    static const char *const configs[] = {"unclean.leader.election.enable", "true",
+                                          "min.insync.replicas", "1", NULL};
+
+    kafka_kit_topic_on(test->topic, replicas, 2, configs);
+}
+
+static void fill(const struct kafka_test *test, int count)
+{
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, count, 5);
+}
+
+static int setup(void **state)
+{
+    chaos_broker_up(&broker);
+    kafka_kit_use(broker.bootstrap);
+    return kafka_test_setup(state);
+}
+
+static int teardown(void **state)
+{
+    kafka_test_teardown(state);
+    kafka_kit_deinit();
+    chaos_broker_remove(&broker);
+    return 0;
+}
+
+static void assert_begins_anew(struct kafka_test *test)
+{
+    struct klane_event event;
+
+    kit_wait_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE, 1);
+    event = kit_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE);
+    assert_int_equal(event.offset, KEPT + CUT);
+    assert_int_equal(event.value, 0);
+}
+
+/* All of the log as it is now, whatever was committed of it as it used to be. */
+static void a_member_that_runs_reads_a_log_that_was_cut_anew(struct kafka_test *test)
+{
+    assert_begins_anew(test);
+    kit_wait_ended(&test->kit, KEPT + CUT + KEPT);
+    fill(test, NEW);
+    kit_wait_ended(&test->kit, KEPT + CUT + KEPT + NEW);
+    kafka_test_wait_committed(test, 0, KEPT + NEW);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), 1);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_ASSIGNED), 2);
+    assert_int_equal(kit_stats(&test->kit).done, KEPT + CUT + KEPT + NEW);
+}
+
+/* Its next offset is in the log again: only the leader's epoch tells of another record there. */
+static void one_that_was_stopped_finds_out(struct kafka_test *stopped)
+{
+    kafka_test_run(stopped);
+    if (kafka_library_has_epochs()) {
+        assert_begins_anew(stopped);
+        kit_wait_ended(&stopped->kit, KEPT + NEW);
+    } else {
+        kit_wait_ended(&stopped->kit, NEW - CUT);
+    }
+    kafka_test_wait_committed(stopped, 0, KEPT + NEW);
+    kafka_test_end(stopped);
+}
+
+static void a_log_that_an_unclean_leader_has_cut_is_read_anew(void **state)
+{
+    struct kafka_test *test = *state;
+    struct kafka_test stopped = {.has_topic = false};
+
+    topic_of_two(test);
+    fill(test, KEPT);
+    kafka_test_beside(&stopped, test);
+    kafka_kit_name(stopped.group, "stopped");
+    kafka_test_run(test);
+    kit_wait_ended(&test->kit, KEPT);
+
+    chaos_broker_kill(&broker, BEHIND);
+    fill(test, CUT);
+    kafka_test_wait_committed(test, 0, KEPT + CUT);
+    kafka_test_run(&stopped);
+    kafka_test_wait_committed(&stopped, 0, KEPT + CUT);
+    kafka_test_end(&stopped);
+
+    chaos_broker_kill(&broker, LEADER);
+    chaos_broker_start(&broker, BEHIND);
+    a_member_that_runs_reads_a_log_that_was_cut_anew(test);
+    one_that_was_stopped_finds_out(&stopped);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_log_that_an_unclean_leader_has_cut_is_read_anew, setup,
+                                        teardown),
+    };
+
+    return check_run(tests);
+}
