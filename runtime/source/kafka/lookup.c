@@ -21,20 +21,6 @@ static void ask_all(rd_kafka_topic_partition_list_t *partitions, int64_t questio
         partitions->elems[i].offset = question;
 }
 
-/* Of some of the partitions. */
-static void answers_to(rd_kafka_topic_partition_list_t *partitions,
-                       const rd_kafka_topic_partition_list_t *answers)
-{
-    for (int i = 0; i < answers->cnt; i++) {
-        const rd_kafka_topic_partition_t *answer = &answers->elems[i];
-        rd_kafka_topic_partition_t *asked =
-            rd_kafka_topic_partition_list_find(partitions, answer->topic, answer->partition);
-
-        asked->offset = answer->offset;
-        asked->err = answer->err;
-    }
-}
-
 /* Offsets for times and logical offsets: the request's offsets are questions, then answers. Both
  * kinds go in the same request to a broker; a time that lies behind all records is answered by
  * the logical end, for which another request has the number. */
@@ -54,86 +40,56 @@ static rd_kafka_resp_err_t look_up(rd_kafka_t *rk, rd_kafka_topic_partition_list
     ask_all(ends, RD_KAFKA_OFFSET_END);
     if (ends->cnt > 0)
         err = rd_kafka_offsets_for_times(rk, ends, LOOK_UP_MS);
-    answers_to(partitions, ends);
+    for (int i = 0; i < ends->cnt; i++) {
+        rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_find(
+            partitions, ends->elems[i].topic, ends->elems[i].partition);
+
+        asked->offset = ends->elems[i].offset;
+        asked->err = ends->elems[i].err;
+    }
     rd_kafka_topic_partition_list_destroy(ends);
     return err;
 }
 
-/* The leader may have moved: whoever answers says where it is. */
-static void find_leader(rd_kafka_t *rk, const char *topic)
+/* The leader may have moved: whoever answers says where it is. False: nobody does. */
+static bool find_leader(rd_kafka_t *rk, const char *topic)
 {
     rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
     const struct rd_kafka_metadata *metadata;
+    rd_kafka_resp_err_t err;
 
     if (handle == NULL)
-        return;
-    if (rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    err = rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(handle);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* Why nobody could be asked about a partition. */
-static rd_kafka_resp_err_t why_leaderless(const struct rd_kafka_metadata *metadata,
-                                          int32_t number)
+/* librdkafka answers by the leaders that it knows, and looks for none where there was none. So
+ * they are asked for after a failure: the next time it knows better. */
+static rd_kafka_resp_err_t look_up_begins(rd_kafka_t *rk,
+                                          rd_kafka_topic_partition_list_t *partitions)
 {
-    const struct rd_kafka_metadata_topic *topic = &metadata->topics[0];
+    rd_kafka_resp_err_t err = look_up(rk, partitions);
+    const char *topic = "";
 
-    if (metadata->topic_cnt == 0)
-        return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-    if (topic->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return topic->err;
-    for (int i = 0; i < topic->partition_cnt; i++)
-        if (topic->partitions[i].id == number)
-            return topic->partitions[i].leader < 0 ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
-                                                   : RD_KAFKA_RESP_ERR_NO_ERROR;
-    return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-}
-
-/* Those of the list from one place on that are of one topic; returns the place behind them. */
-static int mark_leaderless(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions, int from,
-                           rd_kafka_resp_err_t *err)
-{
-    const char *topic = partitions->elems[from].topic;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
-    const struct rd_kafka_metadata *metadata;
-    int at = from;
-
-    *err = handle == NULL ? rd_kafka_last_error()
-                          : rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS);
-    for (; at < partitions->cnt && strcmp(partitions->elems[at].topic, topic) == 0; at++)
-        if (*err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            partitions->elems[at].err = why_leaderless(metadata, partitions->elems[at].partition);
-    if (*err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        rd_kafka_metadata_destroy(metadata);
-    if (handle != NULL)
-        rd_kafka_topic_destroy(handle);
-    return at;
-}
-
-/* librdkafka would wait for all leaders, and answer for none while one is away. */
-static rd_kafka_resp_err_t look_up_those_with_leaders(rd_kafka_t *rk,
-                                                      rd_kafka_topic_partition_list_t *partitions)
-{
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_topic_partition_list_t *asked;
-
-    for (int i = 0; i < partitions->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR;)
-        i = mark_leaderless(rk, partitions, i, &err);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return err;
-    asked = rd_kafka_topic_partition_list_new(partitions->cnt);
     for (int i = 0; i < partitions->cnt; i++) {
-        const rd_kafka_topic_partition_t *each = &partitions->elems[i];
+        rd_kafka_topic_partition_t *each = &partitions->elems[i];
 
-        if (each->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            rd_kafka_topic_partition_list_add(asked, each->topic, each->partition)->offset =
-                each->offset;
+        /* It says so where none of them has a leader. */
+        if (err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION &&
+            each->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            each->err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+        if ((err == RD_KAFKA_RESP_ERR_NO_ERROR && each->err == RD_KAFKA_RESP_ERR_NO_ERROR) ||
+            strcmp(each->topic, topic) == 0)
+            continue;
+        topic = each->topic;
+        if (!find_leader(rk, topic))
+            break;
     }
-    if (asked->cnt > 0)
-        err = look_up(rk, asked);
-    answers_to(partitions, asked);
-    rd_kafka_topic_partition_list_destroy(asked);
-    return err;
+    return err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ? RD_KAFKA_RESP_ERR_NO_ERROR : err;
 }
 
 /* Where the logs end of the partitions that have metadata: what those say may lie beyond. What
@@ -198,7 +154,7 @@ static void lookup_work(void *context, struct helper_request *base)
             look_ends_up(source->rk, request);
         break;
     case KAFKA_LOOK_UP:
-        request->err = look_up_those_with_leaders(source->rk, request->partitions);
+        request->err = look_up_begins(source->rk, request->partitions);
         break;
     case KAFKA_RANGE:
         request->err = look_up_range(source->rk, request);

@@ -255,19 +255,20 @@ static void find_those_away(struct kafka_source *source)
 bool kafka_position_find(struct kafka_source *source)
 {
     void (*ask)(struct kafka_source * source, rd_kafka_topic_partition_list_t * list);
+    const struct kafka_request *request;
     rd_kafka_topic_partition_list_t *list;
 
-    if (source->committed.is_out || source->look_up.is_out)
-        return false;
     list = list_of(source, KAFKA_BEGIN_UNREAD);
+    request = &source->committed;
     ask = read_committed;
     if (list == NULL) {
         list = list_of(source, KAFKA_BEGIN_BY_RULES);
+        request = &source->look_up;
         ask = look_up;
     }
     if (list == NULL)
         return true;
-    if (is_to_wait(source))
+    if (request->is_out || is_to_wait(source))
         rd_kafka_topic_partition_list_destroy(list);
     else
         ask(source, list);
@@ -377,6 +378,19 @@ static bool is_to_be_set(const struct kafka_partition *partition)
     return partition->is_to_restart || (partition->state != KAFKA_FINDING && !partition->is_told);
 }
 
+/* That others are out of range is still to be looked at, and what comes of them until then is
+ * dropped. */
+static void is_set(struct kafka_partition *partition)
+{
+    partition->is_told = true;
+    if (partition->is_to_restart) {
+        partition->is_to_restart = false;
+        partition->is_out_of_range = false;
+        partition->is_cut = false;
+    }
+    kafka_leader_epoch_ask_again(partition);
+}
+
 /* librdkafka has to begin there. Eager assignments are set as a whole: the others go on
  * where they are, and what was fetched of them ahead is fetched again. */
 static void set_places(struct kafka_source *source)
@@ -396,13 +410,12 @@ static void set_places(struct kafka_source *source)
         kafka_partition_add(list, partition)->offset = kafka_partition_position(partition);
         if (partition->is_told)
             kafka_partition_add(told, partition);
-        partition->is_told = true;
-        partition->is_to_restart = false;
-        partition->is_out_of_range = false;
-        partition->is_cut = false;
+        is_set(partition);
     }
     if (source->is_cooperative) {
-        error = rd_kafka_incremental_unassign(source->rk, told);
+        /* Not for nothing: it may pass for the answer to a rebalance that has just begun. */
+        if (told->cnt > 0)
+            error = rd_kafka_incremental_unassign(source->rk, told);
         if (error == NULL)
             error = rd_kafka_incremental_assign(source->rk, list);
         if (error != NULL)
