@@ -99,7 +99,7 @@ struct core {
     const struct klane_slot *alone;         /* that is tried alone, until it is back */
     int64_t now_ms;                         /* of the last tick */
     struct schedule schedule;               /* what the program holds */
-    uint64_t pass_wants;                    /* the same of a pass: bytes; 0: there was room */
+    uint64_t pass_wants;                    /* bytes for which a pass had no room; 0: it had */
     bool is_turn_of_passes;                 /* the main flow had the last place in memory */
     struct klane_assignment *notices_first; /* in order */
     struct klane_assignment *notices_last;
@@ -195,9 +195,9 @@ void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int6
 /* Nothing in memory can run but what is gathered, which goes if memory is nearly full, before
  * anything else; where memory is short, half of the idle states go next. Where there is room, what
  * was held as the fullest goes on. Where memory is nearly full, of the lanes that have not got on
- * for a while the longest are parked by half; and where it is full and there is nothing to park,
- * the partition that has most of it holds, until it has half of that, if there is another that
- * still takes in. */
+ * for a while the longest are parked by half; and where there is nothing to park, the partition
+ * that has most of it holds, until it has half of that, if there is another that still takes in.
+ * If memory is full then, that becomes a crowd: core/crowd.h. */
 void core_relieve(struct core *core, int64_t now_ms);
 
 /* The program holds a key of a topic, a topic (key NULL) or everything (topic NULL): nothing of it
@@ -272,8 +272,8 @@ bool core_is_half_full(const struct core *core);
 /* Records or bytes have come near their bounds. */
 bool core_is_full(const struct core *core);
 
-/* They have, or a large record waits for room: only what has
- * no work should be given more. */
+/* They have, or a large record waits for room, or a pass: only workers that have nothing to do
+ * should be given more. */
 bool core_is_nearly_full(const struct core *core);
 
 /* When core_tick() or core_next_commit() have to be called at the latest; INT64_MAX: never. */

@@ -85,9 +85,11 @@ void core_relieve_crowd(struct core *core, bool is_starving, int64_t now_ms)
     struct crowd *crowd = &core->crowd;
     bool is_crowd;
 
-    if (core->in_crowd > 0 && is_over(core))
-        crowd_goes_on(core);
     if (!core_is_nearly_full(core)) {
+        if (core->in_crowd > 0 && is_over(core))
+            crowd_goes_on(core);
+        if (core->fullest > 0 && !core_is_half_full(core))
+            fullest_go_on(core);
         crowd->is_open = false;
         crowd->look_ms = INT64_MAX;
         return;

@@ -5,9 +5,9 @@
  * Upholds: what is in memory stays inside the budget, but for one record that is larger than half
  * of it, or one beside parked lanes that fill it; a partition holds for what it has or wants
  * itself, and a record that waits for room is not overtaken for ever by smaller ones: while it
- * waits, others are only taken in for workers that have nothing to do. For a source that cannot
- * give back what it has seen, room for one record is set aside: it waits for nothing but that
- * there is any room beside. */
+ * waits, others are only taken in for workers that have nothing to do, or past a crowd. For a
+ * source that cannot give back what it has seen, room for one record is set aside: it waits for
+ * nothing but that there is any room beside. */
 #include "base/assert.h"
 #include "core/internal.h"
 
@@ -137,8 +137,7 @@ void fullness_check(struct core *core, struct partition *partition)
         fullest_goes_on(core, partition);
 }
 
-/* Nothing in memory can run, and there is room: what was held as the fullest may go on. */
-static void fullest_go_on(struct core *core)
+void fullest_go_on(struct core *core)
 {
     struct partition *each;
 
@@ -239,16 +238,14 @@ bool core_is_nearly_full(const struct core *core)
             (core->wanting > 0 || (core->pass_wants > 0 && parking_wants_a_pass(core))));
 }
 
-/* Several partitions take in, one of those has something in memory, and none holds as the fullest:
- * so core_relieve() comes to hold one, if nothing else makes room. */
+/* Several partitions take in, and one of those has something in memory: so core_relieve() comes to
+ * hold one, if nothing else makes room. */
 static bool is_open_to_several(const struct core *core)
 {
     const struct klane_assignment *each;
     uint32_t open = 0;
     bool has_some = false;
 
-    if (core->fullest > 0)
-        return false;
     for (each = core->assignments; each != NULL && (open < 2 || !has_some); each = each->next) {
         open += is_open(each);
         has_some = has_some || (is_open(each) && each->partition->slots > 0);
@@ -452,7 +449,7 @@ bool room_for_pass(struct core *core, struct klane_assignment *assignment,
 
     if (limit == 0)
         return true;
-    /* To what comes in otherwise, as in has_room(). */
+    /* What is left to a window, as where a pass asks for the next record. */
     if (!is_half_free(core) && !is_without_records(core))
         needs += CROWD_KEPT_BY_PASSES(limit);
     core->slab.limit_bytes = limit;

@@ -66,7 +66,7 @@ static inline struct lane *lane_enter(struct core *core, struct lane *lane,
     return lane;
 }
 
-/* hold.c: the lane has got longer or shorter, and is not parked for that. */
+/* The lane has got longer or shorter, and is not parked for that. */
 void quota_hold(struct core *core, struct lane *lane);
 
 static inline void quota_check(struct core *core, struct lane *lane)
@@ -79,15 +79,15 @@ static inline void quota_check(struct core *core, struct lane *lane)
  * its part of records_max. */
 uint64_t partition_load(const struct core *core, const struct partition *partition);
 
-/* The same of so many records, with the bytes of the large ones. */
+/* The same of so many, with the bytes of the large ones. */
 uint64_t load_of(const struct core *core, uint32_t slots, uint64_t bytes);
 
-/* Of the partitions that take in, the fullest holds until it has half of what it has. NULL: it has
- * no more than above, or is the last, which would give way to nobody. */
+/* Of the partitions that take in, the fullest holds. NULL: it has no more, or is the last. */
 struct partition *hold_fullest(struct core *core, uint64_t above);
 
-/* It held as the fullest, and does so no more. */
+/* One that held as the fullest does so no more; or all, as there is room and nothing can run. */
 void fullest_goes_on(struct core *core, struct partition *partition);
+void fullest_go_on(struct core *core);
 
 /* A partition that was held as the fullest has fewer slots. */
 void fullness_check(struct core *core, struct partition *partition);
@@ -115,7 +115,7 @@ static inline bool room_is_plenty(const struct core *core, const struct source_r
 bool room_for(struct core *core, struct klane_assignment *assignment,
               const struct source_record *record, const struct core_place *place);
 
-/* There is room for so many bytes that a pass brings, if need be in what is kept for passes. */
+/* There is room for a record that a pass brings, and some more that the pass leaves to others. */
 bool room_for_pass(struct core *core, struct klane_assignment *assignment,
                    const struct source_record *record, const struct core_place *place);
 

@@ -67,7 +67,6 @@ struct control {
     struct klane_intake intake; /* what the source sees */
     struct core core;
     int64_t now_ms;
-    uint32_t pushed; /* into the ring in this round */
     uint32_t workers_alive;
     uint32_t workers_slow;
     uint32_t workers_used; /* entries of workers[] that ever had a thread */

@@ -14,6 +14,7 @@
 #define RECORDS_MAX (1U << 24)
 #define MAP_MIN 64U
 #define STACK_MIN (64U * 1024)
+#define BUDGET_MOST (UINT64_C(1) << 50) /* parts of it are computed */
 
 static uint32_t processors(void)
 {
@@ -88,6 +89,10 @@ static klane_err_t check_bounds(const struct klane_options *options, char *errst
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
                           "%s is %" PRId64 ", must be from %" PRId64 " to %" PRId64, wrong->name,
                           wrong->value, wrong->low, wrong->high);
+    if (options->budget_bytes > BUDGET_MOST)
+        return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
+                          "budget_bytes is %" PRIu64 ", must be up to %" PRIu64,
+                          options->budget_bytes, BUDGET_MOST);
     if (options->stack_bytes != 0 && options->stack_bytes < STACK_MIN)
         return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size,
                           "stack_bytes is %u, must be 0 or at least %u", options->stack_bytes,

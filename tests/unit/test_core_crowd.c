@@ -278,6 +278,73 @@ static void who_comes_to_more_than_a_share_leaves_the_window_to_others(void **st
     assert_int_equal(fixture->kit.core.crowd.bytes, 0);
 }
 
+/* Memory counts as nearly full for the record that waits, though more than a quarter is free. */
+static void what_holds_for_a_crowd_holds_on_beside_a_record_that_waits(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int64_t offset = 0; offset < 10; offset++)
+        assert_true(take_in(fixture, 0, offset, &"abcdefghij"[offset], PART - 8192));
+    assert_false(take_in(fixture, 1, 0, "large", 7 * PART));
+    look(fixture, false);
+    look(fixture, false);
+    assert_true(is_held(fixture, 0));
+    assert_false(is_held(fixture, 2));
+    for (int rounds = 0; rounds < 3; rounds++) {
+        look(fixture, false);
+        assert_true(is_held(fixture, 0));
+    }
+    run_all(fixture);
+}
+
+/* What it has is not done, and others keep workers busy. */
+static void what_holds_for_its_share_goes_on_when_half_is_free(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *slots[13];
+
+    for (int64_t offset = 0; offset < 4; offset++)
+        assert_true(take_in(fixture, 1, offset, &"wxyz"[offset], PART - 8192));
+    for (int64_t offset = 0; offset < 9; offset++)
+        assert_true(take_in(fixture, 0, offset, &"abcdefghi"[offset], PART - 8192));
+    assert_true(is_held(fixture, 0));
+    for (int i = 0; i < 13; i++)
+        slots[i] = core_next_ready(&kit->core);
+    for (int i = 0; i < 6; i++) {
+        look(fixture, false);
+        assert_true(is_held(fixture, 0));
+        core_kit_back(kit, slots[i], SLOT_DONE);
+    }
+    assert_true(is_held(fixture, 0));
+    look(fixture, false);
+    assert_false(is_held(fixture, 0));
+    for (int i = 6; i < 13; i++)
+        core_kit_back(kit, slots[i], SLOT_DONE);
+}
+
+/* One holds already as it has most. */
+static void who_fills_the_rest_leaves_some_to_others_too(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t offset = 0;
+
+    for (int64_t i = 0; i < 13; i++)
+        assert_true(take_in(fixture, 0, i, &"abcdefghijklm"[i], PART - 8192));
+    assert_true(is_held(fixture, 0));
+    for (; core_intake_room(&fixture->kit.core, true) > 0; offset++)
+        assert_true(take_in(fixture, 1, offset, &"nopqrstuvwxyz"[offset], PART / 4));
+    assert_in_range(offset, 1, 13);
+    assert_false(is_held(fixture, 1));
+    look(fixture, false);
+    look(fixture, false);
+    assert_true(is_held(fixture, 1));
+    assert_false(is_held(fixture, 2));
+    assert_true(intake(fixture) > 0);
+    assert_true(take_in(fixture, 2, 0, "x", 10000));
+    run_all(fixture);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -290,6 +357,9 @@ int main(void)
         TEST(a_large_record_is_not_overtaken_by_what_comes_in_past_a_crowd),
         TEST(memory_that_drains_is_no_crowd),
         TEST(who_comes_to_more_than_a_share_leaves_the_window_to_others),
+        TEST(what_holds_for_a_crowd_holds_on_beside_a_record_that_waits),
+        TEST(what_holds_for_its_share_goes_on_when_half_is_free),
+        TEST(who_fills_the_rest_leaves_some_to_others_too),
     };
 #undef TEST
 

@@ -79,6 +79,8 @@ static void wrong_options_are_named(void **state)
     expect_wrong(&options, &options.map_size, 65537, "map_size is 65537");
     options.workers = 8;
     expect_wrong(&options, &options.workers_max, 7, "workers_max is 7");
+    options.budget_bytes = UINT64_MAX;
+    expect_refused(&options, "budget_bytes is 18446744073709551615, must be up to");
     options.budget_bytes = 1;
     expect_refused(&options, "budget_bytes is 1, must be at least");
     klane_options_init(&options, sizeof(options));
