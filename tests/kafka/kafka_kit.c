@@ -302,7 +302,8 @@ rd_kafka_t *kafka_kit_producer_new(const char *transactional_id)
 
     kafka_kit_set(conf, "linger.ms", "0");
     kafka_kit_set(conf, "message.max.bytes", "4000000");
-    kafka_kit_set(conf, "acks", "all");
+    /* What is sent again is in the log once, and not behind what was sent after it. */
+    kafka_kit_set(conf, "enable.idempotence", "true");
     kafka_kit_set(conf, "queue.buffering.max.messages", "1000000");
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     if (transactional_id != NULL)
@@ -422,6 +423,7 @@ void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_
     assert_non_null(value);
     kafka_kit_set(conf, "message.max.bytes", KAFKA_KIT_LARGE);
     kafka_kit_set(conf, "batch.num.messages", "1");
+    kafka_kit_set(conf, "enable.idempotence", "true");
     rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     assert_non_null(rk);
     handle = rd_kafka_topic_new(rk, topic, NULL);
