@@ -116,7 +116,8 @@ static klane_err_t consume(const char *path, struct table *table, struct klane_l
     err = klane_route(runtime, &route);
     if (err == KLANE_OK)
         err = klane_run(runtime);
-    klane_destroy(runtime);
+    if (klane_destroy(runtime) != KLANE_OK)
+        exit(EXIT_FAILURE); /* The function is out: its table stays until the process ends. */
     return err;
 }
 

@@ -250,9 +250,8 @@ int main(int argc, char **argv)
         err = run(&transform);
     if (err != KLANE_OK)
         fprintf(stderr, "%s\n", klane_strerror(err));
-    if (err == KLANE_ERR_BUSY)
+    if (klane_destroy(transform.runtime) != KLANE_OK)
         return 3; /* Tokens are out: what they belong to stays until the process ends. */
-    klane_destroy(transform.runtime);
     rd_kafka_topic_destroy(transform.to);
     rd_kafka_destroy(transform.producer);
     return err == KLANE_OK && !transform.failed ? 0 : 1;

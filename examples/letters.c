@@ -5,7 +5,7 @@
  *     letters LOG TOPIC list     one line for each: where it was, how often it failed, why
  *     letters LOG TOPIC show     the same with all of its headers, and its value
  *     letters LOG TOPIC send     append each again to the topic that it came from, unless that was
- *                                done before
+ *                                done before; what cannot be is named, and the exit status is 1
  *
  * To look is to read as a group of its own, which is forgotten afterwards; to send back is to read
  * as the group "letters", whose commits say what was sent. A crash in between sends one twice.
@@ -26,6 +26,7 @@ struct work {
     pthread_mutex_t lock; /* handlers of several keys at once */
     struct klane_sqlite *log;
     bool is_full; /* show */
+    bool is_left; /* send: one was not sent back */
 };
 
 /** A header as text; "?" if there is none. */
@@ -71,6 +72,17 @@ static enum klane_outcome look(const struct klane_record *record, void *context)
     return KLANE_DONE;
 }
 
+/** It stays where it is, in the topic of dead letters. */
+static enum klane_outcome leave(struct work *work, const struct klane_record *record,
+                                const char *why)
+{
+    pthread_mutex_lock(&work->lock);
+    fprintf(stderr, "not sent back: offset %lld, %s\n", (long long)record->offset, why);
+    work->is_left = true;
+    pthread_mutex_unlock(&work->lock);
+    return klane_skip(record, why);
+}
+
 static enum klane_outcome send_back(const struct klane_record *record, void *context)
 {
     struct work *work = context;
@@ -88,12 +100,12 @@ static enum klane_outcome send_back(const struct klane_record *record, void *con
 
     text_of(record, PREFIX "topic", topic, sizeof topic);
     if (strcmp(topic, "?") == 0)
-        return klane_skip(record, "it does not say which topic it came from");
+        return leave(work, record, "it does not say which topic it came from");
     for (size_t i = 0; i < record->header_count; i++) {
         struct klane_header_in *header = &headers[back.header_count];
 
         if (back.header_count == HEADERS_MAX)
-            return klane_skip(record, "it has too many headers");
+            return leave(work, record, "it has too many headers");
         klane_header_at(record, i, &header->name, &header->value, &header->size);
         if (strncmp(header->name, PREFIX, strlen(PREFIX)) != 0)
             back.header_count++;
@@ -160,5 +172,5 @@ int main(int argc, char **argv)
     klane_sqlite_close(work.log);
     if (err != KLANE_OK)
         fprintf(stderr, "%s\n", klane_strerror(err));
-    return err == KLANE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+    return err == KLANE_OK && !work.is_left ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -82,9 +82,9 @@ int main(int argc, char **argv)
         if (err != KLANE_OK)
             fprintf(stderr, "%s\n", klane_strerror(err));
     }
-    if (runtime != NULL)
-        klane_destroy(runtime);
-    else
+    if (klane_destroy(runtime) != KLANE_OK)
+        return EXIT_FAILURE; /* A handler is out: what it uses stays until the process ends. */
+    if (runtime == NULL)
         klane_source_destroy(source);
     klane_letters_destroy(letters);
     return err == KLANE_OK ? EXIT_SUCCESS : EXIT_FAILURE;

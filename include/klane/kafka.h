@@ -16,7 +16,9 @@
  * match is taken by the one of exactly this name, else by the pattern registered first.
  *
  * Delivery: klane reads and commits, so these settings are klane's. A value that is neither
- * librdkafka's default nor the one that klane would set is refused by name.
+ * librdkafka's default nor the one that klane would set is refused by name. One that is
+ * librdkafka's default cannot be told from none, and is as if it were not set: that is so of
+ * auto.offset.reset=latest and of enable.auto.commit=true.
  *
  *   enable.auto.commit, enable.auto.offset.store   off: klane commits what is finished
  *   enable.partition.eof                           on: the end of a partition is an event

@@ -41,6 +41,10 @@
  * No callback may throw, longjmp or end its thread. In a child after fork() a runtime cannot be
  * used: calls that take one and return a klane_err_t return KLANE_ERR_FORKED, klane_stop() does
  * nothing, klane_token_cancelled() is true. Nor can the sources and records that it knew be used.
+ *
+ * While a callback keeps the control thread, nothing is committed and the group is not asked for.
+ * klane's threads block all signals but those of faults, and so does a program that one of them
+ * starts, unless its mask is reset: SIGTERM would not end it.
  */
 #ifndef KLANE_KLANE_H
 #define KLANE_KLANE_H
@@ -144,7 +148,8 @@ enum klane_outcome {
     KLANE_RETRY = 1, /**< Run it again after the route's delay, or the one of klane_retry(). */
     KLANE_SKIP = 2,  /**< Finished without being handled; counted and reported. */
     KLANE_LATER = 3, /**< klane_finish() will say; only after klane_later(). */
-    KLANE_DEAD_LETTER = 4 /**< It becomes a dead letter of its route, which must have them. */
+    KLANE_DEAD_LETTER = 4 /**< It becomes a dead letter of its route; where that has none, this
+                               counts as KLANE_RETRY and is logged. */
 };
 
 /**
@@ -264,13 +269,17 @@ enum klane_event_type {
                                         goes on. In between only what is unfinished runs. */
     KLANE_EVENT_REVOKED = 2,        /**< A partition was given up; offset: its base then. */
     KLANE_EVENT_LOST = 3,           /**< A partition was taken; nothing of it starts any more
-                                        but what is about to, and nothing counts. */
+                                        but what is about to, and nothing counts. offset: its
+                                        base then. */
     KLANE_EVENT_COMMITTED = 4,      /**< offset: acknowledged as committed. */
     KLANE_EVENT_COMMIT_FAILED = 5,  /**< offset: what was to be committed; it is sent again. With
-                                        err KLANE_ERR_TIMEOUT: no answer yet, for value ms. */
-    KLANE_EVENT_HELD = 6,           /**< Nothing more is taken in from the partition for now. */
-    KLANE_EVENT_RELEASED = 7,       /**< The hold is over. */
-    KLANE_EVENT_SKIPPED = 8,        /**< A record was skipped; message: the reason. */
+                                        err KLANE_ERR_TIMEOUT: no answer yet, for value ms; of no
+                                        partition, offset -1. */
+    KLANE_EVENT_HELD = 6,           /**< Nothing more is taken in from the partition for now.
+                                        offset: all below was; value: of it in memory. */
+    KLANE_EVENT_RELEASED = 7,       /**< The hold is over; the same. */
+    KLANE_EVENT_SKIPPED = 8,        /**< A record was skipped; message: the reason; value: the
+                                        attempt, 0: it was parked. */
     KLANE_EVENT_SLOW_HANDLER = 9,   /**< A handler runs longer than slow_ms; value: ms so far. */
     KLANE_EVENT_SPARE_STARTED = 10, /**< A spare worker was started; value: workers now. */
     KLANE_EVENT_CAUGHT_UP = 11,     /**< All of every partition is taken in and finished. */
@@ -331,12 +340,14 @@ typedef void (*klane_log_fn)(enum klane_log_level level, const char *line, void 
 struct klane_options {
     uint32_t struct_size;
     uint32_t workers;     /**< Threads that run handlers, 0 to 1,000; 0: only klane_take().
-                               Default: the processors this process may use. */
+                               Default: the processors that the process may run on; how much time a
+                               container may have of them is not looked at. */
     uint32_t workers_max; /**< With spare workers beside slow handlers, workers to 1,000.
                                Default: 0, twice the workers and 16 more. */
     uint32_t records_max; /**< Records in memory at once, 16 to 16,777,216. Default 16,384. */
-    uint32_t lane_records_max; /**< Quota: of them in one lane; beyond it the lane is parked, or,
-                                    where the log cannot be read again, holds its partition.
+    uint32_t lane_records_max;   /**< Quota: of them in one lane, 2 or more; beyond it the lane is
+                                    parked, so that only its place in the log is kept, or, where
+                                    the log cannot be read again, holds its partition.
                                     Default: 0, records_max / 4. */
     uint32_t commit_interval_ms; /**< 1 to 3,600,000. Default 1,000. */
     uint32_t commit_records;     /**< Commit at the latest after so many finished records, 1 or
@@ -344,18 +355,24 @@ struct klane_options {
     uint32_t drain_ms; /**< How long a partition that is taken away waits for its handlers, 0 to
                             3,600,000. Its last commit may take three times as long. Default
                             2,000. */
-    uint32_t stop_ms;  /**< How long a stop may take from klane_stop() on, 1 to 3,600,000.
+    uint32_t stop_ms;  /**< How long a stop may take from klane_stop() on, 1 to 3,600,000; three
+                            quarters of it are for handlers, the rest for the last commits.
                             Default 10,000. */
-    uint32_t stack_bytes;     /**< Of a worker. Default: 0, the system's. */
-    bool stop_when_caught_up; /**< Stop at the end of every partition. Default false. */
-    const char *name; /**< Of the runtime: in thread names and log lines. Default "klane". */
+    uint32_t stack_bytes;     /**< Of a worker, 65,536 or more. Default: 0, the system's. */
+    bool stop_when_caught_up; /**< Stop when all that this process was given is read and finished,
+                                   each topic has come or was reported missing, and there was
+                                   a partition. Default false. */
+    const char *name; /**< Of the runtime: in thread names and log lines. Copied, 15 bytes of it.
+                           Default "klane". */
     /** Runs first and last on each worker, e.g. for a database connection; *local is handed to
-     *  worker_stop, and is worker_local of each record that the worker runs. A worker_start that
-     *  returns false stops the runtime as fatal. */
+     *  worker_stop, and is worker_local of each record that the worker runs. Spare workers, which
+     *  come and go, run it as well: there are up to workers_max at once. A worker_start that
+     *  returns false stops the runtime as fatal, and has no worker_stop. */
     bool (*worker_start)(void *context, void **local);
     void (*worker_stop)(void *context, void *local);
     void *worker_context;
-    klane_event_fn event; /**< Up to 1,000 of a type a second. Default NULL. */
+    klane_event_fn event; /**< Up to 1,000 of a type a second. Skipped records, dead letters,
+                               overruns and lost partitions are told nowhere else. Default NULL. */
     void *event_context;
     klane_log_fn log; /**< Up to 50 lines a second. Default NULL: warnings and errors go to the
                            standard error. */
@@ -365,19 +382,17 @@ struct klane_options {
                             may take less: then it is halved. Default 4,096, about 300 lanes that
                             are blocked in a partition; Kafka's offset.metadata.max.bytes has the
                             same default. */
-    uint32_t beyond_max;   /**< Hold a partition while its progress map says nothing of so many
+    uint32_t beyond_max; /**< Hold a partition while its progress map says nothing of so many
                               offsets that were taken in: they would run again after a crash.
                               Default: 0, any number. */
-    uint64_t budget_bytes; /**< Bytes that records, what is kept about them, what the source reads
-                                ahead, and the weights of handlers may take together. The stacks
-                                of threads, and what the log itself keeps in memory, come on top.
-                                What is too small is refused with what is needed: by
-                                klane_create(), and by klane_start() where a topic has weights. A
-                                record larger than about half of what is left for records is taken
-                                when half of that is free, beyond the budget if need be, with an
-                                event. On Kafka room for one record of message.max.bytes is set
-                                aside: one of that size waits only while there is no room at all.
-                                Default 256 MiB. */
+    /** Bytes, up to 2 to the power of 50, that records, what is kept about them, what the source
+     *  reads ahead, and the weights of handlers may take together. The stacks of threads, and what
+     *  the log itself keeps in memory, come on top. What is too small is refused with what is
+     *  needed: by klane_create(), and by klane_start() where a topic has weights. A record larger
+     *  than about half of what is left for records is taken when half of that is free, beyond the
+     *  budget if need be, with an event. On Kafka room for one record of message.max.bytes is set
+     *  aside: one of that size waits only while there is no room at all. Default 256 MiB. */
+    uint64_t budget_bytes;
 };
 
 /** Set every default. options_size: sizeof(struct klane_options) as the caller knows it. */
@@ -405,30 +420,35 @@ KLANE_API klane_err_t klane_create(const struct klane_options *options,
 KLANE_API klane_err_t klane_start(struct klane_runtime *runtime);
 
 /**
- * klane_start() and wait until the runtime has stopped. Blocks. Returns as klane_wait() does.
+ * klane_start() and wait until the runtime has stopped. Blocks. Returns as klane_start() does if
+ * that fails, else as klane_wait().
  */
 KLANE_API klane_err_t klane_run(struct klane_runtime *runtime);
 
 /**
  * Wait until the runtime has stopped. timeout_ms -1: without limit; 0: only look.
  * Thread: any but klane's own. Returns KLANE_OK: stopped, everything that could be was committed.
- * Errors: TIMEOUT, BUSY (stopped; handlers, tokens or a state_free are still out), FATAL, STATE
- * (not started, or called by a handler), INVALID, FORKED.
+ * Errors: TIMEOUT, BUSY (stopped; handlers, tokens or a state_free are still out), FATAL (they may
+ * be out, too: only klane_destroy() says so), STATE (not started, or called by a handler),
+ * INVALID, FORKED.
  */
 KLANE_API klane_err_t klane_wait(struct klane_runtime *runtime, int64_t timeout_ms);
 
 /**
  * Begin to stop: nothing new starts, running handlers may end, what is finished is committed.
- * Idempotent. Thread: any, also a signal handler: one atomic store and one write(2), errno kept.
+ * Idempotent; NULL is allowed; before klane_start() that stops at once. Thread: any, also a signal
+ * handler: one atomic store and one write(2), errno kept.
  */
 KLANE_API void klane_stop(struct klane_runtime *runtime);
 
 /**
  * Free a runtime that has stopped or was never started, with its source. NULL is allowed.
  * Thread: one, not klane's own. Blocks: on the end of threads that have nothing more to do, and on
- * the closing of the log. What is left of lanes' states it frees first. Errors: BUSY while
- * handlers, tokens or a state_free are out (nothing is freed then), STATE (still running, or
- * called by a handler), FORKED.
+ * the closing of the log, with Kafka up to ten seconds if the cluster is away, and as long again
+ * if the log was read again. What is left of lanes' states it frees first. It does not wait for
+ * who may still call klane_finish() for a record that is finished otherwise: that has to end
+ * before. Errors: BUSY while handlers, tokens or a state_free are out (nothing is freed then: what
+ * they use has to stay), STATE (still running, or called by a handler), FORKED.
  */
 KLANE_API klane_err_t klane_destroy(struct klane_runtime *runtime);
 
@@ -620,14 +640,13 @@ struct klane_route {
     klane_backoff_fn backoff;   /**< Says it instead of the delays above. Default NULL. */
     void *backoff_context;
     enum klane_exhausted exhausted; /**< Default KLANE_EXHAUSTED_STOP. */
-    klane_handler_fn dead_letter;   /**< Called instead of the handler with a record that is given
-                                       up, to keep it somewhere else, by the same rules: its lane
-                                       and its offset wait until this has returned KLANE_DONE or
-                                       was finished as that, and while it fails it is called again,
-                                       without end, after retry_delay_ms and retry_delay_max_ms.
-                                       klane_failure() says why. After a crash in between the
-                                       handler runs once more. With klane_take() it is the
-                                       program's to call. Default NULL. */
+    /** Called instead of the handler with a record that is given up, to keep it somewhere else, by
+     *  the same rules: its lane and its offset wait until this has returned KLANE_DONE or
+     *  KLANE_SKIP, or the record was finished so, and while it fails it is called again, without
+     *  end, after retry_delay_ms and retry_delay_max_ms. klane_failure() says why. After a crash
+     *  in between the handler runs once more. With klane_take() it is the program's to call.
+     *  Default NULL. */
+    klane_handler_fn dead_letter;
     void *dead_letter_context;
     uint32_t handler_max_ms; /**< How long a call of the handler, or of dead_letter, may run. Seen
                                   half of that late at most, or 10 ms. Default 0: any time. */
@@ -826,9 +845,10 @@ struct klane_blocker {
     int64_t offset; /**< The base: nothing from here on is committed. Or the lane's head. */
     enum klane_blocker_state state;
     uint32_t attempts; /**< So far, with the one that runs. */
-    int64_t due_ms;    /**< RETRY, SCHEDULED, and PARKED until then: until it may run. Else 0. */
-    int64_t age_ms;    /**< Since its timestamp; -1: none, or not known. */
-    int32_t worker;    /**< RUNNING: which, from 0. Else -1. */
+    int64_t due_ms; /**< RETRY, SCHEDULED, and PARKED until then: milliseconds from now until it
+                            may run. Else 0. */
+    int64_t age_ms; /**< Since its timestamp; -1: none, or not known. */
+    int32_t worker; /**< RUNNING: which, from 0. Else -1. */
     bool is_dead_letter;   /**< Its attempts are over, and its place has not taken it yet. */
     uint64_t fingerprint;  /**< Of its lane, as progress maps know it; 0: it has none. */
     int64_t key_size;      /**< Bytes of the key of its lane; -1: it has none, or it is parked. */

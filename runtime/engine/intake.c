@@ -379,6 +379,9 @@ static void intake_committed(struct klane_intake *intake, klane_err_t err)
     struct control *control = &runtime->control;
     struct klane_assignment *each;
 
+    if (err != KLANE_OK)
+        observe_log(&runtime->observe, KLANE_LOG_WARNING,
+                    "a commit was refused, it is sent again: %s", klane_strerror(err));
     for (each = control->core.commit.sent; each != NULL; each = each->committing_next)
         control_event(runtime,
                       err == KLANE_OK ? KLANE_EVENT_COMMITTED : KLANE_EVENT_COMMIT_FAILED, err,
