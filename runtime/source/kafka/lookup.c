@@ -67,21 +67,29 @@ static bool find_leader(rd_kafka_t *rk, const char *topic)
     return err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* It says so of all where none of them has a leader. */
+static rd_kafka_resp_err_t of_each(rd_kafka_topic_partition_list_t *partitions,
+                                   rd_kafka_resp_err_t err)
+{
+    if (err != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+        return err;
+    for (int i = 0; i < partitions->cnt; i++)
+        if (partitions->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            partitions->elems[i].err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 /* librdkafka answers by the leaders that it knows, and looks for none where there was none. So
  * they are asked for after a failure: the next time it knows better. */
 static rd_kafka_resp_err_t look_up_begins(rd_kafka_t *rk,
                                           rd_kafka_topic_partition_list_t *partitions)
 {
-    rd_kafka_resp_err_t err = look_up(rk, partitions);
+    rd_kafka_resp_err_t err = of_each(partitions, look_up(rk, partitions));
     const char *topic = "";
 
     for (int i = 0; i < partitions->cnt; i++) {
-        rd_kafka_topic_partition_t *each = &partitions->elems[i];
+        const rd_kafka_topic_partition_t *each = &partitions->elems[i];
 
-        /* It says so where none of them has a leader. */
-        if (err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION &&
-            each->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            each->err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
         if ((err == RD_KAFKA_RESP_ERR_NO_ERROR && each->err == RD_KAFKA_RESP_ERR_NO_ERROR) ||
             strcmp(each->topic, topic) == 0)
             continue;
@@ -89,7 +97,7 @@ static rd_kafka_resp_err_t look_up_begins(rd_kafka_t *rk,
         if (!find_leader(rk, topic))
             break;
     }
-    return err == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ? RD_KAFKA_RESP_ERR_NO_ERROR : err;
+    return err;
 }
 
 /* Where the logs end of the partitions that have metadata: what those say may lie beyond. What

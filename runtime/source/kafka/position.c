@@ -31,8 +31,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* When a begin that nobody could say is asked for again. */
+/* When a begin that nobody could say is asked for again, and where it took the helper long to find
+ * that out. */
 #define AWAY_MS 1000
+#define AWAY_SILENT_MS 10000
 
 /* So long an end has to be seen that is too early. */
 #define BEYOND_MS 5000
@@ -211,7 +213,7 @@ static void begin_is_not_found(struct kafka_source *source, struct kafka_partiti
     }
     KLANE_MARK("kafka: a begin is not waited for");
     partition->begin = KAFKA_BEGIN_AWAY;
-    source->away_ms = clock_now_ms() + AWAY_MS;
+    source->away_ms = clock_now_ms() + (is_of_all ? AWAY_SILENT_MS : AWAY_MS);
 }
 
 void kafka_position_looked_up(struct kafka_source *source)
