@@ -116,8 +116,11 @@ static klane_err_t consume(const char *path, struct table *table, struct klane_l
     err = klane_route(runtime, &route);
     if (err == KLANE_OK)
         err = klane_run(runtime);
-    if (klane_destroy(runtime) != KLANE_OK)
-        exit(EXIT_FAILURE); /* The function is out: its table stays until the process ends. */
+    if (klane_destroy(runtime) != KLANE_OK) {
+        /* The function is out: its table stays until the process ends. */
+        fprintf(stderr, "%s\n", klane_strerror(err));
+        exit(EXIT_FAILURE);
+    }
     return err;
 }
 

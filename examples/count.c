@@ -119,7 +119,9 @@ int main(int argc, char **argv)
         return argc != 2 ? 2 : 1;
     }
     err = run(runtime);
-    klane_destroy(runtime); /* Workers have ended from here on. */
+    if (klane_destroy(runtime) != KLANE_OK)
+        return EXIT_FAILURE; /* A handler is out. */
+    /* Workers have ended. */
     printf("orders: %lu\n", atomic_load(&orders));
     return err == KLANE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -143,7 +143,8 @@ static klane_err_t read_all(const char *path, const char *group, const char *top
     err = klane_handle(runtime, topic, handler, work);
     if (err == KLANE_OK)
         err = klane_run(runtime);
-    klane_destroy(runtime);
+    if (klane_destroy(runtime) != KLANE_OK)
+        exit(EXIT_FAILURE); /* A handler is out: the log stays open until the process ends. */
     return err;
 }
 

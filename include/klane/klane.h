@@ -371,8 +371,9 @@ struct klane_options {
     bool (*worker_start)(void *context, void **local);
     void (*worker_stop)(void *context, void *local);
     void *worker_context;
-    klane_event_fn event; /**< Up to 1,000 of a type a second. Skipped records, dead letters,
-                               overruns and lost partitions are told nowhere else. Default NULL. */
+    klane_event_fn event; /**< Up to 1,000 of a type a second. Which records were
+                               skipped, became dead letters or ran too long, and which partitions
+                               were lost, is told nowhere else. Default NULL. */
     void *event_context;
     klane_log_fn log; /**< Up to 50 lines a second. Default NULL: warnings and errors go to the
                            standard error. */

@@ -195,9 +195,9 @@ void core_hurry(struct core *core, uint32_t drain_ms, int64_t settle_by_ms, int6
 /* Nothing in memory can run but what is gathered, which goes if memory is nearly full, before
  * anything else; where memory is short, half of the idle states go next. Where there is room, what
  * was held as the fullest goes on. Where memory is nearly full, of the lanes that have not got on
- * for a while the longest are parked by half; and where there is nothing to park, the partition
- * that has most of it holds, until it has half of that, if there is another that still takes in.
- * If memory is full then, that becomes a crowd: core/crowd.h. */
+ * for a while the longest are parked by half; and where it is full and there is nothing to park,
+ * the partition that has most of it holds, until it has half of that, if there is another that
+ * still takes in. If memory is full then, that becomes a crowd: core/crowd.h. */
 void core_relieve(struct core *core, int64_t now_ms);
 
 /* The program holds a key of a topic, a topic (key NULL) or everything (topic NULL): nothing of it

@@ -85,7 +85,7 @@ uint64_t load_of(const struct core *core, uint32_t slots, uint64_t bytes);
 /* Of the partitions that take in, the fullest holds. NULL: it has no more, or is the last. */
 struct partition *hold_fullest(struct core *core, uint64_t above);
 
-/* One that held as the fullest does so no more; or all, as there is room and nothing can run. */
+/* One that held as the fullest does so no more; or all, as there is room. */
 void fullest_goes_on(struct core *core, struct partition *partition);
 void fullest_go_on(struct core *core);
 

@@ -83,6 +83,7 @@ struct control {
     int64_t due_said_s;       /* the second in which a due time was last said to be none */
     struct question *waiting; /* by next */
     bool is_turn_of_batches;  /* before what is ready by itself */
+    klane_err_t commit_err;   /* of the last that was answered */
     bool refused;             /* the source offers again what there was no memory for */
     bool awaits;              /* a partition of which the source does not know the begin yet */
     uint64_t loops;

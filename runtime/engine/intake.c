@@ -379,9 +379,11 @@ static void intake_committed(struct klane_intake *intake, klane_err_t err)
     struct control *control = &runtime->control;
     struct klane_assignment *each;
 
-    if (err != KLANE_OK)
-        observe_log(&runtime->observe, KLANE_LOG_WARNING,
-                    "a commit was refused, it is sent again: %s", klane_strerror(err));
+    /* Once, not with each commit. */
+    if (err != KLANE_OK && err != control->commit_err)
+        observe_log(&runtime->observe, KLANE_LOG_WARNING, "commits are refused: %s",
+                    klane_strerror(err));
+    control->commit_err = err;
     for (each = control->core.commit.sent; each != NULL; each = each->committing_next)
         control_event(runtime,
                       err == KLANE_OK ? KLANE_EVENT_COMMITTED : KLANE_EVENT_COMMIT_FAILED, err,
