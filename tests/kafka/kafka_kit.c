@@ -284,11 +284,16 @@ struct delivery {
 };
 #define DELIVERY_OUT (-2)
 
+/* Of a record that nobody waits for; 0: none. Relaxed: read when all have come. */
+static atomic_int undelivered;
+
 static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     struct delivery *delivery = message->_private;
 
     (void)rk, (void)opaque;
+    if (delivery == NULL && message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        atomic_store_explicit(&undelivered, message->err, memory_order_relaxed);
     /* Relaxed: polled by the one who waits. */
     if (delivery != NULL)
         atomic_store_explicit(&delivery->offset, message->err != 0 ? -1 : message->offset,
@@ -411,6 +416,9 @@ void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int co
         kafka_kit_produce(rk, &record, NULL);
     }
     assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), 0);
+    if (atomic_load_explicit(&undelivered, memory_order_relaxed) != 0)
+        fail_msg("a record was not delivered: %s",
+                 rd_kafka_err2name(atomic_exchange(&undelivered, 0)));
 }
 
 void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_t bytes)
