@@ -33,8 +33,6 @@
 
 struct mocked {
     struct kafka_test test;
-    struct kafka_test second; /* of the same group */
-    const char *assignor;     /* of both */
     rd_kafka_t *host;
     rd_kafka_mock_cluster_t *cluster;
 };
@@ -106,8 +104,6 @@ static int teardown(void **state)
 {
     struct mocked *mocked = *state;
 
-    if (mocked->second.is_running)
-        kafka_test_end(&mocked->second);
     if (mocked->test.is_running)
         kafka_test_end(&mocked->test);
     kafka_kit_deinit();
@@ -550,106 +546,6 @@ static void a_partition_whose_leader_is_away_stops_no_other(void **state)
     kafka_test_wait_committed(&mocked->test, 1, LARGE);
 }
 
-/* ---- a begin that nobody can say --------------------------------------------------------- */
-
-#define AWAY 3 /* partitions beside the first, of which nothing is committed, and no leader */
-
-static void kit_by_assignor(struct kafka_test *test, const char *assignor)
-{
-    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
-
-    kafka_kit_set(conf, "partition.assignment.strategy", assignor);
-    kafka_test_kit(test, conf);
-}
-
-static int setup_away_by(const char *assignor, void **state)
-{
-    struct mocked *mocked = mocked_new(1, 1 + AWAY);
-
-    for (int32_t i = 0; i <= AWAY; i++) {
-        kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, i, 20, 4);
-        if (i > 0)
-            rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, i, -1);
-    }
-    mocked->assignor = assignor;
-    kit_by_assignor(&mocked->test, assignor);
-    *state = mocked;
-    return 0;
-}
-
-static int setup_away(void **state)
-{
-    return setup_away_by("range", state);
-}
-
-static int setup_away_cooperative(void **state)
-{
-    return setup_away_by("cooperative-sticky", state);
-}
-
-/* This cluster refuses commits of a leader's epoch that is not the last one: so there is more. */
-static void leaders_come_back(const struct mocked *mocked)
-{
-    for (int32_t i = 1; i <= AWAY; i++) {
-        rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, i, BROKER);
-        kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, i, 20, 4);
-    }
-}
-
-static void a_begin_that_only_an_absent_leader_knows_stops_no_other(void **state)
-{
-    struct mocked *mocked = *state;
-    struct kit *kit = &mocked->test.kit;
-
-    kit->options.stop_when_caught_up = true;
-    kafka_test_start(&mocked->test, NULL);
-    kafka_test_wait_committed(&mocked->test, 0, 20);
-    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
-    kafka_test_wait_committed(&mocked->test, 0, 40);
-    assert_int_equal(kit_event_count(kit, KLANE_EVENT_CAUGHT_UP), 0);
-
-    leaders_come_back(mocked);
-    kit_wait_ended(kit, 40 * (1 + AWAY));
-    for (int32_t i = 1; i <= AWAY; i++)
-        kafka_test_wait_committed(&mocked->test, i, 40);
-    kit_assert_order(kit);
-}
-
-/* Of the four the second member gets two, so at least one of which the first knows no begin. */
-static void a_partition_without_a_begin_may_go_to_another_member(void **state)
-{
-    struct mocked *mocked = *state;
-
-    kafka_test_start(&mocked->test, NULL);
-    kafka_test_wait_committed(&mocked->test, 0, 20);
-    kafka_test_beside(&mocked->second, &mocked->test);
-    kit_by_assignor(&mocked->second, mocked->assignor);
-    kafka_test_start(&mocked->second, NULL);
-    kit_wait_error(&mocked->second.kit, KLANE_ERR_UNREACHABLE);
-    assert_int_equal(kit_stats(&mocked->test.kit).done, 20);
-    assert_int_equal(kit_stats(&mocked->second.kit).done, 0);
-
-    leaders_come_back(mocked);
-    for (int32_t i = 1; i <= AWAY; i++)
-        kafka_test_wait_committed(&mocked->test, i, 40);
-    assert_true(kit_stats(&mocked->second.kit).done >= 40);
-    assert_int_equal(kit_stats(&mocked->test.kit).done + kit_stats(&mocked->second.kit).done,
-                     20 + 40 * AWAY);
-}
-
-static void a_member_may_stop_before_all_begins_are_known(void **state)
-{
-    struct mocked *mocked = *state;
-    struct kit *kit = &mocked->test.kit;
-
-    kafka_test_start(&mocked->test, NULL);
-    kafka_test_wait_committed(&mocked->test, 0, 20);
-    klane_stop(kit->runtime);
-
-    assert_int_equal(klane_wait(kit->runtime, 12000), KLANE_OK);
-    assert_int_equal(kit_stats(kit).done, 20);
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -681,18 +577,6 @@ int main(void)
                                         setup_end, teardown),
         cmocka_unit_test_setup_teardown(a_partition_whose_leader_is_away_stops_no_other,
                                         setup_large, teardown),
-        cmocka_unit_test_setup_teardown(a_begin_that_only_an_absent_leader_knows_stops_no_other,
-                                        setup_away, teardown),
-        cmocka_unit_test_setup_teardown(a_begin_that_only_an_absent_leader_knows_stops_no_other,
-                                        setup_away_cooperative, teardown),
-        cmocka_unit_test_setup_teardown(a_partition_without_a_begin_may_go_to_another_member,
-                                        setup_away, teardown),
-        cmocka_unit_test_setup_teardown(a_partition_without_a_begin_may_go_to_another_member,
-                                        setup_away_cooperative, teardown),
-        cmocka_unit_test_setup_teardown(a_member_may_stop_before_all_begins_are_known, setup_away,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_member_may_stop_before_all_begins_are_known,
-                                        setup_away_cooperative, teardown),
     };
 
     return check_run(tests);

@@ -104,48 +104,19 @@ static void settle_pauses(struct kafka_source *source)
     kafka_pause_repeat_ends(source);
 }
 
-/* Whether librdkafka has the partitions of the list from now on. */
-static void note_told(struct kafka_source *source,
-                      const rd_kafka_topic_partition_list_t *partitions, bool is_told)
-{
-    for (int i = 0; i < partitions->cnt; i++) {
-        struct kafka_partition *partition = kafka_partitions_find(
-            source, partitions->elems[i].topic, partitions->elems[i].partition);
-
-        if (partition != NULL)
-            partition->is_told = is_told;
-    }
-}
-
 static void answer_assign(struct kafka_source *source,
                           const rd_kafka_topic_partition_list_t *partitions)
 {
     settle_pauses(source);
-    note_told(source, partitions, true);
     tell_answer(source, source->is_cooperative
                             ? code_of(rd_kafka_incremental_assign(source->rk, partitions))
                             : rd_kafka_assign(source->rk, partitions));
 }
 
-/* librdkafka refuses the whole list for one that it does not have. */
-static void leave_out_untold(struct kafka_source *source,
-                             rd_kafka_topic_partition_list_t *partitions)
-{
-    for (int i = partitions->cnt - 1; i >= 0; i--) {
-        const struct kafka_partition *partition = kafka_partitions_find(
-            source, partitions->elems[i].topic, partitions->elems[i].partition);
-
-        if (partition != NULL && !partition->is_told)
-            rd_kafka_topic_partition_list_del_by_idx(partitions, i);
-    }
-}
-
 static void answer_unassign(struct kafka_source *source,
-                            rd_kafka_topic_partition_list_t *partitions)
+                            const rd_kafka_topic_partition_list_t *partitions)
 {
     settle_pauses(source);
-    leave_out_untold(source, partitions);
-    note_told(source, partitions, false);
     tell_answer(source, source->is_cooperative
                             ? code_of(rd_kafka_incremental_unassign(source->rk, partitions))
                             : rd_kafka_assign(source->rk, NULL));
@@ -242,15 +213,10 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
             kafka_fetch_forward(source, partition, false);
     }
     kafka_group_offer(source);
-    for (int i = list->cnt - 1; i >= 0; i--) {
+    for (int i = 0; i < list->cnt; i++) {
         const struct kafka_partition *partition =
             kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
 
-        /* Nobody could say where it begins: librdkafka is told when that is known. */
-        if (partition->state == KAFKA_FINDING) {
-            rd_kafka_topic_partition_list_del_by_idx(list, i);
-            continue;
-        }
         list->elems[i].offset = kafka_partition_position(partition);
         kafka_leader_epoch_assign(partition, &list->elems[i]);
     }
@@ -308,7 +274,7 @@ void kafka_group_given_up(struct kafka_source *source, struct kafka_partition *p
 
 static bool work_on_revoke(struct kafka_source *source, struct kafka_rebalance *rebalance)
 {
-    rd_kafka_topic_partition_list_t *list = rebalance->partitions;
+    const rd_kafka_topic_partition_list_t *list = rebalance->partitions;
     bool is_drained = true;
 
     if (!rebalance->is_lost && rd_kafka_assignment_lost(source->rk)) {

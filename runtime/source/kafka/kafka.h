@@ -232,7 +232,6 @@ struct kafka_source {
     bool is_cooperative; /* known from the first assignment on */
     bool was_assigned;   /* that there was one, be it of nothing */
     int64_t again_ms;    /* when what failed is tried again */
-    int64_t away_ms;     /* the same of begins that nobody could say */
 
     struct kafka_request committed;
     struct kafka_request look_up;

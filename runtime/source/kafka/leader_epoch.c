@@ -95,11 +95,6 @@ bool kafka_leader_epoch_prove(const struct kafka_source *source,
     return true;
 }
 
-void kafka_leader_epoch_ask_again(struct kafka_partition *partition)
-{
-    partition->seeks = 0;
-}
-
 /* Of the last record that was read. */
 static void note(struct kafka_partition *partition, const rd_kafka_topic_partition_t *read)
 {

@@ -18,9 +18,6 @@ bool kafka_leader_epoch_prove(const struct kafka_source *source,
                               struct kafka_partition *partition,
                               const rd_kafka_message_t *message);
 
-/* librdkafka is told of the partition anew: what was asked before counts no more. */
-void kafka_leader_epoch_ask_again(struct kafka_partition *partition);
-
 /* There is none, or no more. */
 void kafka_leader_epoch_forget(struct kafka_partition *partition);
 

@@ -51,53 +51,17 @@ static rd_kafka_resp_err_t look_up(rd_kafka_t *rk, rd_kafka_topic_partition_list
     return err;
 }
 
-/* The leader may have moved: whoever answers says where it is. False: nobody does. */
-static bool find_leader(rd_kafka_t *rk, const char *topic)
+/* The leader may have moved: whoever answers says where it is. */
+static void find_leader(rd_kafka_t *rk, const char *topic)
 {
     rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
     const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t err;
 
     if (handle == NULL)
-        return false;
-    err = rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    if (rd_kafka_metadata(rk, 0, handle, &metadata, LOOK_UP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(handle);
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-/* It says so of all where none of them has a leader. */
-static rd_kafka_resp_err_t of_each(rd_kafka_topic_partition_list_t *partitions,
-                                   rd_kafka_resp_err_t err)
-{
-    if (err != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        return err;
-    for (int i = 0; i < partitions->cnt; i++)
-        if (partitions->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            partitions->elems[i].err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-/* librdkafka answers by the leaders that it knows, and looks for none where there was none. So
- * they are asked for after a failure: the next time it knows better. */
-static rd_kafka_resp_err_t look_up_begins(rd_kafka_t *rk,
-                                          rd_kafka_topic_partition_list_t *partitions)
-{
-    rd_kafka_resp_err_t err = of_each(partitions, look_up(rk, partitions));
-    const char *topic = "";
-
-    for (int i = 0; i < partitions->cnt; i++) {
-        const rd_kafka_topic_partition_t *each = &partitions->elems[i];
-
-        if ((err == RD_KAFKA_RESP_ERR_NO_ERROR && each->err == RD_KAFKA_RESP_ERR_NO_ERROR) ||
-            strcmp(each->topic, topic) == 0)
-            continue;
-        topic = each->topic;
-        if (!find_leader(rk, topic))
-            break;
-    }
-    return err;
 }
 
 /* Where the logs end of the partitions that have metadata: what those say may lie beyond. What
@@ -162,7 +126,7 @@ static void lookup_work(void *context, struct helper_request *base)
             look_ends_up(source->rk, request);
         break;
     case KAFKA_LOOK_UP:
-        request->err = look_up_begins(source->rk, request->partitions);
+        request->err = look_up(source->rk, request->partitions);
         break;
     case KAFKA_RANGE:
         request->err = look_up_range(source->rk, request);

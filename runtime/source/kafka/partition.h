@@ -21,7 +21,7 @@ struct kafka_topic;
  *    +<----------------------------------------------------------lost------------------------+ */
 enum kafka_state {
     KAFKA_AWAY,    /* not control's; the group may not have taken it back yet */
-    KAFKA_FINDING, /* where it begins is being looked up; librdkafka is not told of it before */
+    KAFKA_FINDING, /* where it begins is being looked up */
     KAFKA_WAITING, /* for control to have memory for it */
     KAFKA_OURS,    /* control has it */
     KAFKA_LEAVING  /* control drains it */
@@ -69,7 +69,6 @@ struct kafka_partition {
     bool is_committed;     /* begin is what the group has committed */
     bool has_headers;      /* somebody wants its records' headers */
     bool is_held;          /* by control */
-    bool is_told;          /* librdkafka has it in its assignment */
     bool is_unproven;      /* it was not found out yet whether its log was cut below next */
     bool is_forwarded;     /* its records reach the data queue */
     bool is_stashing;      /* in the list */
@@ -87,7 +86,6 @@ struct kafka_partition {
 /* What is known of a begin that is not known. */
 #define KAFKA_BEGIN_UNREAD (-1)   /* the group's committed offset is to be read */
 #define KAFKA_BEGIN_BY_RULES (-2) /* there is none: the topic's rules count */
-#define KAFKA_BEGIN_AWAY (-3) /* the same, and nobody is there who could say: not waited for */
 
 struct kafka_topic {
     char *name;

@@ -6,9 +6,6 @@
  * committed". Where the log has moved away under a position, the rules say where it goes on, and
  * an event says so first.
  *
- * Where there is nobody who could say where a partition begins, as its leader is away, the others
- * do not wait: librdkafka is told of it when that is known.
- *
  * librdkafka runs with auto.offset.reset=error, so it never moves a position by itself; it says
  * that one is wrong and stops reading the partition, which then has to be assigned anew. A broker
  * that was frozen, or cut off from the others, takes itself for the leader until it hears from
@@ -31,11 +28,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* When a begin that nobody could say is asked for again, and where it took the helper long to find
- * that out. */
-#define AWAY_MS 1000
-#define AWAY_SILENT_MS 10000
-
 /* So long an end has to be seen that is too early. */
 #define BEYOND_MS 5000
 
@@ -57,14 +49,9 @@ static void again(struct kafka_source *source)
     source->again_ms = clock_now_ms() + KAFKA_AGAIN_MS;
 }
 
-static bool is_before(int64_t ms)
-{
-    return ms != KAFKA_NEVER_MS && clock_now_ms() < ms;
-}
-
 static bool is_to_wait(const struct kafka_source *source)
 {
-    return is_before(source->again_ms);
+    return source->again_ms != KAFKA_NEVER_MS && clock_now_ms() < source->again_ms;
 }
 
 /* The partitions whose begin is as far known as this. NULL: there are none. */
@@ -191,31 +178,6 @@ static void look_up(struct kafka_source *source, rd_kafka_topic_partition_list_t
     helper_send(source->helper, &source->look_up.base);
 }
 
-static void begin_is_found(struct kafka_source *source, struct kafka_partition *partition,
-                           int64_t begin)
-{
-    /* Before librdkafka reads, as in a rebalance. */
-    if (partition->begin == KAFKA_BEGIN_AWAY)
-        kafka_fetch_forward(source, partition, false);
-    partition->begin = begin;
-    kafka_partition_move(source, partition, KAFKA_WAITING);
-}
-
-static void begin_is_not_found(struct kafka_source *source, struct kafka_partition *partition,
-                               rd_kafka_resp_err_t err, bool is_of_all)
-{
-    /* Of those that nobody waits for it was told. */
-    if (partition->begin == KAFKA_BEGIN_BY_RULES)
-        kafka_tell(source, err, partition, "where it begins could not be looked up");
-    if (is_of_all && partition->begin == KAFKA_BEGIN_BY_RULES) {
-        again(source);
-        return;
-    }
-    KLANE_MARK("kafka: a begin is not waited for");
-    partition->begin = KAFKA_BEGIN_AWAY;
-    source->away_ms = clock_now_ms() + (is_of_all ? AWAY_SILENT_MS : AWAY_MS);
-}
-
 void kafka_position_looked_up(struct kafka_source *source)
 {
     struct kafka_request *request = &source->look_up;
@@ -226,51 +188,40 @@ void kafka_position_looked_up(struct kafka_source *source)
         const rd_kafka_topic_partition_t *each = &list->elems[i];
         struct kafka_partition *partition =
             kafka_partitions_find(source, each->topic, each->partition);
-        bool is_of_all = request->err != RD_KAFKA_RESP_ERR_NO_ERROR;
-        rd_kafka_resp_err_t err = is_of_all ? request->err : each->err;
+        rd_kafka_resp_err_t err = request->err != 0 ? request->err : each->err;
 
-        if (partition->state != KAFKA_FINDING || partition->begin == KAFKA_BEGIN_UNREAD)
+        if (partition->state != KAFKA_FINDING || partition->begin != KAFKA_BEGIN_BY_RULES)
             continue;
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR && each->offset < 0)
             err = RD_KAFKA_RESP_ERR__NO_OFFSET;
-        if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            begin_is_found(source, partition, each->offset);
-        else
-            begin_is_not_found(source, partition, err, is_of_all);
+        if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            kafka_tell(source, err, partition, "where it begins could not be looked up");
+            again(source);
+            continue;
+        }
+        partition->begin = each->offset;
+        kafka_partition_move(source, partition, KAFKA_WAITING);
     }
     rd_kafka_topic_partition_list_destroy(list);
     request->partitions = NULL;
 }
 
-/* Nothing waits for these. */
-static void find_those_away(struct kafka_source *source)
-{
-    rd_kafka_topic_partition_list_t *list;
-
-    if (source->look_up.is_out || is_before(source->away_ms))
-        return;
-    list = list_of(source, KAFKA_BEGIN_AWAY);
-    if (list != NULL)
-        look_up(source, list);
-}
-
 bool kafka_position_find(struct kafka_source *source)
 {
     void (*ask)(struct kafka_source * source, rd_kafka_topic_partition_list_t * list);
-    const struct kafka_request *request;
     rd_kafka_topic_partition_list_t *list;
 
+    if (source->committed.is_out || source->look_up.is_out)
+        return false;
     list = list_of(source, KAFKA_BEGIN_UNREAD);
-    request = &source->committed;
     ask = read_committed;
     if (list == NULL) {
         list = list_of(source, KAFKA_BEGIN_BY_RULES);
-        request = &source->look_up;
         ask = look_up;
     }
     if (list == NULL)
         return true;
-    if (request->is_out || is_to_wait(source))
+    if (is_to_wait(source))
         rd_kafka_topic_partition_list_destroy(list);
     else
         ask(source, list);
@@ -374,31 +325,11 @@ void kafka_position_range_came(struct kafka_source *source)
     partition->is_to_restart = true;
 }
 
-/* librdkafka was told of another place, or was not told of it yet. */
-static bool is_to_be_set(const struct kafka_partition *partition)
-{
-    return partition->is_to_restart || (partition->state != KAFKA_FINDING && !partition->is_told);
-}
-
-/* That others are out of range is still to be looked at, and what comes of them until then is
- * dropped. */
-static void is_set(struct kafka_partition *partition)
-{
-    partition->is_told = true;
-    if (partition->is_to_restart) {
-        partition->is_to_restart = false;
-        partition->is_out_of_range = false;
-        partition->is_cut = false;
-    }
-    kafka_leader_epoch_ask_again(partition);
-}
-
-/* librdkafka has to begin there. Eager assignments are set as a whole: the others go on
+/* librdkafka has to begin again at next. Eager assignments are set as a whole: the others go on
  * where they are, and what was fetched of them ahead is fetched again. */
-static void set_places(struct kafka_source *source)
+static void restart(struct kafka_source *source)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
-    rd_kafka_topic_partition_list_t *told = rd_kafka_topic_partition_list_new(16);
     rd_kafka_error_t *error = NULL;
     rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
     struct kafka_partition *partition;
@@ -406,18 +337,15 @@ static void set_places(struct kafka_source *source)
     kafka_turns_end(source);
     TAILQ_FOREACH(partition, &source->owned, owned)
     {
-        if (partition->state == KAFKA_FINDING ||
-            (source->is_cooperative && !is_to_be_set(partition)))
+        if (source->is_cooperative && !partition->is_to_restart)
             continue;
         kafka_partition_add(list, partition)->offset = kafka_partition_position(partition);
-        if (partition->is_told)
-            kafka_partition_add(told, partition);
-        is_set(partition);
+        partition->is_to_restart = false;
+        partition->is_out_of_range = false;
+        partition->is_cut = false;
     }
     if (source->is_cooperative) {
-        /* Not for nothing: it may pass for the answer to a rebalance that has just begun. */
-        if (told->cnt > 0)
-            error = rd_kafka_incremental_unassign(source->rk, told);
+        error = rd_kafka_incremental_unassign(source->rk, list);
         if (error == NULL)
             error = rd_kafka_incremental_assign(source->rk, list);
         if (error != NULL)
@@ -429,31 +357,24 @@ static void set_places(struct kafka_source *source)
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         kafka_fail(source, KLANE_ERR_IO, "a position could not be set: %s",
                    rd_kafka_err2str(err));
-    rd_kafka_topic_partition_list_destroy(told);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
 void kafka_position_work(struct kafka_source *source)
 {
     struct kafka_partition *partition;
-    bool is_to_set = false, is_to_find = false;
+    bool is_to_restart = false;
 
     TAILQ_FOREACH(partition, &source->owned, owned)
     {
-        is_to_set = is_to_set || is_to_be_set(partition);
-        is_to_find = is_to_find || partition->state == KAFKA_FINDING;
-        if (partition->is_out_of_range && !partition->is_to_restart && !source->range.is_out &&
-            !is_to_wait(source))
+        if (!partition->is_out_of_range)
+            continue;
+        is_to_restart = is_to_restart || partition->is_to_restart;
+        if (!partition->is_to_restart && !source->range.is_out && !is_to_wait(source))
             ask_range(source, partition);
     }
-    if (is_to_find)
-        source->intake->ops->awaited(source->intake);
     /* While the group rebalances, the answer to that is the next that librdkafka may be told. */
-    if (!STAILQ_EMPTY(&source->rebalances))
-        return;
-    if (is_to_find)
-        find_those_away(source);
-    if (is_to_set && !is_to_wait(source) && rd_kafka_queue_length(source->consumer.queue) == 0 &&
-        source->phase == KAFKA_RUNS)
-        set_places(source);
+    if (is_to_restart && !is_to_wait(source) && STAILQ_EMPTY(&source->rebalances) &&
+        rd_kafka_queue_length(source->consumer.queue) == 0 && source->phase == KAFKA_RUNS)
+        restart(source);
 }
