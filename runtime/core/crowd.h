@@ -6,11 +6,10 @@
  * Upholds: what fills memory shuts out no other partition. After two looks what comes in has a
  * window, and partitions that have more than their share of that hold, but for the last, until
  * they have half of what they had, or a quarter of the memory is free and no large record waits
- * for its room. Who has less then may fill
- * half of the window; from there on no more comes in at once than a share, and who has got more
- * than that holds, so that all find a share. What came in through it counts until it leaves,
- * wherever the memory stands: as that drains, the window stays as it is, so that a large record,
- * which waits for room, is not overtaken for ever.
+ * for its room. Who has less then may fill half of the window; from there on no more comes in at
+ * once than a share, and who has got more than that holds, so that all find a share. What came in
+ * through it counts until it leaves, wherever the memory stands: as that drains, the window stays
+ * as it is, so that a large record, which waits for room, is not overtaken for ever.
  *
  * The last eighth has room for what comes in before something holds, as workers have nothing to
  * do, for the window, and for a pass to begin. A pass leaves a little to the window when it has

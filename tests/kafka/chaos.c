@@ -141,9 +141,7 @@ static void nothing_is_lost_or_out_of_order_in_a_storm_of_rebalances(void **stat
 
         begin_round(run, round, &random);
         churn(run, storm, sizeof storm / sizeof storm[0]);
-        /* On a busy machine a group may form once for two of them. */
-        assert_true(counts->joins + counts->leaves + counts->kills + counts->freezes >= 100);
-        assert_true(counts->generations >= 60);
+        assert_true(counts->generations >= 100);
         assert_true(counts->outlasted >= 5);
         assert_true(counts->overslept >= 3);
         assert_true(counts->timed_kills >= 6);

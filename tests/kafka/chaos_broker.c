@@ -223,20 +223,25 @@ void chaos_broker_restart(struct chaos_broker *broker, unsigned node, bool is_ki
     begin(broker, &broker->nodes[node], is_kill ? "kill" : "stop", CHAOS_NODE_GOES);
 }
 
+/* Begins it and returns when it is done. */
+static void do_now(struct chaos_broker *broker, struct chaos_node *node, const char *command,
+                   enum chaos_node_state state)
+{
+    begin(broker, node, command, state);
+    assert_true(await_script(node->script));
+    node->script = 0;
+}
+
 void chaos_broker_kill(struct chaos_broker *broker, unsigned node)
 {
     assert_int_equal(broker->nodes[node].state, CHAOS_NODE_UP);
-    begin(broker, &broker->nodes[node], "kill", CHAOS_NODE_DOWN);
-    assert_true(await_script(broker->nodes[node].script));
-    broker->nodes[node].script = 0;
+    do_now(broker, &broker->nodes[node], "kill", CHAOS_NODE_DOWN);
 }
 
 void chaos_broker_start(struct chaos_broker *broker, unsigned node)
 {
     assert_int_equal(broker->nodes[node].state, CHAOS_NODE_DOWN);
-    begin(broker, &broker->nodes[node], "start", CHAOS_NODE_UP);
-    assert_true(await_script(broker->nodes[node].script));
-    broker->nodes[node].script = 0;
+    do_now(broker, &broker->nodes[node], "start", CHAOS_NODE_UP);
 }
 
 void chaos_broker_freeze(struct chaos_broker *broker, unsigned node, int64_t until_ms)

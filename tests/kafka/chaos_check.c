@@ -422,21 +422,6 @@ static bool check_produced(struct chaos_judged *judged)
     return is_well;
 }
 
-/* A member sends one commit after the other. The earlier one had no answer, as its connection
- * broke or its coordinator was frozen, and that got to it in the end: nobody can help that. */
-static bool came_late(const struct truth_commit *commit, const struct truth_commit *before)
-{
-    return commit->life == before->life && commit->number < before->number;
-}
-
-/* One past the last record that there is at last. */
-static int64_t end_of(const struct truth *truth, int partition)
-{
-    size_t count = truth->record_count[partition];
-
-    return count == 0 ? 0 : truth->records[partition][count - 1].offset + 1;
-}
-
 static bool check_stored(struct chaos_judged *judged)
 {
     const struct truth *truth = &judged->truth;
@@ -446,8 +431,6 @@ static bool check_stored(struct chaos_judged *judged)
         const struct truth_commit *commit = &truth->commits[i];
         const struct truth_commit *before = last[commit->partition];
 
-        if (before != NULL && came_late(commit, before))
-            continue;
         if (before != NULL && commit->offset < before->offset)
             return chaos_condemn(judged, history_count(&judged->history),
                                  "the group's log falls at p%u from %" PRId64 " (P%u, commit "
@@ -457,10 +440,8 @@ static bool check_stored(struct chaos_judged *judged)
         last[commit->partition] = commit;
     }
     for (int p = 0; p < CHAOS_PARTITIONS; p++)
-        /* What no producer was told of may have come since. */
         if (judged->run->ends[p] > 0 &&
-            (last[p] == NULL || last[p]->offset < judged->run->ends[p] ||
-             last[p]->offset > end_of(truth, p)))
+            (last[p] == NULL || last[p]->offset != judged->run->ends[p]))
             return chaos_condemn(judged, history_count(&judged->history),
                                  "p%d ends at %" PRId64 " and is committed up to %" PRId64, p,
                                  judged->run->ends[p],

@@ -402,6 +402,8 @@ void kafka_kit_produce(rd_kafka_t *rk, const struct kafka_kit_record *record,
 
 void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int count, int keys)
 {
+    int err;
+
     for (int i = 0; i < count; i++) {
         char key[24], value[24];
         const struct kafka_kit_record record = {
@@ -416,9 +418,9 @@ void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int co
         kafka_kit_produce(rk, &record, NULL);
     }
     assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), 0);
-    if (atomic_load_explicit(&undelivered, memory_order_relaxed) != 0)
-        fail_msg("a record was not delivered: %s",
-                 rd_kafka_err2name(atomic_exchange(&undelivered, 0)));
+    err = atomic_exchange_explicit(&undelivered, 0, memory_order_relaxed);
+    if (err != 0)
+        fail_msg("a record was not delivered: %s", rd_kafka_err2name((rd_kafka_resp_err_t)err));
 }
 
 void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_t bytes)

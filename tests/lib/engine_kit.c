@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#define WAIT_SECONDS 60
+#define WAIT_SECONDS 20
 
 static void on_event(const struct klane_event *event, void *context)
 {

@@ -2,8 +2,8 @@
 /* A runtime on a log in memory, for tests: what was handled and what was told is written down by
  * klane's threads and looked at by the test's, which also says what each handler does next.
  *
- * Nothing sleeps to wait: kit_wait_*() return when it has happened, or fail the test after a
- * minute, which is no bound of anything: a busy machine may take 20 s for what takes three. */
+ * Nothing sleeps to wait: kit_wait_*() return when it has happened, or fail the test after 20
+ * s. */
 #ifndef KLANE_TESTS_LIB_ENGINE_KIT_H
 #define KLANE_TESTS_LIB_ENGINE_KIT_H
 
