@@ -75,11 +75,15 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
 {
     struct transform *transform = context;
     klane_token_t token = (klane_token_t)(uintptr_t)message->_private;
+    bool is_kept = message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset >= 0;
 
     (void)producer;
-    /* What klane_finish() returns may be left alone: if the partition was given up meanwhile, its
+    /* Without an offset librdkafka takes it for kept because a later one is; but a leader that is
+     * new to the producer accepts any as its first. Rather twice than never.
+     *
+     * What klane_finish() returns may be left alone: if the partition was given up meanwhile, its
      * new owner runs the record again. */
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (is_kept)
         klane_finish(transform->runtime, token, KLANE_DONE, -1, NULL);
     else
         klane_finish(transform->runtime, token, KLANE_RETRY, RETRY_MS,

@@ -20,6 +20,9 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
     (void)producer, (void)opaque;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         bench_fail("the feeder's record was not taken: %s", rd_kafka_err2str(message->err));
+    /* As a later one was. The arm would be said to have lost it. */
+    if (message->offset < 0)
+        bench_fail("the feeder's record was taken for kept, and no broker has said where");
 }
 
 static rd_kafka_t *producer_new(void)

@@ -136,9 +136,11 @@ static void produce(const struct records *records, rd_kafka_t *producer)
 
 bool records_fill(const struct records *records)
 {
-    /* Idempotence, so that a request sent again makes no record more. */
+    /* A request sent again makes no record more, and none less: of several under way, the first
+     * may find no leader yet in a new topic, and is then taken for kept as the second is. */
     static const struct cluster_setting settings[] = {
         {"enable.idempotence", "true"},
+        {"max.in.flight", "1"},
         {"linger.ms", "20"},
         {"queue.buffering.max.messages", "500000"},
         {NULL, NULL},

@@ -81,9 +81,12 @@ static struct log_writer *client_open(const struct log *log)
     char why[WHY_SIZE] = "memory is exhausted";
     rd_kafka_conf_t *conf = writer == NULL ? NULL : conf_new(log, why, sizeof why);
 
-    /* Idempotence: what librdkafka sends again is in the log once, and in order. murmur2: a key's
-     * partition depends on the key alone, whatever the key is. */
+    /* Idempotence: what librdkafka sends again is in the log once, and in order; and one request
+     * at a time, for of several the first may be refused by a leader that is new, and is then
+     * taken for kept as the second is. murmur2: a key's partition depends on the key alone,
+     * whatever the key is. */
     if (conf != NULL && set(conf, "enable.idempotence", "true", why, sizeof why) &&
+        set(conf, "max.in.flight", "1", why, sizeof why) &&
         set(conf, "partitioner", "murmur2", why, sizeof why) &&
         set(conf, "message.timeout.ms", DELIVERY_MS, why, sizeof why) &&
         set(conf, "delivery.report.only.error", "true", why, sizeof why)) {

@@ -113,11 +113,12 @@ KLANE_API klane_err_t klane_kafka_create(rd_kafka_conf_t *conf,
  * background_event_cb and events are klane's and refused by name, as are
  * delivery.report.only.error and transactional.id; the other callbacks run on librdkafka's
  * background thread. options (may be NULL): of them only allow_unsafe counts. A dead letter is
- * kept when the broker has acknowledged it as acks says; with enable.idempotence=true librdkafka's
- * own new attempts make none of them twice. message.timeout.ms is how long one attempt may take,
- * and, where no broker is reached, until the log says why not; copies of what is on its way are
- * bounded by queue.buffering.max.kbytes. errstr: as above. Errors: INVALID, NOMEM, VERSION,
- * SYSTEM.
+ * kept when the broker has acknowledged it as acks says; with enable.idempotence=true
+ * librdkafka's own new attempts make none of them twice, but one that librdkafka takes for kept
+ * only because a later one is goes again, for where a leader is new that may be wrong.
+ * message.timeout.ms is how long one attempt may take, and, where no broker is reached, until the
+ * log says why not; copies of what is on its way are bounded by queue.buffering.max.kbytes.
+ * errstr: as above. Errors: INVALID, NOMEM, VERSION, SYSTEM.
  */
 KLANE_API klane_err_t klane_kafka_letters(struct klane_runtime *runtime, rd_kafka_conf_t *conf,
                                           const struct klane_kafka_options *options,

@@ -223,11 +223,8 @@ static void make_producer(struct chaos_run *run)
     char why[256];
 
     kafka_kit_set(conf, "bootstrap.servers", run->broker->clients);
-    kafka_kit_set(conf, "enable.idempotence", "true");
+    kafka_kit_keeps_all(conf);
     kafka_kit_set(conf, "linger.ms", "5");
-    /* Of several, the first may find no leader yet in a new topic and the second one: the first is
-     * then taken for a repetition, and is lost. */
-    kafka_kit_set(conf, "max.in.flight", "1");
     if (run->broker->count > 1)
         chaos_conf_soon(conf);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);

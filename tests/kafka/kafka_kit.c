@@ -300,6 +300,12 @@ static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
                               memory_order_relaxed);
 }
 
+void kafka_kit_keeps_all(rd_kafka_conf_t *conf)
+{
+    kafka_kit_set(conf, "enable.idempotence", "true");
+    kafka_kit_set(conf, "max.in.flight", "1");
+}
+
 rd_kafka_t *kafka_kit_producer_new(const char *transactional_id)
 {
     rd_kafka_conf_t *conf = kafka_kit_conf();
@@ -307,8 +313,7 @@ rd_kafka_t *kafka_kit_producer_new(const char *transactional_id)
 
     kafka_kit_set(conf, "linger.ms", "0");
     kafka_kit_set(conf, "message.max.bytes", "4000000");
-    /* What is sent again is in the log once, and not behind what was sent after it. */
-    kafka_kit_set(conf, "enable.idempotence", "true");
+    kafka_kit_keeps_all(conf);
     kafka_kit_set(conf, "queue.buffering.max.messages", "1000000");
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     if (transactional_id != NULL)
@@ -400,10 +405,19 @@ void kafka_kit_produce(rd_kafka_t *rk, const struct kafka_kit_record *record,
     assert_int_equal(err, 0);
 }
 
-void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int count, int keys)
+/* What nobody waits for is delivered, all of it. */
+static void flush_all(rd_kafka_t *rk)
 {
     int err;
 
+    assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    err = atomic_exchange_explicit(&undelivered, 0, memory_order_relaxed);
+    if (err != 0)
+        fail_msg("a record was not delivered: %s", rd_kafka_err2name((rd_kafka_resp_err_t)err));
+}
+
+void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int count, int keys)
+{
     for (int i = 0; i < count; i++) {
         char key[24], value[24];
         const struct kafka_kit_record record = {
@@ -417,10 +431,7 @@ void kafka_kit_fill(rd_kafka_t *rk, const char *topic, int32_t partition, int co
 
         kafka_kit_produce(rk, &record, NULL);
     }
-    assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), 0);
-    err = atomic_exchange_explicit(&undelivered, 0, memory_order_relaxed);
-    if (err != 0)
-        fail_msg("a record was not delivered: %s", rd_kafka_err2name((rd_kafka_resp_err_t)err));
+    flush_all(rk);
 }
 
 void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_t bytes)
@@ -433,7 +444,8 @@ void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_
     assert_non_null(value);
     kafka_kit_set(conf, "message.max.bytes", KAFKA_KIT_LARGE);
     kafka_kit_set(conf, "batch.num.messages", "1");
-    kafka_kit_set(conf, "enable.idempotence", "true");
+    kafka_kit_keeps_all(conf);
+    rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     assert_non_null(rk);
     handle = rd_kafka_topic_new(rk, topic, NULL);
@@ -441,7 +453,7 @@ void kafka_kit_fill_large(const char *topic, int32_t partition, int count, size_
         assert_int_equal(
             rd_kafka_produce(handle, partition, RD_KAFKA_MSG_F_COPY, value, bytes, NULL, 0, NULL),
             0);
-    assert_int_equal(rd_kafka_flush(rk, KAFKA_KIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    flush_all(rk);
     rd_kafka_topic_destroy(handle);
     rd_kafka_destroy(rk);
     free(value);

@@ -44,6 +44,11 @@ void kafka_kit_topic_delete(const char *topic);
 void kafka_kit_partitions_add(const char *topic, int partitions);
 void kafka_kit_records_delete(const char *topic, int32_t partition, int64_t before);
 
+/* What is sent again is in the log once, and not behind what was sent after it. One request at a
+ * time: of several, the first may find no leader yet in a new topic and the second one, and
+ * librdkafka then takes the first for kept. */
+void kafka_kit_keeps_all(rd_kafka_conf_t *conf);
+
 /* A producer of the process, made when first needed; transactional: with that id. */
 rd_kafka_t *kafka_kit_producer(void);
 rd_kafka_t *kafka_kit_producer_new(const char *transactional_id);

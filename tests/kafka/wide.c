@@ -87,8 +87,7 @@ rd_kafka_t *wide_producer(const char *const *settings)
     rd_kafka_t *producer;
     char why[256];
 
-    /* What is sent again is in the log once, and not behind what was sent after it. */
-    kafka_kit_set(conf, "enable.idempotence", "true");
+    kafka_kit_keeps_all(conf);
     for (; settings[0] != NULL; settings += 2)
         kafka_kit_set(conf, settings[0], settings[1]);
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);

@@ -126,8 +126,8 @@ static bool open_shop(struct world *world)
     if (result != SQLITE_OK)
         return is_done(world, database_error(result));
     sqlite3_busy_timeout(world->shop, BUSY_MS);
-    /* Set up behind borrow(), which makes the journal a write-ahead log: a rollback journal that is
-     * synced less than FULL may leave the file damaged, which SQLite says itself. */
+    /* Set up behind borrow(), which makes the journal a write-ahead log: a rollback journal that
+     * is synced less than FULL may leave the file damaged, which SQLite says itself. */
     return run(world, world->shop,
                "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY)") &&
            is_done(world, klane_sqlite_borrow(world->shop, &world->outbox, NULL, 0)) &&

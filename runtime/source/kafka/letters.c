@@ -118,17 +118,29 @@ static void why_not(struct kafka_letters *letters, rd_kafka_resp_err_t err, char
         snprintf(text, size, "%s", rd_kafka_err2str(err));
 }
 
+/* An idempotent producer takes a request that failed for kept as soon as a later one is; but a
+ * leader that knows nothing of the producer accepts any as its first. Only of what a broker has
+ * acknowledged itself there is an offset. */
+static bool is_taken_for_kept(const rd_kafka_message_t *message)
+{
+    return message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset < 0 &&
+           rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_PERSISTED;
+}
+
 /* On librdkafka's background thread. */
 static void reported(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     struct pending *pending = message->_private;
     struct kafka_letters *letters = pending->letters;
-    bool is_kept = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool is_unproven = is_taken_for_kept(message);
+    bool is_kept = message->err == RD_KAFKA_RESP_ERR_NO_ERROR && !is_unproven;
     char why[2 * KAFKA_TEXT_SIZE];
 
     (void)rk, (void)opaque;
     if (is_kept)
         kafka_reason_over(&letters->reason);
+    else if (is_unproven)
+        snprintf(why, sizeof why, "librdkafka takes it for kept, but no broker said where");
     else
         why_not(letters, message->err, why, sizeof why);
     klane_finish(letters->runtime, pending->token, is_kept ? KLANE_DONE : KLANE_RETRY, -1,
