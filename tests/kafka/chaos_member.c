@@ -116,14 +116,26 @@ static int64_t bent(int32_t partition, int64_t offset)
     return last / 2;
 }
 
+static enum chaos_answer answer_of(rd_kafka_resp_err_t err)
+{
+    switch (err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return CHAOS_ACCEPTED;
+    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+        return CHAOS_OUTDATED;
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+        return CHAOS_UNHEARD;
+    default:
+        return CHAOS_REFUSED;
+    }
+}
+
 static void answered(rd_kafka_resp_err_t err)
 {
-    add((struct history_event){.type = HISTORY_ANSWERED,
-                               .value = self.commits,
-                               .result = err == RD_KAFKA_RESP_ERR_NO_ERROR ? CHAOS_ACCEPTED
-                                         : err == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION
-                                             ? CHAOS_OUTDATED
-                                             : CHAOS_REFUSED});
+    add((struct history_event){
+        .type = HISTORY_ANSWERED, .value = self.commits, .result = answer_of(err)});
 }
 
 /* The commit's name, in front of the metadata. */

@@ -459,6 +459,21 @@ static bool has_no_member(struct chaos_run *run)
     return chaos_count(run, LIFE_OVER) == run->life_count;
 }
 
+/* With what nobody was told of. A leader that was frozen does not know at once that it is none any
+ * more, and its log ends before what another has acknowledged. */
+static bool knows_ends(struct chaos_run *run)
+{
+    int64_t ends[CHAOS_PARTITIONS];
+
+    for (int i = 0; i < CHAOS_PARTITIONS; i++) {
+        ends[i] = kafka_kit_end(run->shared->topic, i);
+        if (ends[i] < run->ends[i])
+            return false;
+    }
+    memcpy(run->ends, ends, sizeof(ends));
+    return true;
+}
+
 void chaos_settle(struct chaos_run *run)
 {
     chaos_until(run, is_broker_up, CHAOS_PATIENCE_MS, "the broker");
@@ -466,9 +481,7 @@ void chaos_settle(struct chaos_run *run)
     if (chaos_count(run, LIFE_RUNS) == 0)
         chaos_join(run, run->plan.instances == NULL ? NULL : run->plan.instances[0], CHAOS_SOUND);
     chaos_until(run, is_acknowledged, CHAOS_PATIENCE_MS, "the records to be acknowledged");
-    /* With what nobody was told of. */
-    for (int i = 0; i < CHAOS_PARTITIONS; i++)
-        run->ends[i] = kafka_kit_end(run->shared->topic, i);
+    chaos_until(run, knows_ends, CHAOS_PATIENCE_MS, "the ends to hold what was acknowledged");
     /* Relaxed, both: members poll them. */
     atomic_store_explicit(&run->shared->is_hasty, true, memory_order_relaxed);
     chaos_until(run, chaos_is_handled_elsewhere, CHAOS_PATIENCE_MS,

@@ -53,7 +53,12 @@ enum chaos_kind {
 };
 
 /* How a commit was answered: the result of the event ANSWERED. */
-enum chaos_answer { CHAOS_ACCEPTED, CHAOS_OUTDATED, CHAOS_REFUSED };
+enum chaos_answer {
+    CHAOS_ACCEPTED,
+    CHAOS_OUTDATED,
+    CHAOS_REFUSED,
+    CHAOS_UNHEARD /* by nobody: it may be stored or not, or will be */
+};
 
 struct chaos_payload {
     uint32_t number;
