@@ -294,7 +294,7 @@ static inline void assignment_free_if_over(struct core *core, struct klane_assig
  * committed, or out of time, are reported. Walks through all. */
 void drains_check(struct core *core, int64_t now_ms);
 
-/* The same of one partition: something of it has come back. */
+/* Of one partition: what has come back may have been the last that its drain waited for. */
 void drain_look(struct core *core, const struct partition *partition, int64_t now_ms);
 
 #endif

@@ -166,13 +166,16 @@ static int64_t settle_deadline(const struct core *core, int64_t now_ms)
     return core->settle_by_ms != INT64_MAX ? core->settle_by_ms : now_ms + core->config.settle_ms;
 }
 
+static bool is_out(const struct klane_assignment *assignment)
+{
+    return assignment->slots > assignment->overdue || assignment->freeing > 0;
+}
+
 static void drain_check(struct core *core, struct klane_assignment *assignment, int64_t now_ms)
 {
-    bool is_out = assignment->slots > assignment->overdue || assignment->freeing > 0;
-
-    if (is_out && now_ms < assignment->deadline_ms)
+    if (is_out(assignment) && now_ms < assignment->deadline_ms)
         return;
-    if (is_out)
+    if (is_out(assignment))
         KLANE_MARK("a drain reaches its deadline");
     /* From here on nothing of it finishes: what is committed last is written now. */
     progress_write_last(&core->commit.writer, assignment);
@@ -272,9 +275,11 @@ static void look_at(struct core *core, struct klane_assignment *assignment, int6
         settle_check(core, assignment, now_ms);
 }
 
+/* Not whether its deadline has passed: control may be late, and what came back before that was
+ * looked at counts, all of it. */
 void drain_look(struct core *core, const struct partition *partition, int64_t now_ms)
 {
-    if (partition->current != NULL)
+    if (partition->current != NULL && !is_out(partition->current))
         look_at(core, partition->current, now_ms);
 }
 

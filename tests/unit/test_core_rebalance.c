@@ -177,6 +177,34 @@ static void drain_ends_at_its_deadline_with_the_rest_unfinished(void **state)
     assert_null(kit->core.assignments);
 }
 
+/* Control was late: what has come back counts, all of it, before the deadline does. */
+static void what_came_back_before_a_deadline_was_looked_at_counts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct core_kit *kit = &fixture->kit;
+    struct klane_slot *first, *second, *stuck;
+
+    core_kit_take_in(kit, fixture->assignment, 0, "a");
+    core_kit_take_in(kit, fixture->assignment, 1, "b");
+    core_kit_take_in(kit, fixture->assignment, 2, "c");
+    first = core_kit_start(kit, 0);
+    second = core_kit_start(kit, 1);
+    stuck = core_kit_start(kit, 2);
+    core_kit_revoke(kit, fixture->assignment);
+    kit->now_ms += DRAIN_MS + 1;
+    core_kit_back(kit, first, SLOT_DONE);
+    core_kit_back(kit, second, SLOT_DONE);
+    core_kit_wait(kit, 0);
+
+    assert_int_equal(assignment_state(fixture->assignment), ASSIGNMENT_SETTLING);
+    assert_int_equal(kit->core.counts.fenced, 0);
+    assert_int_equal(core_kit_commit_send(kit, fixture->assignment), 2);
+    core_kit_commit_answer(kit, true);
+    core_kit_settle(kit, fixture->assignment);
+    core_kit_back(kit, stuck, SLOT_DONE);
+    assert_null(kit->core.assignments);
+}
+
 static void drain_does_not_wait_for_records_that_run_too_long(void **state)
 {
     struct fixture *fixture = *state;
@@ -582,6 +610,7 @@ int main(void)
         REBALANCE_TEST(successor_that_a_worker_got_comes_back_not_started),
         REBALANCE_TEST(retry_while_draining_leaves_the_record_unfinished),
         REBALANCE_TEST(drain_ends_at_its_deadline_with_the_rest_unfinished),
+        REBALANCE_TEST(what_came_back_before_a_deadline_was_looked_at_counts),
         REBALANCE_TEST(drain_does_not_wait_for_records_that_run_too_long),
         REBALANCE_TEST(overdue_record_that_comes_back_in_time_still_counts),
         REBALANCE_TEST(partition_is_given_up_uncommitted_when_its_last_commit_takes_too_long),
