@@ -203,21 +203,23 @@ void kafka_kit_topic(const char *topic, int partitions, const char *const *confi
     wait_for_partitions(topic, partitions);
 }
 
-void kafka_kit_topic_on(const char *topic, const int32_t *brokers, size_t count,
+void kafka_kit_topic_on(const char *topic, int partitions, const int32_t *brokers, size_t count,
                         const char *const *configs)
 {
     char why[256];
-    rd_kafka_NewTopic_t *new_topic = rd_kafka_NewTopic_new(topic, 1, -1, why, sizeof why);
+    rd_kafka_NewTopic_t *new_topic =
+        rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
     int32_t ids[8];
 
     assert_non_null(new_topic);
     assert_true(count <= sizeof ids / sizeof *ids);
     memcpy(ids, brokers, count * sizeof *ids);
-    assert_int_equal(
-        rd_kafka_NewTopic_set_replica_assignment(new_topic, 0, ids, count, why, sizeof why),
-        RD_KAFKA_RESP_ERR_NO_ERROR);
+    for (int32_t i = 0; i < partitions; i++)
+        assert_int_equal(
+            rd_kafka_NewTopic_set_replica_assignment(new_topic, i, ids, count, why, sizeof why),
+            RD_KAFKA_RESP_ERR_NO_ERROR);
     make_topic(new_topic, configs);
-    wait_for_partitions(topic, 1);
+    wait_for_partitions(topic, partitions);
 }
 
 void kafka_kit_topic_delete(const char *topic)

@@ -37,8 +37,8 @@ void kafka_kit_set_classic(rd_kafka_conf_t *conf, const char *name, const char *
 /* configs: names and values in turn, then NULL; or NULL. */
 void kafka_kit_topic(const char *topic, int partitions, const char *const *configs);
 
-/* One partition, with replicas on these brokers; the first leads. */
-void kafka_kit_topic_on(const char *topic, const int32_t *brokers, size_t count,
+/* Each partition with replicas on these brokers; the first leads. */
+void kafka_kit_topic_on(const char *topic, int partitions, const int32_t *brokers, size_t count,
                         const char *const *configs);
 void kafka_kit_topic_delete(const char *topic);
 void kafka_kit_partitions_add(const char *topic, int partitions);

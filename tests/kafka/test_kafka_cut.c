@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A log that real brokers have cut: the only one that had all of it is gone, and another that had
+/* Logs that real brokers have cut: the only one that had all of them is gone, and another that had
  * stayed behind leads instead, as the topic allows. */
 #include "kafka/chaos_broker.h"
 #include "kafka/kafka_library.h"
@@ -11,6 +11,10 @@
 #define LEADER 0
 #define BEHIND 1
 
+/* All of them are cut at once, as those of a broker are. */
+#define PARTITIONS 3
+
+/* Of each partition. */
 #define KEPT 30 /* records that both have */
 #define CUT 20  /* that only the leader has */
 #define NEW 40  /* that come when those are gone */
@@ -23,12 +27,13 @@ static void topic_of_two(struct kafka_test *test)
     static const char *const configs[] = {"unclean.leader.election.enable", "true",
                                           "min.insync.replicas", "1", NULL};
 
-    kafka_kit_topic_on(test->topic, replicas, 2, configs);
+    kafka_kit_topic_on(test->topic, PARTITIONS, replicas, 2, configs);
 }
 
-static void fill(const struct kafka_test *test, int count)
+static void fill(const struct kafka_test *test, rd_kafka_t *producer, int count)
 {
-    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, count, 5);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        kafka_kit_fill(producer, test->topic, i, count, 5);
 }
 
 /* By another producer, of whose records none is gone. */
@@ -36,8 +41,19 @@ static void fill_anew(const struct kafka_test *test, int count)
 {
     rd_kafka_t *producer = kafka_kit_producer_new(NULL);
 
-    kafka_kit_fill(producer, test->topic, 0, count, 5);
+    fill(test, producer, count);
     rd_kafka_destroy(producer);
+}
+
+static void wait_committed(struct kafka_test *test, int64_t offset)
+{
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        kafka_test_wait_committed(test, i, offset);
+}
+
+static void wait_ended(struct kafka_test *test, size_t of_each)
+{
+    kit_wait_ended(&test->kit, PARTITIONS * of_each);
 }
 
 /* Its session outlasts that no coordinator is there. */
@@ -69,7 +85,7 @@ static void assert_begins_anew(struct kafka_test *test)
 {
     struct klane_event event;
 
-    kit_wait_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE, 1);
+    kit_wait_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE, PARTITIONS);
     event = kit_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE);
     assert_int_equal(event.offset, KEPT + CUT);
     assert_int_equal(event.value, 0);
@@ -79,26 +95,26 @@ static void assert_begins_anew(struct kafka_test *test)
 static void a_member_that_runs_reads_a_log_that_was_cut_anew(struct kafka_test *test)
 {
     assert_begins_anew(test);
-    kit_wait_ended(&test->kit, KEPT + CUT + KEPT);
+    wait_ended(test, KEPT + CUT + KEPT);
     fill_anew(test, NEW);
-    kit_wait_ended(&test->kit, KEPT + CUT + KEPT + NEW);
-    kafka_test_wait_committed(test, 0, KEPT + NEW);
-    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), 1);
-    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_ASSIGNED), 2);
-    assert_int_equal(kit_stats(&test->kit).done, KEPT + CUT + KEPT + NEW);
+    wait_ended(test, KEPT + CUT + KEPT + NEW);
+    wait_committed(test, KEPT + NEW);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_LOST), PARTITIONS);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_ASSIGNED), 2 * PARTITIONS);
+    assert_int_equal(kit_stats(&test->kit).done, PARTITIONS * (KEPT + CUT + KEPT + NEW));
 }
 
-/* Its next offset is in the log again: only the leader's epoch tells of another record there. */
+/* Its next offsets are in the log again: only leaders' epochs tell of other records there. */
 static void one_that_was_stopped_finds_out(struct kafka_test *stopped)
 {
     run(stopped);
     if (kafka_library_has_epochs()) {
         assert_begins_anew(stopped);
-        kit_wait_ended(&stopped->kit, KEPT + NEW);
+        wait_ended(stopped, KEPT + NEW);
     } else {
-        kit_wait_ended(&stopped->kit, NEW - CUT);
+        wait_ended(stopped, NEW - CUT);
     }
-    kafka_test_wait_committed(stopped, 0, KEPT + NEW);
+    wait_committed(stopped, KEPT + NEW);
     kafka_test_end(stopped);
 }
 
@@ -108,17 +124,17 @@ static void a_log_that_an_unclean_leader_has_cut_is_read_anew(void **state)
     struct kafka_test stopped = {.has_topic = false};
 
     topic_of_two(test);
-    fill(test, KEPT);
+    fill(test, kafka_kit_producer(), KEPT);
     kafka_test_beside(&stopped, test);
     kafka_kit_name(stopped.group, "stopped");
     run(test);
-    kit_wait_ended(&test->kit, KEPT);
+    wait_ended(test, KEPT);
 
     chaos_broker_kill(&broker, BEHIND);
-    fill(test, CUT);
-    kafka_test_wait_committed(test, 0, KEPT + CUT);
+    fill(test, kafka_kit_producer(), CUT);
+    wait_committed(test, KEPT + CUT);
     run(&stopped);
-    kafka_test_wait_committed(&stopped, 0, KEPT + CUT);
+    wait_committed(&stopped, KEPT + CUT);
     kafka_test_end(&stopped);
 
     chaos_broker_kill(&broker, LEADER);

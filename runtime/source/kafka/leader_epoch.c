@@ -95,6 +95,11 @@ bool kafka_leader_epoch_prove(const struct kafka_source *source,
     return true;
 }
 
+void kafka_leader_epoch_assigned_anew(struct kafka_partition *partition)
+{
+    partition->seeks = 0;
+}
+
 /* Of the last record that was read. */
 static void note(struct kafka_partition *partition, const rd_kafka_topic_partition_t *read)
 {

@@ -326,7 +326,8 @@ void kafka_position_range_came(struct kafka_source *source)
 }
 
 /* librdkafka has to begin again at next. Eager assignments are set as a whole: the others go on
- * where they are, and what was fetched of them ahead is fetched again. */
+ * where they are, and what was fetched of them ahead is fetched again. Of those whose place is
+ * still to be found nothing counts before that, whatever librdkafka reads there now. */
 static void restart(struct kafka_source *source)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
@@ -340,6 +341,9 @@ static void restart(struct kafka_source *source)
         if (source->is_cooperative && !partition->is_to_restart)
             continue;
         kafka_partition_add(list, partition)->offset = kafka_partition_position(partition);
+        kafka_leader_epoch_assigned_anew(partition);
+        if (!partition->is_to_restart)
+            continue;
         partition->is_to_restart = false;
         partition->is_out_of_range = false;
         partition->is_cut = false;
