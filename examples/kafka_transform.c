@@ -15,8 +15,9 @@
  *
  * What is not:
  *
- *   Exactly once: after a crash, a rebalance or a failed delivery an output may be there twice. If
- *   its reader has to know, give it an identity, such as partition and offset of its input.
+ *   Exactly once: after a crash, a rebalance, or a delivery that failed or is not sure, an output
+ *   may be there twice. If its reader has to know, give it an identity, such as partition and
+ *   offset of its input.
  *
  *   Order while a partition moves to another process, if an output is under way for longer than
  *   drain_ms: it may arrive behind the new owner's, and 1 2 is read as 1 2 1.
@@ -75,19 +76,21 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
 {
     struct transform *transform = context;
     klane_token_t token = (klane_token_t)(uintptr_t)message->_private;
-    bool is_kept = message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset >= 0;
+    const char *why = rd_kafka_err2str(message->err);
 
     (void)producer;
-    /* Without an offset librdkafka takes it for kept because a later one is; but a leader that is
-     * new to the producer accepts any as its first. Rather twice than never.
-     *
-     * What klane_finish() returns may be left alone: if the partition was given up meanwhile, its
+    /* It takes it for kept because a later one is, but where the leader is new that may be wrong:
+     * rather twice than never. */
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset == RD_KAFKA_OFFSET_INVALID)
+        why = "no broker has said where the output is";
+    else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        why = NULL;
+    /* What klane_finish() returns may be left alone: if the partition was given up meanwhile, its
      * new owner runs the record again. */
-    if (is_kept)
+    if (why == NULL)
         klane_finish(transform->runtime, token, KLANE_DONE, -1, NULL);
     else
-        klane_finish(transform->runtime, token, KLANE_RETRY, RETRY_MS,
-                     rd_kafka_err2str(message->err));
+        klane_finish(transform->runtime, token, KLANE_RETRY, RETRY_MS, why);
 }
 
 /** On the poller. librdkafka repairs what it can; after a fatal error only a new one helps. */

@@ -114,8 +114,8 @@ KLANE_API klane_err_t klane_kafka_create(rd_kafka_conf_t *conf,
  * delivery.report.only.error and transactional.id; the other callbacks run on librdkafka's
  * background thread. options (may be NULL): of them only allow_unsafe counts. A dead letter is
  * kept when the broker has acknowledged it as acks says; with enable.idempotence=true
- * librdkafka's own new attempts make none of them twice, but one that librdkafka takes for kept
- * only because a later one is goes again, for where a leader is new that may be wrong.
+ * librdkafka's own new attempts make none of them twice. One that librdkafka takes for kept only
+ * because a later one was is sent again, as it may be in no log, and may then be there twice.
  * message.timeout.ms is how long one attempt may take, and, where no broker is reached, until the
  * log says why not; copies of what is on its way are bounded by queue.buffering.max.kbytes.
  * errstr: as above. Errors: INVALID, NOMEM, VERSION, SYSTEM.

@@ -105,26 +105,29 @@ static enum klane_outcome letters_send(struct klane_letters *base,
     return KLANE_LATER;
 }
 
+/* An idempotent producer takes a request that failed for kept as soon as a later one is, and its
+ * messages have no offset then; but a leader that knows nothing of the producer accepts any as its
+ * first. Without acknowledgements (acks=0) there is no offset either, and no more to know. */
+static bool is_kept(const rd_kafka_message_t *message)
+{
+    return message->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           (message->offset != RD_KAFKA_OFFSET_INVALID ||
+            rd_kafka_message_status(message) != RD_KAFKA_MSG_STATUS_PERSISTED);
+}
+
 /* Of a message that no broker has taken, librdkafka itself only says that its time is over. */
 static void why_not(struct kafka_letters *letters, rd_kafka_resp_err_t err, char *text,
                     size_t size)
 {
     char last[KAFKA_TEXT_SIZE];
 
-    if (err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT &&
-        kafka_reason_last(&letters->reason, rd_kafka_version(), last, sizeof last))
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        snprintf(text, size, "librdkafka takes it for kept, but no broker said where");
+    else if (err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT &&
+             kafka_reason_last(&letters->reason, rd_kafka_version(), last, sizeof last))
         snprintf(text, size, "%s: %s", rd_kafka_err2str(err), last);
     else
         snprintf(text, size, "%s", rd_kafka_err2str(err));
-}
-
-/* An idempotent producer takes a request that failed for kept as soon as a later one is; but a
- * leader that knows nothing of the producer accepts any as its first. Only of what a broker has
- * acknowledged itself there is an offset. */
-static bool is_taken_for_kept(const rd_kafka_message_t *message)
-{
-    return message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->offset < 0 &&
-           rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_PERSISTED;
 }
 
 /* On librdkafka's background thread. */
@@ -132,19 +135,16 @@ static void reported(rd_kafka_t *rk, const rd_kafka_message_t *message, void *op
 {
     struct pending *pending = message->_private;
     struct kafka_letters *letters = pending->letters;
-    bool is_unproven = is_taken_for_kept(message);
-    bool is_kept = message->err == RD_KAFKA_RESP_ERR_NO_ERROR && !is_unproven;
+    bool was_kept = is_kept(message);
     char why[2 * KAFKA_TEXT_SIZE];
 
     (void)rk, (void)opaque;
-    if (is_kept)
+    if (was_kept)
         kafka_reason_over(&letters->reason);
-    else if (is_unproven)
-        snprintf(why, sizeof why, "librdkafka takes it for kept, but no broker said where");
     else
         why_not(letters, message->err, why, sizeof why);
-    klane_finish(letters->runtime, pending->token, is_kept ? KLANE_DONE : KLANE_RETRY, -1,
-                 is_kept ? NULL : why);
+    klane_finish(letters->runtime, pending->token, was_kept ? KLANE_DONE : KLANE_RETRY, -1,
+                 was_kept ? NULL : why);
     free(pending);
 }
 
