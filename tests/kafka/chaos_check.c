@@ -3,7 +3,8 @@
  * these ways, or because it needs the cluster's own word:
  *
  *   - what was acknowledged to the producer is in the log, once, and was handled
- *   - the offsets that the group's log has for a partition never fall
+ *   - the offsets that the group's log has for a partition never fall, beside what of a process
+ *     got there behind its next commit
  *   - what klane calls committed is in the group's log
  *   - an assignment begins at an offset that was committed, not below one that was acknowledged
  *   - of an assignment every record is taken in, one after the other
@@ -11,7 +12,8 @@
  *     was, by sleeping beyond its session, starts nothing of it when it has been awake for a while
  *   - what a commit's map has as finished does not run again, once that commit is what a
  *     partition begins with; what is above the map's ceiling may, and what control had not heard
- *     of, but not if that was the last commit of a drain that was over: then nothing does
+ *     of, but not if that was the last commit of a drain that was over in time: then nothing does
+ *   - a process sends a commit only when the one before was answered
  *   - what still runs when a partition is given up has had its drain
  *   - nothing goes on starting once a handler could see that it works in vain
  *   - a partition is lost only for a reason: a process that froze, a broker that was away
@@ -37,12 +39,13 @@ struct stay {
     size_t given; /* the event: the commit that it begins with was sent; 0: it is not known */
     size_t sent;  /* the event: its own last commit; 0: none */
     int64_t vain_ms;
-    int64_t shared_ms; /* since when is_shared */
+    int64_t revoked_ms; /* when the process was asked to give it up; NEVER: it was not */
+    int64_t shared_ms;  /* since when is_shared */
     uint16_t partition;
     uint8_t life;
     bool is_open;
     bool is_shared;  /* another process got the partition meanwhile */
-    bool is_drained; /* nothing ran when it was given up, and all was committed */
+    bool is_drained; /* before its deadline; nothing ran, and all was committed */
 };
 
 struct running {
@@ -60,7 +63,8 @@ struct seen_life {
     int64_t frozen_ms;   /* when it was last, so far; while it is: NEVER */
     unsigned freezes;    /* so often */
     unsigned overslept;  /* the last of them that cost it a partition */
-    int64_t sent;        /* its last commit, and the last that was accepted */
+    int64_t sent;        /* its last commit, the last that was answered, and accepted */
+    int64_t answered;
     int64_t accepted;
     bool is_contested; /* another has its instance */
     bool is_cut_off;   /* or it was ever frozen */
@@ -122,6 +126,7 @@ static bool on_assign(struct inspector *inspector, size_t at, const struct histo
                                                    .ceiling = event->ceiling,
                                                    .given = given_to(inspector, event),
                                                    .vain_ms = NEVER,
+                                                   .revoked_ms = NEVER,
                                                    .partition = event->partition,
                                                    .life = event->process,
                                                    .is_open = true};
@@ -155,7 +160,8 @@ static bool on_given_up(struct inspector *inspector, size_t at, const struct his
     int64_t drain_ms = inspector->judged->run->shared->lives[event->process].drain_ms;
 
     stay->is_open = false;
-    stay->is_drained = life->accepted == life->sent;
+    stay->is_drained =
+        life->accepted == life->sent && event->time_ms - stay->revoked_ms < drain_ms - SLACK_MS;
     if (stay->is_shared && !life->is_cut_off && !is_in_shadow(inspector, event))
         return chaos_condemn(inspector->judged, at,
                              "another process has had the partition since before");
@@ -319,7 +325,9 @@ static bool on_note(struct inspector *inspector, size_t at, const struct history
     struct seen_life *life = &inspector->lives[event->process];
     int64_t *acknowledged = &inspector->acknowledged[event->partition];
 
-    if (event->name == chaos_acknowledged) {
+    if (event->name == chaos_revoked) {
+        inspector->stays[event->epoch].revoked_ms = event->time_ms;
+    } else if (event->name == chaos_acknowledged) {
         if (life->stored[event->partition] != event->offset)
             return chaos_condemn(inspector->judged, at,
                                  "it counts as committed; the group's log has %" PRId64,
@@ -345,10 +353,27 @@ static bool on_note(struct inspector *inspector, size_t at, const struct history
     return true;
 }
 
-static void on_sent(struct inspector *inspector, size_t at, const struct history_event *event)
+static bool on_sent(struct inspector *inspector, size_t at, const struct history_event *event)
 {
-    inspector->lives[event->process].sent = event->value;
+    struct seen_life *life = &inspector->lives[event->process];
+
+    if (event->value != life->sent && life->answered != life->sent)
+        return chaos_condemn(inspector->judged, at,
+                             "commit %" PRId64 " has no answer yet, and is followed by another",
+                             life->sent);
+    life->sent = event->value;
     inspector->stays[event->epoch].sent = at;
+    return true;
+}
+
+static bool on_answered(struct inspector *inspector, const struct history_event *event)
+{
+    struct seen_life *life = &inspector->lives[event->process];
+
+    life->answered = event->value;
+    if (event->result == CHAOS_ACCEPTED)
+        life->accepted = event->value;
+    return true;
 }
 
 static bool on_stopped(struct inspector *inspector, const struct history_event *event)
@@ -382,12 +407,9 @@ static bool look_at(struct inspector *inspector, size_t at, const struct history
         inspector->committed[event->partition] = at;
         return true;
     case HISTORY_SENT:
-        on_sent(inspector, at, event);
-        return true;
+        return on_sent(inspector, at, event);
     case HISTORY_ANSWERED:
-        if (event->result == CHAOS_ACCEPTED)
-            inspector->lives[event->process].accepted = event->value;
-        return true;
+        return on_answered(inspector, event);
     case HISTORY_NOTE:
         return on_note(inspector, at, event);
     case HISTORY_STOPPED:
@@ -422,25 +444,11 @@ static bool check_produced(struct chaos_judged *judged)
     return is_well;
 }
 
-static bool was_unheard(const struct chaos_judged *judged, uint8_t life, int64_t number)
+/* A member sends one commit after the other; one that had no answer may be on its way for long, as
+ * in a broker that is frozen, and get there behind the next. */
+static bool came_late(const struct truth_commit *commit, const struct truth_commit *before)
 {
-    for (size_t i = 0; i < history_count(&judged->history); i++) {
-        const struct history_event *event = &judged->history.events[i];
-
-        if (event->type == HISTORY_ANSWERED && event->process == life && event->value == number &&
-            event->result == CHAOS_UNHEARD)
-            return true;
-    }
-    return false;
-}
-
-/* A member sends one commit after the other. To the earlier one nobody answered, as its connection
- * broke or its coordinator was frozen with it in a buffer; and that got to it in the end. */
-static bool came_late(const struct chaos_judged *judged, const struct truth_commit *commit,
-                      const struct truth_commit *before)
-{
-    return commit->life == before->life && commit->number < before->number &&
-           was_unheard(judged, commit->life, commit->number);
+    return commit->life == before->life && commit->number < before->number;
 }
 
 /* Behind the last record that there is at last. */
@@ -455,13 +463,14 @@ static bool check_stored(struct chaos_judged *judged)
 {
     const struct truth *truth = &judged->truth;
     const struct truth_commit *last[CHAOS_PARTITIONS] = {NULL};
+    const struct truth_commit *highest[CHAOS_PARTITIONS] = {NULL};
 
     for (size_t i = 0; i < truth->commit_count; i++) {
         const struct truth_commit *commit = &truth->commits[i];
-        const struct truth_commit *before = last[commit->partition];
+        const struct truth_commit *before = highest[commit->partition];
 
-        if (before != NULL && commit->offset < before->offset &&
-            came_late(judged, commit, before))
+        last[commit->partition] = commit;
+        if (before != NULL && came_late(commit, before))
             continue;
         if (before != NULL && commit->offset < before->offset)
             return chaos_condemn(judged, history_count(&judged->history),
@@ -469,7 +478,7 @@ static bool check_stored(struct chaos_judged *judged)
                                  "%" PRId64 ") to %" PRId64 " (P%u, commit %" PRId64 ")",
                                  commit->partition, before->offset, before->life, before->number,
                                  commit->offset, commit->life, commit->number);
-        last[commit->partition] = commit;
+        highest[commit->partition] = commit;
     }
     for (int p = 0; p < CHAOS_PARTITIONS; p++)
         /* What a producer that has died had sent may have come since the end was asked for. */

@@ -16,6 +16,7 @@ const char chaos_broker_goes[] = "the broker goes", chaos_broker_is_back[] = "th
 const char chaos_network_fails[] = "the network fails";
 const char chaos_network_is_well[] = "the network is well";
 const char chaos_acknowledged[] = "acknowledged";
+const char chaos_revoked[] = "it is to be given up";
 const char chaos_outdated[] = "the commit was of another generation";
 const char chaos_refused[] = "the commit was refused";
 

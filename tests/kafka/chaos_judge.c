@@ -166,6 +166,11 @@ static bool add_entry(struct maker *maker, struct history_event event)
         event.type = HISTORY_NOTE;
         event.name = chaos_acknowledged;
         break;
+    case HISTORY_REVOKE:
+        /* What starts may have passed the fence just before. */
+        event.type = HISTORY_NOTE;
+        event.name = chaos_revoked;
+        break;
     case HISTORY_LOST:
         *lost = (struct lost){history_count(history), time_ms};
         break;

@@ -116,26 +116,22 @@ static int64_t bent(int32_t partition, int64_t offset)
     return last / 2;
 }
 
-static enum chaos_answer answer_of(rd_kafka_resp_err_t err)
-{
-    switch (err) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-        return CHAOS_ACCEPTED;
-    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
-        return CHAOS_OUTDATED;
-    case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT:
-    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-        return CHAOS_UNHEARD;
-    default:
-        return CHAOS_REFUSED;
-    }
-}
-
 static void answered(rd_kafka_resp_err_t err)
 {
-    add((struct history_event){
-        .type = HISTORY_ANSWERED, .value = self.commits, .result = answer_of(err)});
+    add((struct history_event){.type = HISTORY_ANSWERED,
+                               .value = self.commits,
+                               .result = err == RD_KAFKA_RESP_ERR_NO_ERROR ? CHAOS_ACCEPTED
+                                         : err == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION
+                                             ? CHAOS_OUTDATED
+                                             : CHAOS_REFUSED});
+}
+
+/* Their drains begin. */
+static void revoked(const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++)
+        add_partition(HISTORY_REVOKE, list->elems[i].partition,
+                      self.epoch[list->elems[i].partition], 0);
 }
 
 /* The commit's name, in front of the metadata. */
@@ -212,6 +208,10 @@ rd_kafka_event_t *__wrap_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeou
     if (self.shared != NULL && event != NULL &&
         rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT)
         answered(rd_kafka_event_error(event));
+    if (self.shared != NULL && event != NULL &&
+        rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE &&
+        rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
+        revoked(rd_kafka_event_topic_partition_list(event));
     return event;
 }
 

@@ -53,12 +53,7 @@ enum chaos_kind {
 };
 
 /* How a commit was answered: the result of the event ANSWERED. */
-enum chaos_answer {
-    CHAOS_ACCEPTED,
-    CHAOS_OUTDATED,
-    CHAOS_REFUSED,
-    CHAOS_UNHEARD /* by nobody: it may be stored or not, or will be */
-};
+enum chaos_answer { CHAOS_ACCEPTED, CHAOS_OUTDATED, CHAOS_REFUSED };
 
 struct chaos_payload {
     uint32_t number;
@@ -125,7 +120,7 @@ extern const char chaos_broker_goes[], chaos_broker_is_back[];
 extern const char chaos_network_fails[], chaos_network_is_well[];
 
 /* What the judge makes of a member's events. */
-extern const char chaos_acknowledged[], chaos_outdated[], chaos_refused[];
+extern const char chaos_acknowledged[], chaos_outdated[], chaos_refused[], chaos_revoked[];
 
 /* A client of a cluster finds out soon that a broker does not answer. */
 void chaos_conf_soon(rd_kafka_conf_t *conf);
