@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Partitions come and go. Upholds: a drain is complete when every slot of the partition came
- * back, run or not started, and its lanes' states are freed, and never later than its deadline;
- * what is still out then counts as unfinished. */
+ * back, run or not started, and its lanes' states are freed, and never later than the first round
+ * behind its deadline; what is still out then counts as unfinished. */
 #include "base/assert.h"
 #include "core/internal.h"
 

@@ -241,6 +241,32 @@ static void a_log_that_was_cut_and_has_grown_again_begins_anew(void **state)
     assert_int_equal(kafka_kit_committed_epoch(test->group, test->topic, 0), 0);
 }
 
+/* It goes on further up: of that place no epoch is known, least of all the one that was wrong. */
+static void a_log_that_was_cut_goes_on_at_the_end_once_if_so_ruled(void **state)
+{
+    struct kafka_test *test = *state;
+    struct klane_topic topic = rules();
+
+    if (!kafka_library_has_epochs())
+        skip();
+    topic.out_of_range = KLANE_BEGIN_LATEST;
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 30, 5);
+    kafka_kit_commit_epoch(test->group, test->topic, 0, 10, 7);
+    kafka_test_kit(test, NULL);
+    kafka_test_start(test, &topic);
+    kit_wait_event(&test->kit, KLANE_EVENT_OUT_OF_RANGE, 1);
+    for (int i = 1; i <= 5; i++) {
+        kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 2, 1);
+        kit_wait_ended(&test->kit, 2 * (size_t)i);
+    }
+
+    assert_int_equal(lowest(&test->kit), 30);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_OUT_OF_RANGE), 1);
+    kafka_test_wait_committed(test, 0, 40);
+    assert_int_equal(kafka_kit_committed_epoch(test->group, test->topic, 0), 0);
+}
+
 /* Beside the main thread: control's. */
 static atomic_int seeks_to_forget;
 
@@ -599,6 +625,7 @@ int main(void)
         kafka_test_case(a_committed_offset_that_is_gone_is_fatal_if_so_ruled),
         kafka_test_case(a_committed_offset_beyond_the_end_begins_anew),
         kafka_test_case(a_log_that_was_cut_and_has_grown_again_begins_anew),
+        kafka_test_case(a_log_that_was_cut_goes_on_at_the_end_once_if_so_ruled),
         kafka_test_case(a_seek_that_is_forgotten_costs_no_record),
         kafka_test_case(the_epoch_of_a_leader_is_committed_and_kept),
         kafka_test_case(retention_that_passes_the_position_is_told_and_survived_cooperatively),

@@ -95,11 +95,6 @@ bool kafka_leader_epoch_prove(const struct kafka_source *source,
     return true;
 }
 
-void kafka_leader_epoch_assigned_anew(struct kafka_partition *partition)
-{
-    partition->seeks = 0;
-}
-
 /* Of the last record that was read. */
 static void note(struct kafka_partition *partition, const rd_kafka_topic_partition_t *read)
 {
@@ -109,6 +104,27 @@ static void note(struct kafka_partition *partition, const rd_kafka_topic_partiti
         return;
     partition->leader_epoch = epoch;
     partition->leader_epoch_end = read->offset;
+}
+
+/* Of the last record that was read, if it was at the next offset or above, but for one below. */
+static bool has_epoch(const struct kafka_partition *partition)
+{
+    return partition->leader_epoch != NONE && partition->next <= partition->leader_epoch_end;
+}
+
+void kafka_leader_epoch_doubt(const struct kafka_source *source,
+                              struct kafka_partition *partition)
+{
+    rd_kafka_topic_partition_list_t *read;
+
+    partition->seeks = 0;
+    if (partition->is_unproven || !can_ask(source))
+        return;
+    read = kafka_partition_list(partition);
+    rd_kafka_position(source->rk, read); /* as in a commit */
+    note(partition, &read->elems[0]);
+    rd_kafka_topic_partition_list_destroy(read);
+    partition->is_unproven = has_epoch(partition);
 }
 
 void kafka_leader_epoch_commit(const struct kafka_source *source,
@@ -127,7 +143,7 @@ void kafka_leader_epoch_commit(const struct kafka_source *source,
             kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
 
         note(partition, &read->elems[i]);
-        if (partition->next <= partition->leader_epoch_end)
+        if (has_epoch(partition))
             kafka_leader_epoch_assign(partition, &list->elems[i]);
     }
     rd_kafka_topic_partition_list_destroy(read);

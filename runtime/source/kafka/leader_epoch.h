@@ -18,8 +18,10 @@ bool kafka_leader_epoch_prove(const struct kafka_source *source,
                               struct kafka_partition *partition,
                               const rd_kafka_message_t *message);
 
-/* librdkafka was told once more where it reads, and has forgotten what it was asked. */
-void kafka_leader_epoch_assigned_anew(struct kafka_partition *partition);
+/* librdkafka is to be told once more where it reads, and forgets what it was about to find out of
+ * the leader, and the epoch: the partition is unproven again, as far as an epoch is known. */
+void kafka_leader_epoch_doubt(const struct kafka_source *source,
+                              struct kafka_partition *partition);
 
 /* There is none, or no more. */
 void kafka_leader_epoch_forget(struct kafka_partition *partition);

@@ -265,13 +265,14 @@ static void move_to(struct kafka_source *source, struct kafka_partition *partiti
                               offset);
     partition->next = offset;
     partition->end = -1;
+    /* What is known of leaders is of another place. */
+    kafka_leader_epoch_forget(partition);
     if (!is_lower)
         return;
     kafka_sweep_end(source, partition);
     kafka_fetch_forward(source, partition, false);
     kafka_fetch_drop(source, partition);
     kafka_partition_move(source, partition, KAFKA_WAITING);
-    kafka_leader_epoch_forget(partition);
     partition->begin = offset;
     partition->is_committed = false;
     kafka_commit_review(source);
@@ -319,7 +320,9 @@ void kafka_position_range_came(struct kafka_source *source)
         }
         move_to(source, partition, offset);
     } else {
-        /* It came back into the range meanwhile, or some broker lags: not at once again. */
+        /* It came back into the range meanwhile, perhaps as another log, or some broker lags: not
+         * at once again. */
+        kafka_leader_epoch_doubt(source, partition);
         again(source);
     }
     partition->is_to_restart = true;
@@ -341,9 +344,10 @@ static void restart(struct kafka_source *source)
         if (source->is_cooperative && !partition->is_to_restart)
             continue;
         kafka_partition_add(list, partition)->offset = kafka_partition_position(partition);
-        kafka_leader_epoch_assigned_anew(partition);
-        if (!partition->is_to_restart)
+        if (!partition->is_to_restart) {
+            kafka_leader_epoch_doubt(source, partition);
             continue;
+        }
         partition->is_to_restart = false;
         partition->is_out_of_range = false;
         partition->is_cut = false;
@@ -374,7 +378,8 @@ void kafka_position_work(struct kafka_source *source)
         if (!partition->is_out_of_range)
             continue;
         is_to_restart = is_to_restart || partition->is_to_restart;
-        if (!partition->is_to_restart && !source->range.is_out && !is_to_wait(source))
+        if (!partition->is_to_restart && partition->state == KAFKA_OURS &&
+            !source->range.is_out && !is_to_wait(source))
             ask_range(source, partition);
     }
     /* While the group rebalances, the answer to that is the next that librdkafka may be told. */
