@@ -13,7 +13,6 @@
  *   - what a commit's map has as finished does not run again, once that commit is what a
  *     partition begins with; what is above the map's ceiling may, and what control had not heard
  *     of, but not if that was the last commit of a drain that was over in time: then nothing does
- *   - a process sends a commit only when the one before was answered
  *   - what still runs when a partition is given up has had its drain
  *   - nothing goes on starting once a handler could see that it works in vain
  *   - a partition is lost only for a reason: a process that froze, a broker that was away
@@ -39,13 +38,14 @@ struct stay {
     size_t given; /* the event: the commit that it begins with was sent; 0: it is not known */
     size_t sent;  /* the event: its own last commit; 0: none */
     int64_t vain_ms;
-    int64_t revoked_ms; /* when the process was asked to give it up; NEVER: it was not */
-    int64_t shared_ms;  /* since when is_shared */
+    int64_t
+        drained_by_ms; /* so long a drain of it goes on; BEFORE_ALL: it is not to be given up */
+    int64_t shared_ms; /* since when is_shared */
     uint16_t partition;
     uint8_t life;
     bool is_open;
     bool is_shared;  /* another process got the partition meanwhile */
-    bool is_drained; /* before its deadline; nothing ran, and all was committed */
+    bool is_drained; /* in time; nothing ran when it was given up, and all was committed */
 };
 
 struct running {
@@ -63,8 +63,7 @@ struct seen_life {
     int64_t frozen_ms;   /* when it was last, so far; while it is: NEVER */
     unsigned freezes;    /* so often */
     unsigned overslept;  /* the last of them that cost it a partition */
-    int64_t sent;        /* its last commit, the last that was answered, and accepted */
-    int64_t answered;
+    int64_t sent;        /* its last commit, and the last that was accepted */
     int64_t accepted;
     bool is_contested; /* another has its instance */
     bool is_cut_off;   /* or it was ever frozen */
@@ -126,7 +125,7 @@ static bool on_assign(struct inspector *inspector, size_t at, const struct histo
                                                    .ceiling = event->ceiling,
                                                    .given = given_to(inspector, event),
                                                    .vain_ms = NEVER,
-                                                   .revoked_ms = NEVER,
+                                                   .drained_by_ms = BEFORE_ALL,
                                                    .partition = event->partition,
                                                    .life = event->process,
                                                    .is_open = true};
@@ -160,8 +159,10 @@ static bool on_given_up(struct inspector *inspector, size_t at, const struct his
     int64_t drain_ms = inspector->judged->run->shared->lives[event->process].drain_ms;
 
     stay->is_open = false;
+    /* The last commit is sent when the drain is over. */
     stay->is_drained =
-        life->accepted == life->sent && event->time_ms - stay->revoked_ms < drain_ms - SLACK_MS;
+        life->accepted == life->sent && stay->sent > 0 &&
+        inspector->judged->history.events[stay->sent].time_ms < stay->drained_by_ms;
     if (stay->is_shared && !life->is_cut_off && !is_in_shadow(inspector, event))
         return chaos_condemn(inspector->judged, at,
                              "another process has had the partition since before");
@@ -326,7 +327,9 @@ static bool on_note(struct inspector *inspector, size_t at, const struct history
     int64_t *acknowledged = &inspector->acknowledged[event->partition];
 
     if (event->name == chaos_revoked) {
-        inspector->stays[event->epoch].revoked_ms = event->time_ms;
+        inspector->stays[event->epoch].drained_by_ms =
+            event->time_ms + inspector->judged->run->shared->lives[event->process].drain_ms -
+            SLACK_MS;
     } else if (event->name == chaos_acknowledged) {
         if (life->stored[event->partition] != event->offset)
             return chaos_condemn(inspector->judged, at,
@@ -353,27 +356,21 @@ static bool on_note(struct inspector *inspector, size_t at, const struct history
     return true;
 }
 
-static bool on_sent(struct inspector *inspector, size_t at, const struct history_event *event)
+static void on_sent(struct inspector *inspector, size_t at, const struct history_event *event)
 {
-    struct seen_life *life = &inspector->lives[event->process];
-
-    if (event->value != life->sent && life->answered != life->sent)
-        return chaos_condemn(inspector->judged, at,
-                             "commit %" PRId64 " has no answer yet, and is followed by another",
-                             life->sent);
-    life->sent = event->value;
+    inspector->lives[event->process].sent = event->value;
     inspector->stays[event->epoch].sent = at;
-    return true;
 }
 
-static bool on_answered(struct inspector *inspector, const struct history_event *event)
+/* All that it has is to be given up. */
+static void on_stop(struct inspector *inspector, const struct history_event *event)
 {
-    struct seen_life *life = &inspector->lives[event->process];
+    for (uint32_t i = 0; i < inspector->stay_count; i++) {
+        struct stay *stay = &inspector->stays[i];
 
-    life->answered = event->value;
-    if (event->result == CHAOS_ACCEPTED)
-        life->accepted = event->value;
-    return true;
+        if (stay->life == event->process && stay->is_open)
+            stay->drained_by_ms = event->time_ms + CHAOS_STOP_MS / 4 * 3 - SLACK_MS;
+    }
 }
 
 static bool on_stopped(struct inspector *inspector, const struct history_event *event)
@@ -407,9 +404,15 @@ static bool look_at(struct inspector *inspector, size_t at, const struct history
         inspector->committed[event->partition] = at;
         return true;
     case HISTORY_SENT:
-        return on_sent(inspector, at, event);
+        on_sent(inspector, at, event);
+        return true;
     case HISTORY_ANSWERED:
-        return on_answered(inspector, event);
+        if (event->result == CHAOS_ACCEPTED)
+            inspector->lives[event->process].accepted = event->value;
+        return true;
+    case HISTORY_STOP:
+        on_stop(inspector, event);
+        return true;
     case HISTORY_NOTE:
         return on_note(inspector, at, event);
     case HISTORY_STOPPED:

@@ -126,14 +126,6 @@ static void answered(rd_kafka_resp_err_t err)
                                              : CHAOS_REFUSED});
 }
 
-/* Their drains begin. */
-static void revoked(const rd_kafka_topic_partition_list_t *list)
-{
-    for (int i = 0; i < list->cnt; i++)
-        add_partition(HISTORY_REVOKE, list->elems[i].partition,
-                      self.epoch[list->elems[i].partition], 0);
-}
-
 /* The commit's name, in front of the metadata. */
 static void name_entry(rd_kafka_topic_partition_t *entry)
 {
@@ -208,11 +200,17 @@ rd_kafka_event_t *__wrap_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeou
     if (self.shared != NULL && event != NULL &&
         rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT)
         answered(rd_kafka_event_error(event));
-    if (self.shared != NULL && event != NULL &&
-        rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE &&
-        rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
-        revoked(rd_kafka_event_topic_partition_list(event));
     return event;
+}
+
+/* Drains begin. */
+void __wrap_kafka_group_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                                     rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    for (int i = 0; err == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS && i < list->cnt; i++)
+        add_partition(HISTORY_REVOKE, list->elems[i].partition,
+                      self.epoch[list->elems[i].partition], 0);
+    __real_kafka_group_rebalance_cb(rk, err, list, opaque);
 }
 
 /* ---- what klane tells -------------------------------------------------------------------- */

@@ -26,4 +26,10 @@ rd_kafka_resp_err_t __wrap_rd_kafka_committed(rd_kafka_t *rk,
 rd_kafka_event_t *__real_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
 rd_kafka_event_t *__wrap_rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout_ms);
 
+/* klane's own, which librdkafka calls. */
+void __real_kafka_group_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                                     rd_kafka_topic_partition_list_t *list, void *opaque);
+void __wrap_kafka_group_rebalance_cb(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                                     rd_kafka_topic_partition_list_t *list, void *opaque);
+
 #endif

@@ -33,6 +33,7 @@ static void on_log(enum klane_log_level level, const char *line, void *context)
     pthread_mutex_lock(&kit->lock);
     kit->log_lines++;
     snprintf(kit->line, sizeof(kit->line), "%s", line);
+    kit->has_expected |= kit->expected != NULL && strstr(line, kit->expected) != NULL;
     pthread_cond_broadcast(&kit->changed);
     pthread_mutex_unlock(&kit->lock);
 }

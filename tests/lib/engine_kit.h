@@ -46,7 +46,9 @@ struct kit {
     size_t errors[KIT_ERRORS]; /* events SOURCE_ERROR by their err */
     char message[256]; /* of the last event that had one */
     size_t log_lines;
-    char line[512]; /* the last of them */
+    char line[512];       /* the last of them */
+    const char *expected; /* a part of one of them; NULL: of none */
+    bool has_expected;    /* it has come */
     bool overlap; /* two handlers of one key at once */
 
     /* What a handler does: called without the lock. NULL: KLANE_DONE. */
