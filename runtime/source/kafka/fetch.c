@@ -298,6 +298,7 @@ static void offer(struct kafka_source *source, struct kafka_partition *partition
 
     partition->next = record->offset + 1;
     partition->end = -1;
+    partition->has_read = true;
     kafka_turns_note(source, partition);
     if (partition->is_held || partition->is_stashing) {
         KLANE_MARK("kafka: a record is stashed");

@@ -38,6 +38,7 @@ void kafka_leader_epoch_forget(struct kafka_partition *partition)
 {
     partition->leader_epoch = NONE;
     partition->leader_epoch_end = 0;
+    partition->has_read = false;
     partition->is_unproven = false;
     partition->seeks = 0;
 }
@@ -95,12 +96,14 @@ bool kafka_leader_epoch_prove(const struct kafka_source *source,
     return true;
 }
 
-/* Of the last record that was read. */
+/* Of the last record that was read. librdkafka's position counts what was dropped, too, as of a
+ * log that was cut, and keeps what was of another place until it has begun at the new one. */
 static void note(struct kafka_partition *partition, const rd_kafka_topic_partition_t *read)
 {
     int32_t epoch = rd_kafka_topic_partition_get_leader_epoch(read);
 
-    if (read->offset < partition->next || epoch == NONE)
+    if (!partition->has_read || partition->is_unproven || partition->is_out_of_range ||
+        read->offset < partition->next || epoch == NONE)
         return;
     partition->leader_epoch = epoch;
     partition->leader_epoch_end = read->offset;
@@ -124,6 +127,7 @@ void kafka_leader_epoch_doubt(const struct kafka_source *source,
     rd_kafka_position(source->rk, read); /* as in a commit */
     note(partition, &read->elems[0]);
     rd_kafka_topic_partition_list_destroy(read);
+    partition->has_read = false;
     partition->is_unproven = has_epoch(partition);
 }
 

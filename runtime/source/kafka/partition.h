@@ -70,6 +70,7 @@ struct kafka_partition {
     bool has_headers;      /* somebody wants its records' headers */
     bool is_held;          /* by control */
     bool is_unproven;      /* it was not found out yet whether its log was cut below next */
+    bool has_read;         /* a record, since librdkafka was told where it reads */
     bool is_forwarded;     /* its records reach the data queue */
     bool is_stashing;      /* in the list */
     bool is_out_of_range;  /* nothing comes before its new place is found */
