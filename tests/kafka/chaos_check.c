@@ -38,13 +38,14 @@ struct stay {
     size_t given; /* the event: the commit that it begins with was sent; 0: it is not known */
     size_t sent;  /* the event: its own last commit; 0: none */
     int64_t vain_ms;
-    int64_t
-        drained_by_ms; /* so long a drain of it goes on; BEFORE_ALL: it is not to be given up */
-    int64_t shared_ms; /* since when is_shared */
+    size_t began;          /* the event: its drain; 0: it is not to be given up */
+    int64_t drained_by_ms; /* so long that goes on at most */
+    int64_t shared_ms;     /* since when is_shared */
     uint16_t partition;
     uint8_t life;
     bool is_open;
     bool is_shared;  /* another process got the partition meanwhile */
+    bool outlasts;   /* a handler ran on in its drain for longer than drains wait for it */
     bool is_drained; /* in time; nothing ran when it was given up, and all was committed */
 };
 
@@ -125,7 +126,6 @@ static bool on_assign(struct inspector *inspector, size_t at, const struct histo
                                                    .ceiling = event->ceiling,
                                                    .given = given_to(inspector, event),
                                                    .vain_ms = NEVER,
-                                                   .drained_by_ms = BEFORE_ALL,
                                                    .partition = event->partition,
                                                    .life = event->process,
                                                    .is_open = true};
@@ -152,16 +152,22 @@ static bool is_in_shadow(const struct inspector *inspector, const struct history
     return event->time_ms - inspector->trouble_ms < SHADOW_MS;
 }
 
+static int64_t drain_ms_of(const struct inspector *inspector, const struct history_event *event)
+{
+    return inspector->judged->run->shared->lives[event->process].drain_ms;
+}
+
 static bool on_given_up(struct inspector *inspector, size_t at, const struct history_event *event)
 {
     struct stay *stay = &inspector->stays[event->epoch];
     const struct seen_life *life = &inspector->lives[event->process];
-    int64_t drain_ms = inspector->judged->run->shared->lives[event->process].drain_ms;
+    int64_t drain_ms = drain_ms_of(inspector, event);
 
     stay->is_open = false;
     /* The last commit is sent when the drain is over. */
     stay->is_drained =
-        life->accepted == life->sent && stay->sent > 0 &&
+        life->accepted == life->sent && stay->began > 0 && stay->sent > stay->began &&
+        !stay->outlasts &&
         inspector->judged->history.events[stay->sent].time_ms < stay->drained_by_ms;
     if (stay->is_shared && !life->is_cut_off && !is_in_shadow(inspector, event))
         return chaos_condemn(inspector->judged, at,
@@ -231,7 +237,7 @@ static void on_crash(struct inspector *inspector, const struct history_event *ev
 /* ---- handlers ---------------------------------------------------------------------------- */
 
 /* A map speaks of what its own stay has finished, and control has heard of some time before; after
- * a drain that was over, of all. */
+ * a drain that was over in time, of all. */
 static bool is_in_map(const struct inspector *inspector, const struct stay *stay,
                       const struct history_event *event)
 {
@@ -299,10 +305,13 @@ static bool on_start(struct inspector *inspector, size_t at, const struct histor
 static void on_end(struct inspector *inspector, size_t at, const struct history_event *event)
 {
     struct seen_life *life = &inspector->lives[event->process];
+    struct stay *stay = &inspector->stays[event->epoch];
     size_t *finished = &inspector->finished[event->partition][event->offset];
 
     for (size_t i = 0; i < life->running_count; i++)
         if (life->running[i].epoch == event->epoch && life->running[i].offset == event->offset) {
+            stay->outlasts |= stay->began > 0 && event->time_ms - life->running[i].begin_ms >=
+                                                     drain_ms_of(inspector, event) - SLACK_MS;
             life->running[i] = life->running[--life->running_count];
             break;
         }
@@ -321,15 +330,24 @@ static void on_trouble(struct inspector *inspector, const struct history_event *
     inspector->trouble_ms = inspector->troubles > 0 ? NEVER : event->time_ms;
 }
 
+/* Another reason to begin it can only make it shorter. */
+static void drain_begins(struct stay *stay, size_t at, int64_t by_ms)
+{
+    if (stay->began > 0 && stay->drained_by_ms < by_ms)
+        return;
+    stay->drained_by_ms = by_ms;
+    if (stay->began == 0)
+        stay->began = at;
+}
+
 static bool on_note(struct inspector *inspector, size_t at, const struct history_event *event)
 {
     struct seen_life *life = &inspector->lives[event->process];
     int64_t *acknowledged = &inspector->acknowledged[event->partition];
 
     if (event->name == chaos_revoked) {
-        inspector->stays[event->epoch].drained_by_ms =
-            event->time_ms + inspector->judged->run->shared->lives[event->process].drain_ms -
-            SLACK_MS;
+        drain_begins(&inspector->stays[event->epoch], at,
+                     event->time_ms + drain_ms_of(inspector, event) - SLACK_MS);
     } else if (event->name == chaos_acknowledged) {
         if (life->stored[event->partition] != event->offset)
             return chaos_condemn(inspector->judged, at,
@@ -363,14 +381,12 @@ static void on_sent(struct inspector *inspector, size_t at, const struct history
 }
 
 /* All that it has is to be given up. */
-static void on_stop(struct inspector *inspector, const struct history_event *event)
+static void on_stop(struct inspector *inspector, size_t at, const struct history_event *event)
 {
-    for (uint32_t i = 0; i < inspector->stay_count; i++) {
-        struct stay *stay = &inspector->stays[i];
-
-        if (stay->life == event->process && stay->is_open)
-            stay->drained_by_ms = event->time_ms + CHAOS_STOP_MS / 4 * 3 - SLACK_MS;
-    }
+    for (uint32_t i = 0; i < inspector->stay_count; i++)
+        if (inspector->stays[i].life == event->process && inspector->stays[i].is_open)
+            drain_begins(&inspector->stays[i], at,
+                         event->time_ms + CHAOS_STOP_MS / 4 * 3 - SLACK_MS);
 }
 
 static bool on_stopped(struct inspector *inspector, const struct history_event *event)
@@ -411,7 +427,7 @@ static bool look_at(struct inspector *inspector, size_t at, const struct history
             inspector->lives[event->process].accepted = event->value;
         return true;
     case HISTORY_STOP:
-        on_stop(inspector, event);
+        on_stop(inspector, at, event);
         return true;
     case HISTORY_NOTE:
         return on_note(inspector, at, event);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A member: a process with a runtime on the Kafka source, which writes down what it sees. It ends
- * on SIGTERM, and dies with its conductor. Linked with two functions of librdkafka wrapped, so
- * that it sees what klane sends.
+ * on SIGTERM, and dies with its conductor. It sees what klane sends, and hears of the group, for
+ * the functions for that are wrapped.
  *
  * Each event is written before klane can know of what it says (a handler's end, before it
  * returns), or after klane has told it (an assignment). So the order of the history is one that

@@ -401,6 +401,26 @@ void chaos_tick(struct chaos_run *run)
     run->ticked_ms = now_ms(run);
 }
 
+/* Who has what, as far as members have told. */
+static void print_owners(const struct chaos_run *run)
+{
+    static const char *const states[] = {
+        [LIFE_RUNS] = "runs", [LIFE_FROZEN] = "is frozen", [LIFE_LEAVES] = "leaves"};
+
+    for (unsigned i = 0; i < run->life_count; i++) {
+        if (run->lives[i].state == LIFE_OVER)
+            continue;
+        print_message("    P%u %s%s%s, and has", i, states[run->lives[i].state],
+                      run->shared->lives[i].instance[0] == '\0' ? "" : " as ",
+                      run->shared->lives[i].instance);
+        for (int p = 0; p < CHAOS_PARTITIONS; p++)
+            /* Relaxed: polled. */
+            if (atomic_load_explicit(&run->shared->owners[p], memory_order_relaxed) == i + 1)
+                print_message(" p%d", p);
+        print_message("\n");
+    }
+}
+
 /* Where the group stands, and what nobody has handled. */
 static void print_rest(struct chaos_run *run)
 {
@@ -416,6 +436,7 @@ static void print_rest(struct chaos_run *run)
             count++ < REST_SHOWN)
             print_message("    record %u, key %u, was not handled\n", i, run->keys[i]);
     print_message("    %u of %u records were not handled\n", count, run->produced);
+    print_owners(run);
 }
 
 void chaos_until(struct chaos_run *run, chaos_condition condition, int64_t wait_ms,
