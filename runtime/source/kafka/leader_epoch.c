@@ -102,8 +102,7 @@ static void note(struct kafka_partition *partition, const rd_kafka_topic_partiti
 {
     int32_t epoch = rd_kafka_topic_partition_get_leader_epoch(read);
 
-    if (!partition->has_read || partition->is_unproven || partition->is_out_of_range ||
-        read->offset < partition->next || epoch == NONE)
+    if (!partition->has_read || read->offset < partition->next || epoch == NONE)
         return;
     partition->leader_epoch = epoch;
     partition->leader_epoch_end = read->offset;
