@@ -38,14 +38,14 @@ struct stay {
     size_t given; /* the event: the commit that it begins with was sent; 0: it is not known */
     size_t sent;  /* the event: its own last commit; 0: none */
     int64_t vain_ms;
-    size_t began;          /* the event: its drain; 0: it is not to be given up */
-    int64_t drained_by_ms; /* so long that goes on at most */
-    int64_t shared_ms;     /* since when is_shared */
+    size_t began;     /* the event: its drain; 0: it is not to be given up */
+    int64_t drain_ms; /* so long that goes on at most, and waits for a handler */
+    int64_t drained_by_ms;
+    int64_t shared_ms; /* since when is_shared */
     uint16_t partition;
     uint8_t life;
     bool is_open;
     bool is_shared;  /* another process got the partition meanwhile */
-    bool outlasts;   /* a handler ran on in its drain for longer than drains wait for it */
     bool is_drained; /* in time; nothing ran when it was given up, and all was committed */
 };
 
@@ -82,6 +82,8 @@ struct inspector {
      * NEVER. */
     int64_t trouble_ms;
     size_t *finished[CHAOS_PARTITIONS]; /* by offset: the event; 0: not yet */
+    /* By offset: it ran on in a drain for longer than that waits for one. */
+    bool *outlasting[CHAOS_PARTITIONS];
 };
 
 /* ---- stays ------------------------------------------------------------------------------- */
@@ -167,7 +169,6 @@ static bool on_given_up(struct inspector *inspector, size_t at, const struct his
     /* The last commit is sent when the drain is over. */
     stay->is_drained =
         life->accepted == life->sent && stay->began > 0 && stay->sent > stay->began &&
-        !stay->outlasts &&
         inspector->judged->history.events[stay->sent].time_ms < stay->drained_by_ms;
     if (stay->is_shared && !life->is_cut_off && !is_in_shadow(inspector, event))
         return chaos_condemn(inspector->judged, at,
@@ -250,7 +251,8 @@ static bool is_in_map(const struct inspector *inspector, const struct stay *stay
         inspector->lives[events[stay->given].process].is_cut_off)
         return false;
     /* Behind SENT stands that it was stored. */
-    if (giver->is_drained && giver->sent + 1 == stay->given)
+    if (giver->is_drained && giver->sent + 1 == stay->given &&
+        !inspector->outlasting[event->partition][event->offset])
         return true;
     return event->offset < stay->ceiling &&
            events[stay->given].time_ms - events[finished].time_ms > HEARD_MS;
@@ -307,16 +309,19 @@ static void on_end(struct inspector *inspector, size_t at, const struct history_
     struct seen_life *life = &inspector->lives[event->process];
     struct stay *stay = &inspector->stays[event->epoch];
     size_t *finished = &inspector->finished[event->partition][event->offset];
+    bool is_old = false;
 
     for (size_t i = 0; i < life->running_count; i++)
         if (life->running[i].epoch == event->epoch && life->running[i].offset == event->offset) {
-            stay->outlasts |= stay->began > 0 && event->time_ms - life->running[i].begin_ms >=
-                                                     drain_ms_of(inspector, event) - SLACK_MS;
+            is_old = stay->began > 0 &&
+                     event->time_ms - life->running[i].begin_ms >= stay->drain_ms - SLACK_MS;
             life->running[i] = life->running[--life->running_count];
             break;
         }
-    if (event->result != HISTORY_RETRY && *finished == 0)
-        *finished = at;
+    if (event->result == HISTORY_RETRY || *finished > 0)
+        return;
+    *finished = at;
+    inspector->outlasting[event->partition][event->offset] = is_old;
 }
 
 /* ---- commits and notes ------------------------------------------------------------------- */
@@ -331,11 +336,14 @@ static void on_trouble(struct inspector *inspector, const struct history_event *
 }
 
 /* Another reason to begin it can only make it shorter. */
-static void drain_begins(struct stay *stay, size_t at, int64_t by_ms)
+static void drain_begins(struct stay *stay, size_t at, int64_t now_ms, int64_t drain_ms)
 {
+    int64_t by_ms = now_ms + drain_ms - SLACK_MS;
+
     if (stay->began > 0 && stay->drained_by_ms < by_ms)
         return;
     stay->drained_by_ms = by_ms;
+    stay->drain_ms = drain_ms;
     if (stay->began == 0)
         stay->began = at;
 }
@@ -346,8 +354,8 @@ static bool on_note(struct inspector *inspector, size_t at, const struct history
     int64_t *acknowledged = &inspector->acknowledged[event->partition];
 
     if (event->name == chaos_revoked) {
-        drain_begins(&inspector->stays[event->epoch], at,
-                     event->time_ms + drain_ms_of(inspector, event) - SLACK_MS);
+        drain_begins(&inspector->stays[event->epoch], at, event->time_ms,
+                     drain_ms_of(inspector, event));
     } else if (event->name == chaos_acknowledged) {
         if (life->stored[event->partition] != event->offset)
             return chaos_condemn(inspector->judged, at,
@@ -385,8 +393,7 @@ static void on_stop(struct inspector *inspector, size_t at, const struct history
 {
     for (uint32_t i = 0; i < inspector->stay_count; i++)
         if (inspector->stays[i].life == event->process && inspector->stays[i].is_open)
-            drain_begins(&inspector->stays[i], at,
-                         event->time_ms + CHAOS_STOP_MS / 4 * 3 - SLACK_MS);
+            drain_begins(&inspector->stays[i], at, event->time_ms, CHAOS_STOP_MS / 4 * 3);
 }
 
 static bool on_stopped(struct inspector *inspector, const struct history_event *event)
@@ -551,6 +558,9 @@ static struct inspector *inspector_new(struct chaos_judged *judged)
         inspector->finished[i] =
             calloc(judged->truth.record_count[i] + 1, sizeof(*inspector->finished[i]));
         assert_non_null(inspector->finished[i]);
+        inspector->outlasting[i] =
+            calloc(judged->truth.record_count[i] + 1, sizeof(*inspector->outlasting[i]));
+        assert_non_null(inspector->outlasting[i]);
         inspector->acknowledged[i] = -1;
     }
     return inspector;
@@ -558,8 +568,10 @@ static struct inspector *inspector_new(struct chaos_judged *judged)
 
 static void inspector_free(struct inspector *inspector)
 {
-    for (int i = 0; i < CHAOS_PARTITIONS; i++)
+    for (int i = 0; i < CHAOS_PARTITIONS; i++) {
         free(inspector->finished[i]);
+        free(inspector->outlasting[i]);
+    }
     for (int i = 0; i < CHAOS_LIVES; i++)
         free(inspector->lives[i].running);
     free(inspector->stays);
