@@ -85,6 +85,39 @@ void kafka_test_end(struct kafka_test *test)
     kit_end(&test->kit);
 }
 
+struct klane_letters *kafka_test_start_with_letters(struct kafka_test *test,
+                                                    rd_kafka_conf_t *conf, const char *dead,
+                                                    uint32_t attempts_max)
+{
+    struct klane_letters *letters;
+    struct klane_route route;
+    char why[256];
+
+    kit_create(&test->kit);
+    if (klane_kafka_letters(test->kit.runtime, conf, NULL, dead, &letters, why, sizeof why) !=
+        KLANE_OK)
+        fail_msg("%s", why);
+    kit_route_init(&test->kit, &route);
+    route.retry_delay_ms = 100;
+    route.attempts_max = attempts_max;
+    route.exhausted = KLANE_EXHAUSTED_DEAD_LETTER;
+    route.dead_letter = klane_letters_send;
+    route.dead_letter_context = letters;
+    assert_int_equal(klane_route(test->kit.runtime, &route), KLANE_OK);
+    assert_int_equal(klane_start(test->kit.runtime), KLANE_OK);
+    test->is_running = true;
+    return letters;
+}
+
+void kafka_test_end_with_letters(struct kafka_test *test, struct klane_letters *letters)
+{
+    klane_stop(test->kit.runtime);
+    assert_int_not_equal(klane_wait(test->kit.runtime, 20000), KLANE_ERR_TIMEOUT);
+    klane_letters_stop(letters);
+    kafka_test_end(test);
+    klane_letters_destroy(letters);
+}
+
 void kafka_test_wait_committed(struct kafka_test *test, int32_t partition, int64_t offset)
 {
     int64_t committed = -1;

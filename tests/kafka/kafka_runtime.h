@@ -41,6 +41,15 @@ void kafka_test_run(struct kafka_test *test);
 /* Stop it and give the kit back. */
 void kafka_test_end(struct kafka_test *test);
 
+/* As kafka_test_start(), where what has failed so often becomes a dead letter in this topic, by a
+ * producer of this configuration. */
+struct klane_letters *kafka_test_start_with_letters(struct kafka_test *test,
+                                                    rd_kafka_conf_t *conf, const char *dead,
+                                                    uint32_t attempts_max);
+
+/* As kafka_test_end(), and of the letters. */
+void kafka_test_end_with_letters(struct kafka_test *test, struct klane_letters *letters);
+
 /* Wait until the group has committed this offset. */
 void kafka_test_wait_committed(struct kafka_test *test, int32_t partition, int64_t offset);
 

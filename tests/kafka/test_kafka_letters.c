@@ -37,34 +37,8 @@ static rd_kafka_conf_t *producer_conf(void)
 
 static struct klane_letters *start(struct kafka_test *test, rd_kafka_conf_t *conf)
 {
-    struct klane_letters *letters;
-    struct klane_route route;
-    char why[256];
-
     test->kit.act = fail_some;
-    kit_create(&test->kit);
-    if (klane_kafka_letters(test->kit.runtime, conf, NULL, dead, &letters, why, sizeof why) !=
-        KLANE_OK)
-        fail_msg("%s", why);
-    kit_route_init(&test->kit, &route);
-    route.retry_delay_ms = 100;
-    route.attempts_max = 2;
-    route.exhausted = KLANE_EXHAUSTED_DEAD_LETTER;
-    route.dead_letter = klane_letters_send;
-    route.dead_letter_context = letters;
-    assert_int_equal(klane_route(test->kit.runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(test->kit.runtime), KLANE_OK);
-    test->is_running = true;
-    return letters;
-}
-
-static void end(struct kafka_test *test, struct klane_letters *letters)
-{
-    klane_stop(test->kit.runtime);
-    assert_int_not_equal(klane_wait(test->kit.runtime, 20000), KLANE_ERR_TIMEOUT);
-    klane_letters_stop(letters);
-    kafka_test_end(test);
-    klane_letters_destroy(letters);
+    return kafka_test_start_with_letters(test, conf, dead, 2);
 }
 
 /* ---- reading them back --------------------------------------------------------------------- */
@@ -163,7 +137,7 @@ static void the_bad_records_and_no_others_arrive_once_each(void **state)
 
     kafka_test_wait_committed(test, 0, RECORDS);
 
-    end(test, letters);
+    kafka_test_end_with_letters(test, letters);
     for (int i = 0; i < RECORDS; i++)
         bad += i % KEYS % 10 == 7;
     assert_int_equal(kafka_kit_count(dead, 0), (size_t)bad);
@@ -193,7 +167,7 @@ static void while_the_broker_takes_none_their_lanes_wait(void **state)
 
     kafka_test_wait_committed(test, 0, RECORDS);
 
-    end(test, letters);
+    kafka_test_end_with_letters(test, letters);
     assert_true(kafka_kit_count(dead, 0) >= RECORDS / 10);
     kafka_kit_topic_delete(dead);
 }
@@ -219,7 +193,7 @@ static void an_end_while_they_are_on_their_way_loses_none(void **state)
     klane_stop(test->kit.runtime);
     assert_int_equal(klane_wait(test->kit.runtime, 20000), KLANE_ERR_BUSY);
 
-    end(test, letters);
+    kafka_test_end_with_letters(test, letters);
     assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 7);
 }
 
@@ -249,7 +223,7 @@ static void what_is_too_large_for_the_place_waits(void **state)
 
     assert_non_null(strstr(test->kit.line, "a dead letter was not kept"));
     assert_non_null(strstr(test->kit.line, "too large"));
-    end(test, letters);
+    kafka_test_end_with_letters(test, letters);
     kafka_kit_topic_delete(dead);
 }
 
@@ -276,7 +250,7 @@ static void what_is_missing_and_what_is_empty_stay_apart(void **state)
     letters = start(test, producer_conf());
     kafka_test_wait_committed(test, 0, 3);
     all_fail = false;
-    end(test, letters);
+    kafka_test_end_with_letters(test, letters);
     rk = reader_new();
     for (int i = 0; i < 3; i++) {
         rd_kafka_message_t *message = next_letter(rk);

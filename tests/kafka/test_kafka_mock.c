@@ -555,59 +555,33 @@ static enum klane_outcome shop_is_away(struct kit *kit, const struct klane_recor
     return klane_retry(record, 0, "shop is away");
 }
 
-static struct klane_letters *start_with_letters(struct mocked *mocked, const char *dead)
-{
-    rd_kafka_conf_t *conf = kafka_kit_conf();
-    struct kit *kit = &mocked->test.kit;
-    struct klane_letters *letters;
-    struct klane_route route;
-    char why[256];
-
-    kafka_kit_set(conf, "enable.idempotence", "true");
-    kafka_kit_set(conf, "linger.ms", "0");
-    kafka_kit_set(conf, "batch.num.messages", "1");
-    kit->act = shop_is_away;
-    kit_create(kit);
-    if (klane_kafka_letters(kit->runtime, conf, NULL, dead, &letters, why, sizeof why) !=
-        KLANE_OK)
-        fail_msg("%s", why);
-    kit_route_init(kit, &route);
-    route.attempts_max = 1;
-    route.exhausted = KLANE_EXHAUSTED_DEAD_LETTER;
-    route.dead_letter = klane_letters_send;
-    route.dead_letter_context = letters;
-    assert_int_equal(klane_route(kit->runtime, &route), KLANE_OK);
-    assert_int_equal(klane_start(kit->runtime), KLANE_OK);
-    mocked->test.is_running = true;
-    return letters;
-}
-
 /* The first of several on their way finds no leader, the second one: a leader that knows nothing
  * of the producer begins anywhere. librdkafka then takes the first for kept. */
 static void a_dead_letter_is_kept_when_the_broker_says_where(void **state)
 {
     struct mocked *mocked = *state;
+    rd_kafka_conf_t *conf = kafka_kit_conf();
     char dead[KAFKA_NAME_SIZE];
     struct klane_letters *letters;
 
+    kafka_kit_set(conf, "enable.idempotence", "true");
+    kafka_kit_set(conf, "linger.ms", "0");
+    kafka_kit_set(conf, "batch.num.messages", "1");
     kafka_kit_name(dead, "dead");
     rd_kafka_mock_topic_create(mocked->cluster, dead, 1, 1);
     rd_kafka_mock_broker_set_rtt(mocked->cluster, BROKER, 200);
     rd_kafka_mock_push_request_errors(mocked->cluster, API_PRODUCE, 1,
                                       RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
     mocked->test.kit.expected = "no broker said where";
-    letters = start_with_letters(mocked, dead);
+    mocked->test.kit.act = shop_is_away;
+    letters = kafka_test_start_with_letters(&mocked->test, conf, dead, 1);
     kit_wait_event(&mocked->test.kit, KLANE_EVENT_DEAD_LETTER, 20);
     kafka_test_wait_committed(&mocked->test, 0, 20);
 
     rd_kafka_mock_broker_set_rtt(mocked->cluster, BROKER, 0);
     assert_int_equal(kafka_kit_count(dead, 0), 20);
-    klane_stop(mocked->test.kit.runtime);
-    assert_int_not_equal(klane_wait(mocked->test.kit.runtime, 20000), KLANE_ERR_TIMEOUT);
-    klane_letters_stop(letters);
     assert_true(mocked->test.kit.has_expected);
-    kafka_test_end(&mocked->test);
-    klane_letters_destroy(letters);
+    kafka_test_end_with_letters(&mocked->test, letters);
 }
 
 int main(void)
