@@ -196,6 +196,12 @@ int helper_descriptor(const struct helper *helper)
     return helper->to_source.descriptor;
 }
 
+bool helper_is_ending(const struct helper *helper)
+{
+    /* Relaxed: looked at again and again. */
+    return atomic_load_explicit(&helper->stop, memory_order_relaxed);
+}
+
 void helper_destroy(struct helper *helper)
 {
     /* H1 release: what was sent is seen before the end is. Pairs with helper_main(). */

@@ -48,6 +48,9 @@ void helper_nudge(struct helper *helper);
 /* Readable when helper_receive() has something. */
 int helper_descriptor(const struct helper *helper);
 
+/* Helper's thread: whether it is to end; a request that waits several times may stop to. */
+bool helper_is_ending(const struct helper *helper);
+
 /* Ends the thread after the requests already sent, and waits for it. Requests not received are
  * dropped; their memory is the source's affair (it knows what it has out). */
 void helper_destroy(struct helper *helper);

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ struct fixture {
     struct job own; /* what idle() sends */
     sem_t gate;     /* work waits here if gated */
     bool gated;
+    bool waits_for_end; /* work does, if it hears of it */
     char name[16];
     sigset_t blocked;
     _Atomic uint64_t idles;
@@ -44,6 +46,8 @@ static void on_work(void *context, struct helper_request *request)
     pthread_sigmask(SIG_SETMASK, NULL, &fixture->blocked);
     if (fixture->gated)
         sem_wait(&fixture->gate);
+    while (fixture->waits_for_end && !helper_is_ending(fixture->helper))
+        sched_yield();
     if (job->number != fixture->next)
         fixture->out_of_order++;
     fixture->next = job->number + 1;
@@ -191,6 +195,21 @@ static void the_end_comes_after_what_was_sent(void **state)
     assert_int_equal(fixture->out_of_order, 0);
 }
 
+static void work_may_stop_to_wait_when_the_end_comes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct job job = {.number = 0};
+
+    fixture->waits_for_end = true;
+    start(fixture, IDLE_NEVER_MS);
+    helper_send(fixture->helper, &job.request);
+    assert_false(is_readable(fixture, 20));
+    helper_destroy(fixture->helper);
+    fixture->helper = NULL;
+
+    assert_int_equal(job.worked, 1);
+}
+
 static void idle_is_called_again_and_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -263,6 +282,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(sending_does_not_wait_for_the_work, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_comes_after_what_was_sent, setup, teardown),
+        cmocka_unit_test_setup_teardown(work_may_stop_to_wait_when_the_end_comes, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(idle_is_called_again_and_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_nudge_calls_idle_before_its_time, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_nudge_idle_waits_for_its_time, setup,
