@@ -25,6 +25,7 @@
 #define RETRY_MS 5
 #define LOOK_MS 10
 #define VERSION_STATELESS 0x020300ff
+#define GROUPLESS "group id does not exist" /* as librdkafka says it */
 
 struct later {
     klane_token_t token;
@@ -51,6 +52,7 @@ static struct member {
     int64_t sent[CHAOS_PARTITIONS];   /* the last offsets */
     bool has_fallen;                  /* CHAOS_FALLING */
     bool is_fatal;
+    bool is_groupless;
     bool was_assigned;
 
     _Atomic bool is_stopping;
@@ -320,6 +322,7 @@ static void on_event(const struct klane_event *event, void *context)
         break;
     case KLANE_EVENT_FATAL:
         self.is_fatal = true;
+        self.is_groupless = strstr(event->message, GROUPLESS) != NULL;
         /* Relaxed: only this thread and the main thread, which looks afterwards. */
         if (!atomic_load_explicit(&self.is_stopping, memory_order_relaxed))
             begin_stop();
@@ -628,7 +631,7 @@ static int end(klane_err_t err)
     if (err == KLANE_OK)
         add((struct history_event){.type = HISTORY_LEFT, .value = (int64_t)stats.in_memory});
     if (err == KLANE_ERR_FATAL && self.is_fatal)
-        return CHAOS_EXIT_FATAL;
+        return self.is_groupless ? CHAOS_EXIT_GROUPLESS : CHAOS_EXIT_FATAL;
     must(err, "wait", NULL);
     /* librdkafka before 2.3 aborts. */
     if (self.was_assigned || strcmp(self.life->assignor, "cooperative-sticky") != 0 ||

@@ -133,12 +133,27 @@ unsigned chaos_pick(struct chaos_run *run, enum life_state state)
             return i;
 }
 
+static bool may_end(const struct chaos_run *run, const struct life *life, int status)
+{
+    if (!WIFEXITED(status))
+        return false;
+    switch (WEXITSTATUS(status)) {
+    case EXIT_SUCCESS:
+        return life->state == LIFE_LEAVES;
+    case CHAOS_EXIT_FATAL:
+        return life->is_contested;
+    case CHAOS_EXIT_GROUPLESS:
+        /* librdkafka takes it as fatal, where the cluster gives out the partitions. */
+        return kafka_library_is_consumer_protocol() && run->counts.broker_kills > 0;
+    default:
+        return false;
+    }
+}
+
 static void over(struct chaos_run *run, unsigned number, int status)
 {
     struct life *life = &run->lives[number];
-    bool is_right = WIFEXITED(status) &&
-                    ((WEXITSTATUS(status) == EXIT_SUCCESS && life->state == LIFE_LEAVES) ||
-                     (WEXITSTATUS(status) == CHAOS_EXIT_FATAL && life->is_contested));
+    bool is_right = may_end(run, life, status);
 
     life->state = LIFE_OVER;
     if (!is_right)

@@ -26,8 +26,10 @@
 #define CHAOS_CLUSTER_SESSION_MS 6000 /* what tests/kafka/broker sets for all */
 #define CHAOS_LONE_SESSION_MS 3000    /* and chaos_broker.c for one broker */
 
-#define CHAOS_EXIT_FATAL 3 /* what its process ends with, beside 0 */
-#define CHAOS_MEMBER_FD 3  /* where it finds what is shared */
+/* What its process ends with, beside 0. */
+#define CHAOS_EXIT_FATAL 3
+#define CHAOS_EXIT_GROUPLESS 4 /* after its coordinator said that there is no such group */
+#define CHAOS_MEMBER_FD 3      /* where it finds what is shared */
 
 /* Planted into a member; the judge has to find each of them. */
 enum chaos_defect {
