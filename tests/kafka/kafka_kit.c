@@ -80,7 +80,8 @@ rd_kafka_conf_t *kafka_kit_conf(void)
     kafka_library_check();
     kafka_kit_set(conf, "bootstrap.servers", kafka_kit_bootstrap());
     kafka_kit_set(conf, "log_level", "2");
-    kafka_kit_set(conf, "topic.metadata.refresh.interval.ms", "500");
+    /* No divisor of a second: see README. */
+    kafka_kit_set(conf, "topic.metadata.refresh.interval.ms", "700");
     kafka_kit_set(conf, "reconnect.backoff.ms", "20");
     kafka_kit_set(conf, "reconnect.backoff.max.ms", "200");
     return conf;
