@@ -341,7 +341,7 @@ static void watch_end(struct klane_runtime *runtime)
 {
     struct control *control = &runtime->control;
 
-    if (!core_is_caught_up(&control->core) || control->refused ||
+    if (!core_is_caught_up(&control->core) || control->refused || control->awaits ||
         !routes_all_met(&runtime->routes)) {
         control->caught_up = false;
         return;
@@ -542,7 +542,7 @@ static bool round_of(struct klane_runtime *runtime)
     hand_over(runtime);
     relieve(runtime);
     act_on_notices(runtime);
-    control->refused = false;
+    control->refused = control->awaits = false;
     records = runtime->source->ops->poll(runtime->source, intake_room(runtime));
     swept = sweep(runtime);
     hand_over(runtime);

@@ -85,6 +85,7 @@ struct control {
     bool is_turn_of_batches;  /* before what is ready by itself */
     klane_err_t commit_err;   /* of the last that was answered */
     bool refused;             /* the source offers again what there was no memory for */
+    bool awaits;              /* a partition of which the source does not know the begin yet */
     uint64_t loops;
     uint64_t sleeps;
     uint64_t spares_started;

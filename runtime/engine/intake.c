@@ -391,6 +391,11 @@ static void intake_committed(struct klane_intake *intake, klane_err_t err)
     core_committed(&control->core, err == KLANE_OK, control->now_ms);
 }
 
+static void intake_awaited(struct klane_intake *intake)
+{
+    runtime_of(intake)->control.awaits = true;
+}
+
 static void intake_out_of_range(struct klane_intake *intake, const char *topic, int32_t partition,
                                 int64_t offset, int64_t begin)
 {
@@ -443,6 +448,7 @@ static void intake_closed(struct klane_intake *intake)
 const struct klane_intake_ops intake_ops = {
     .topic = intake_topic,
     .assigned = intake_assigned,
+    .awaited = intake_awaited,
     .record = intake_record,
     .has_room = intake_has_room,
     .swept = intake_swept,

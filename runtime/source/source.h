@@ -70,6 +70,10 @@ struct klane_intake_ops {
                                          const struct source_position *position, int64_t *from,
                                          void *own);
 
+    /* A partition is to come, and has not: where it begins is not known yet. As long as that is so
+     * it is said in each poll. */
+    void (*awaited)(struct klane_intake *intake);
+
     /* Offers the next record. False: not taken, for want of memory; offer it again later and offer
      * none behind it. */
     bool (*record)(struct klane_intake *intake, struct klane_assignment *assignment,

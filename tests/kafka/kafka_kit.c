@@ -223,6 +223,24 @@ void kafka_kit_topic_on(const char *topic, int partitions, const int32_t *broker
     wait_for_partitions(topic, partitions);
 }
 
+void kafka_kit_topic_spread(const char *topic, int partitions)
+{
+    char why[256];
+    rd_kafka_NewTopic_t *new_topic =
+        rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
+
+    assert_non_null(new_topic);
+    for (int32_t i = 0; i < partitions; i++) {
+        int32_t id = i + 1;
+
+        assert_int_equal(
+            rd_kafka_NewTopic_set_replica_assignment(new_topic, i, &id, 1, why, sizeof why),
+            RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    make_topic(new_topic, NULL);
+    wait_for_partitions(topic, partitions);
+}
+
 void kafka_kit_topic_delete(const char *topic)
 {
     rd_kafka_DeleteTopic_t *request = rd_kafka_DeleteTopic_new(topic);

@@ -40,6 +40,9 @@ void kafka_kit_topic(const char *topic, int partitions, const char *const *confi
 /* Each partition with replicas on these brokers; the first leads. */
 void kafka_kit_topic_on(const char *topic, int partitions, const int32_t *brokers, size_t count,
                         const char *const *configs);
+
+/* Each partition on one broker alone: the first on that of the id 1, and so on. */
+void kafka_kit_topic_spread(const char *topic, int partitions);
 void kafka_kit_topic_delete(const char *topic);
 void kafka_kit_partitions_add(const char *topic, int partitions);
 void kafka_kit_records_delete(const char *topic, int32_t partition, int64_t before);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Logs that real brokers have cut: the only one that had all of them is gone, and another that had
- * stayed behind leads instead, as the topic allows. */
+/* Brokers that were the only ones to have something. Another that had stayed behind leads instead,
+ * as the topic allows: logs are cut; or none does, and others have to get on. */
 #include "kafka/chaos_broker.h"
 #include "kafka/kafka_library.h"
 #include "kafka/kafka_runtime.h"
@@ -143,9 +143,30 @@ static void a_log_that_an_unclean_leader_has_cut_is_read_anew(void **state)
     one_that_was_stopped_finds_out(&stopped);
 }
 
+static void a_begin_that_only_a_dead_broker_knows_stops_no_other_partition(void **state)
+{
+    struct kafka_test *test = *state;
+
+    kafka_kit_topic_spread(test->topic, PARTITIONS);
+    fill(test, kafka_kit_producer(), KEPT);
+    chaos_broker_kill(&broker, LEADER);
+    run(test);
+    for (int32_t i = 0; i < PARTITIONS; i++)
+        if (i != LEADER)
+            kafka_test_wait_committed(test, i, KEPT);
+    assert_int_equal(kit_stats(&test->kit).done, (PARTITIONS - 1) * KEPT);
+
+    chaos_broker_start(&broker, LEADER);
+    wait_committed(test, KEPT);
+    assert_int_equal(kit_stats(&test->kit).done, PARTITIONS * KEPT);
+    assert_int_equal(kit_event_count(&test->kit, KLANE_EVENT_OUT_OF_RANGE), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            a_begin_that_only_a_dead_broker_knows_stops_no_other_partition, setup, teardown),
         cmocka_unit_test_setup_teardown(a_log_that_an_unclean_leader_has_cut_is_read_anew, setup,
                                         teardown),
     };

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Errors that a broker cannot be made to send, by the cluster inside librdkafka that answers as
  * it is told. It accepts what a real one would refuse, so it is used for nothing else. */
-#include "kafka/kafka_runtime.h"
+#include "kafka/mocked.h"
 
 #include "base/clock.h"
 #include "source/kafka/reason.h"
 
 #include <arpa/inet.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,36 +23,7 @@
 #define API_FIND_COORDINATOR 10
 #define API_SYNC_GROUP 14
 
-#define BROKER 1
-#define OTHER_BROKER 2
 #define LATE_MS 7000 /* longer than any request's limit */
-
-/* So many fit into a partition of this cluster, which forgets the first otherwise. */
-#define LARGE 90
-#define LARGE_BYTES ((size_t)50 << 10)
-
-struct mocked {
-    struct kafka_test test;
-    rd_kafka_t *host;
-    rd_kafka_mock_cluster_t *cluster;
-};
-
-static struct mocked *mocked_new(int brokers, int partitions)
-{
-    struct mocked *mocked = calloc(1, sizeof *mocked);
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    char why[256];
-
-    kafka_kit_set(conf, "log_level", "2");
-    mocked->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    assert_non_null(mocked->host);
-    mocked->cluster = rd_kafka_mock_cluster_new(mocked->host, brokers);
-    kafka_kit_use(rd_kafka_mock_cluster_bootstraps(mocked->cluster));
-    kafka_kit_name(mocked->test.topic, "topic");
-    kafka_kit_name(mocked->test.group, "group");
-    rd_kafka_mock_topic_create(mocked->cluster, mocked->test.topic, partitions, 1);
-    return mocked;
-}
 
 static int setup(void **state)
 {
@@ -76,41 +46,6 @@ static int setup_end(void **state)
     kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
     kafka_test_kit(&mocked->test, conf);
     *state = mocked;
-    return 0;
-}
-
-/* Two partitions of large records, on two brokers; some of them fill the memory. And a third. */
-static int setup_large(void **state)
-{
-    struct mocked *mocked = mocked_new(2, 3);
-    struct klane_kafka_options options;
-
-    rd_kafka_mock_coordinator_set(mocked->cluster, "group", mocked->test.group, BROKER);
-    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 0, BROKER);
-    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 1, OTHER_BROKER);
-    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 2, BROKER);
-    kafka_kit_fill_large(mocked->test.topic, 0, LARGE, LARGE_BYTES);
-    kafka_kit_fill_large(mocked->test.topic, 1, LARGE, LARGE_BYTES);
-    klane_kafka_options_init(&options, sizeof options);
-    options.queue_bytes = 1 << 20;
-    kafka_test_kit_with(&mocked->test, NULL, &options);
-    mocked->test.kit.options.workers = 1;
-    mocked->test.kit.options.workers_max = 1;
-    mocked->test.kit.options.records_max = 16;
-    *state = mocked;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct mocked *mocked = *state;
-
-    if (mocked->test.is_running)
-        kafka_test_end(&mocked->test);
-    kafka_kit_deinit();
-    rd_kafka_mock_cluster_destroy(mocked->cluster);
-    rd_kafka_destroy(mocked->host);
-    free(mocked);
     return 0;
 }
 
@@ -515,38 +450,6 @@ static void a_member_may_stop_while_its_coordinator_is_away(void **state)
     assert_int_equal(klane_wait(kit->runtime, 12000), KLANE_OK);
 }
 
-/* ---- turns ------------------------------------------------------------------------------- */
-
-static enum klane_outcome take_time(struct kit *kit, const struct klane_record *record)
-{
-    (void)record;
-    kit_wait_open(kit);
-    usleep(20 * 1000);
-    return KLANE_DONE;
-}
-
-/* The one with much would wait for its turn to end; of a third something comes all the time. */
-static void a_partition_whose_leader_is_away_stops_no_other(void **state)
-{
-    struct mocked *mocked = *state;
-    struct kit *kit = &mocked->test.kit;
-    int64_t committed = 0, end_ms = clock_now_ms() + KAFKA_KIT_MS;
-
-    kit->act = take_time;
-    kafka_test_start(&mocked->test, NULL);
-    kit_wait_started(kit, 1);
-    rd_kafka_mock_broker_set_down(mocked->cluster, OTHER_BROKER);
-    kit_open(kit);
-    while (committed < LARGE && clock_now_ms() < end_ms) {
-        kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 2, 1, 1);
-        usleep(30 * 1000);
-        committed = kafka_kit_committed(mocked->test.group, mocked->test.topic, 0);
-    }
-    assert_int_equal(committed, LARGE);
-    rd_kafka_mock_broker_set_up(mocked->cluster, OTHER_BROKER);
-    kafka_test_wait_committed(&mocked->test, 1, LARGE);
-}
-
 /* ---- dead letters ------------------------------------------------------------------------ */
 
 static enum klane_outcome shop_is_away(struct kit *kit, const struct klane_record *record)
@@ -588,35 +491,36 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
-            refused_commits_are_sent_again_though_nothing_else_happens, setup, teardown),
+            refused_commits_are_sent_again_though_nothing_else_happens, setup, mocked_teardown),
         cmocka_unit_test_setup_teardown(a_commit_that_was_overtaken_is_sent_again_without_a_word,
-                                        setup, teardown),
+                                        setup, mocked_teardown),
         cmocka_unit_test_setup_teardown(a_commit_waits_while_the_coordinator_moves, setup,
-                                        teardown),
+                                        mocked_teardown),
         cmocka_unit_test_setup_teardown(nothing_starts_before_committed_offsets_could_be_read,
-                                        setup, teardown),
+                                        setup, mocked_teardown),
         cmocka_unit_test_setup_teardown(a_topic_that_may_not_be_read_for_now_is_told_and_read_on,
-                                        setup, teardown),
+                                        setup, mocked_teardown),
         cmocka_unit_test_setup_teardown(
-            a_leader_that_lags_behind_is_not_taken_for_a_log_that_was_cut, setup, teardown),
-        cmocka_unit_test_setup_teardown(nor_does_it_refute_a_progress_map, setup, teardown),
+            a_leader_that_lags_behind_is_not_taken_for_a_log_that_was_cut, setup,
+            mocked_teardown),
+        cmocka_unit_test_setup_teardown(nor_does_it_refute_a_progress_map, setup,
+                                        mocked_teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_read_stops_the_runtime_before_it_is_passed,
-                                        setup, teardown),
+                                        setup, mocked_teardown),
         cmocka_unit_test_setup_teardown(a_codec_that_librdkafka_lacks_is_told_and_never_passed,
-                                        setup, teardown),
+                                        setup, mocked_teardown),
         cmocka_unit_test(codecs_have_names),
         cmocka_unit_test_setup_teardown(a_member_needs_no_coordinator_but_its_own, setup,
-                                        teardown),
+                                        mocked_teardown),
         cmocka_unit_test_setup_teardown(
-            a_member_that_is_thrown_out_loses_its_partitions_and_comes_back, setup, teardown),
+            a_member_that_is_thrown_out_loses_its_partitions_and_comes_back, setup,
+            mocked_teardown),
         cmocka_unit_test_setup_teardown(a_member_may_stop_before_its_first_assignment, setup_end,
-                                        teardown),
+                                        mocked_teardown),
         cmocka_unit_test_setup_teardown(a_member_may_stop_while_its_coordinator_is_away,
-                                        setup_end, teardown),
+                                        setup_end, mocked_teardown),
         cmocka_unit_test_setup_teardown(a_dead_letter_is_kept_when_the_broker_says_where, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_partition_whose_leader_is_away_stops_no_other,
-                                        setup_large, teardown),
+                                        mocked_teardown),
     };
 
     return check_run(tests);

@@ -257,6 +257,11 @@ static void on_committed(struct klane_intake *intake, klane_err_t err)
     reader->commit_err = err;
 }
 
+static void on_awaited(struct klane_intake *intake)
+{
+    call_rules(reader_of(intake), NULL);
+}
+
 static void on_out_of_range(struct klane_intake *intake, const char *topic, int32_t partition,
                             int64_t committed, int64_t begin)
 {
@@ -333,6 +338,7 @@ static const struct klane_intake_ops intake_ops = {
     .has_room = on_has_room,
     .uncommitted = on_uncommitted,
     .assigned = on_assigned,
+    .awaited = on_awaited,
     .record = on_record,
     .swept = on_swept,
     .swept_to = on_swept_to,

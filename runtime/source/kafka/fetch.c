@@ -358,6 +358,12 @@ static void take_message(rd_kafka_message_t *message, void *opaque)
         rd_kafka_yield(source->rk);
 }
 
+/* By is_out_of_range, or as control does not have the partition. */
+void kafka_fetch_discard(struct kafka_source *source, const struct kafka_partition *partition)
+{
+    rd_kafka_consume_callback_queue(partition->queue, 0, take_message, source);
+}
+
 /* Of those that are not forwarded nothing more is to come. */
 static void strays_pause(struct kafka_source *source)
 {

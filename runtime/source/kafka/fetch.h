@@ -22,6 +22,9 @@ void kafka_fetch_hold(struct kafka_source *source, struct kafka_partition *parti
 /* Forget what is stashed. */
 void kafka_fetch_drop(struct kafka_source *source, struct kafka_partition *partition);
 
+/* Nothing counts of what came of a place that it is not at any more. */
+void kafka_fetch_discard(struct kafka_source *source, const struct kafka_partition *partition);
+
 /* See to it that brokers fetch on although the queue was full a while ago. */
 void kafka_fetch_wake(struct kafka_source *source);
 

@@ -3,7 +3,7 @@
  *
  * Upholds: a rebalance is answered only when what it takes away has been given up by control, or
  * is lost; the polling goes on meanwhile. Nothing of a partition is read before its begin is
- * known.
+ * known; the others do not wait for one that nobody can say.
  *
  * The callback only notes what the group wants. kafka_group_work() goes on with the first of
  * these notes in each poll until it is done, and then answers librdkafka by assign or unassign:
@@ -209,7 +209,7 @@ static bool work_on_assign(struct kafka_source *source, struct kafka_rebalance *
             kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
 
         /* Before librdkafka reads: it would forward to the consumer queue. */
-        if (partition->state == KAFKA_WAITING)
+        if (partition->state < KAFKA_OURS)
             kafka_fetch_forward(source, partition, false);
     }
     kafka_group_offer(source);

@@ -124,6 +124,7 @@ struct kafka_request {
     rd_kafka_topic_partition_list_t *ends; /* COMMITTED: of the logs, as far as they are known */
     struct kafka_nap *nap;                 /* WAKE: which it ends */
     bool is_vain;                          /* COMMITTED: of an assignment before */
+    bool is_again;                         /* LOOK_UP: nobody could say before */
     struct kafka_partition *partition;     /* RANGE: as control knows it */
     int64_t low;
     int64_t high;
@@ -232,6 +233,8 @@ struct kafka_source {
     bool is_cooperative; /* known from the first assignment on */
     bool was_assigned;   /* that there was one, be it of nothing */
     int64_t again_ms;    /* when what failed is tried again */
+    int64_t nowhere_ms;  /* the same of begins that nobody could say */
+    int64_t asked_ms;    /* when begins were asked for last */
 
     struct kafka_request committed;
     struct kafka_request look_up;

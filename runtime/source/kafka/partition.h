@@ -73,9 +73,9 @@ struct kafka_partition {
     bool has_read;         /* a record, since librdkafka was told where it reads */
     bool is_forwarded;     /* its records reach the data queue */
     bool is_stashing;      /* in the list */
-    bool is_out_of_range;  /* nothing comes before its new place is found */
+    bool is_out_of_range;  /* librdkafka reads elsewhere: nothing comes before it is told where */
     bool is_cut;           /* its next offset may be in the log, but is of another record */
-    bool is_to_restart;    /* and that is found: librdkafka has to begin again there */
+    bool is_to_restart;    /* its place is found: librdkafka has to begin again there */
     bool is_sweeping;      /* it has a pass */
     bool is_swept;         /* which librdkafka reads */
     bool is_sweep_late;    /* where it would begin is not in the log any more */
@@ -87,6 +87,10 @@ struct kafka_partition {
 /* What is known of a begin that is not known. */
 #define KAFKA_BEGIN_UNREAD (-1)   /* the group's committed offset is to be read */
 #define KAFKA_BEGIN_BY_RULES (-2) /* there is none: the topic's rules count */
+
+/* And nobody could say so far where that is. librdkafka is told to read at an offset that is in no
+ * log: so it has the partition as it has all others, and brings nothing of it. */
+#define KAFKA_BEGIN_NOWHERE (INT64_MAX / 2)
 
 struct kafka_topic {
     char *name;

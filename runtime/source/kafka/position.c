@@ -4,7 +4,7 @@
  * Upholds: a partition begins at the offset that the group has committed; only if there is none
  * the topic's rules count. A read that failed is tried again, never taken for "nothing
  * committed". Where the log has moved away under a position, the rules say where it goes on, and
- * an event says so first.
+ * an event says so first. No partition waits for another's begin that nobody can say.
  *
  * librdkafka runs with auto.offset.reset=error, so it never moves a position by itself; it says
  * that one is wrong and stops reading the partition, which then has to be assigned anew. A broker
@@ -30,6 +30,11 @@
 
 /* So long an end has to be seen that is too early. */
 #define BEYOND_MS 5000
+
+/* A begin that nobody could say is asked for again so late, at least, and leaves the helper twice
+ * the time to others that the question took. */
+#define NOWHERE_MS 1000
+#define NOWHERE_PART 2
 
 /* Whether the log ends below an offset, as it seems, and did not just some time ago. */
 static bool may_be_beyond(struct kafka_partition *partition, int64_t offset, int64_t end)
@@ -175,7 +180,22 @@ static void look_up(struct kafka_source *source, rd_kafka_topic_partition_list_t
     }
     source->look_up.partitions = list;
     source->look_up.is_out = true;
+    source->asked_ms = clock_now_ms();
     helper_send(source->helper, &source->look_up.base);
+}
+
+/* The group is answered without it. */
+static void begin_is_nowhere(struct kafka_source *source, struct kafka_partition *partition,
+                             rd_kafka_resp_err_t err)
+{
+    int64_t now_ms = clock_now_ms();
+    int64_t wait_ms = NOWHERE_PART * (now_ms - source->asked_ms);
+
+    KLANE_MARK("kafka: a begin is not waited for");
+    source->nowhere_ms = now_ms + (wait_ms > NOWHERE_MS ? wait_ms : NOWHERE_MS);
+    kafka_tell(source, err, partition, "where it begins could not be looked up");
+    partition->begin = KAFKA_BEGIN_NOWHERE;
+    partition->is_out_of_range = true;
 }
 
 void kafka_position_looked_up(struct kafka_source *source)
@@ -188,16 +208,19 @@ void kafka_position_looked_up(struct kafka_source *source)
         const rd_kafka_topic_partition_t *each = &list->elems[i];
         struct kafka_partition *partition =
             kafka_partitions_find(source, each->topic, each->partition);
-        rd_kafka_resp_err_t err = request->err != 0 ? request->err : each->err;
+        rd_kafka_resp_err_t err = each->err;
 
-        if (partition->state != KAFKA_FINDING || partition->begin != KAFKA_BEGIN_BY_RULES)
+        if (partition->state != KAFKA_FINDING || partition->begin == KAFKA_BEGIN_UNREAD)
             continue;
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR && each->offset < 0)
             err = RD_KAFKA_RESP_ERR__NO_OFFSET;
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            kafka_tell(source, err, partition, "where it begins could not be looked up");
-            again(source);
+            begin_is_nowhere(source, partition, err);
             continue;
+        }
+        if (partition->is_out_of_range) {
+            partition->is_to_restart = true;
+            kafka_fetch_discard(source, partition);
         }
         partition->begin = each->offset;
         kafka_partition_move(source, partition, KAFKA_WAITING);
@@ -217,6 +240,7 @@ bool kafka_position_find(struct kafka_source *source)
     ask = read_committed;
     if (list == NULL) {
         list = list_of(source, KAFKA_BEGIN_BY_RULES);
+        source->look_up.is_again = false;
         ask = look_up;
     }
     if (list == NULL)
@@ -226,6 +250,20 @@ bool kafka_position_find(struct kafka_source *source)
     else
         ask(source, list);
     return false;
+}
+
+/* Of the partitions without a place, once the group was answered. */
+static void look_for_nowhere(struct kafka_source *source)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    if (source->committed.is_out || source->look_up.is_out ||
+        source->nowhere_ms != KAFKA_NEVER_MS)
+        return;
+    list = list_of(source, KAFKA_BEGIN_NOWHERE);
+    source->look_up.is_again = true;
+    if (list != NULL)
+        look_up(source, list);
 }
 
 /* ---- out of range ------------------------------------------------------------------------ */
@@ -328,9 +366,10 @@ void kafka_position_range_came(struct kafka_source *source)
     partition->is_to_restart = true;
 }
 
-/* librdkafka has to begin again at next. Eager assignments are set as a whole: the others go on
- * where they are, and what was fetched of them ahead is fetched again. Of those whose place is
- * still to be found nothing counts before that, whatever librdkafka reads there now. */
+/* librdkafka has to begin again at the place that was found. Eager assignments are set as a whole:
+ * the others go on where they are, and what was fetched of them ahead is fetched again. Of those
+ * whose place is still to be found nothing counts before that, whatever librdkafka reads there
+ * now. */
 static void restart(struct kafka_source *source)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(16);
@@ -371,10 +410,11 @@ static void restart(struct kafka_source *source)
 void kafka_position_work(struct kafka_source *source)
 {
     struct kafka_partition *partition;
-    bool is_to_restart = false;
+    bool is_to_restart = false, is_awaited = false;
 
     TAILQ_FOREACH(partition, &source->owned, owned)
     {
+        is_awaited = is_awaited || partition->state == KAFKA_FINDING;
         if (!partition->is_out_of_range)
             continue;
         is_to_restart = is_to_restart || partition->is_to_restart;
@@ -382,8 +422,13 @@ void kafka_position_work(struct kafka_source *source)
             !source->range.is_out && !is_to_wait(source))
             ask_range(source, partition);
     }
+    if (is_awaited)
+        source->intake->ops->awaited(source->intake);
     /* While the group rebalances, the answer to that is the next that librdkafka may be told. */
-    if (is_to_restart && !is_to_wait(source) && STAILQ_EMPTY(&source->rebalances) &&
-        rd_kafka_queue_length(source->consumer.queue) == 0 && source->phase == KAFKA_RUNS)
+    if (!STAILQ_EMPTY(&source->rebalances) || source->phase != KAFKA_RUNS)
+        return;
+    if (is_to_restart && !is_to_wait(source) &&
+        rd_kafka_queue_length(source->consumer.queue) == 0)
         restart(source);
+    look_for_nowhere(source);
 }

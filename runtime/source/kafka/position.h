@@ -5,7 +5,7 @@
 
 #include "source/kafka/kafka.h"
 
-/* Go on finding where partitions begin. True: all of it is known. */
+/* Go on finding where partitions begin. True: all is known that somebody could say. */
 bool kafka_position_find(struct kafka_source *source);
 
 /* What came back. */
@@ -17,7 +17,8 @@ void kafka_position_range_came(struct kafka_source *source);
 void kafka_position_out_of_range(struct kafka_source *source, struct kafka_partition *partition,
                                  const char *why);
 
-/* Look for those that are out of range, one at a time; begin again where that was found. */
+/* Look for those that are out of range, one at a time, and for begins that nobody could say; begin
+ * again where a place was found. */
 void kafka_position_work(struct kafka_source *source);
 
 #endif

@@ -213,6 +213,8 @@ static void source_round(struct kafka_source *source)
     if (source->phase == KAFKA_RUNS) {
         if (clock_now_ms() >= source->again_ms)
             source->again_ms = KAFKA_NEVER_MS;
+        if (clock_now_ms() >= source->nowhere_ms)
+            source->nowhere_ms = KAFKA_NEVER_MS;
         source_work(source);
     } else if (source->phase == KAFKA_CLOSING) {
         begin_parting(source);
@@ -263,7 +265,8 @@ static int64_t source_due_ms(const struct klane_source *base)
     due_ms = min_ms(due_ms, kafka_nap_due_ms(&source->sweep.nap));
     due_ms = min_ms(due_ms, kafka_turns_due_ms(source));
     due_ms = min_ms(due_ms, kafka_uncounted_due_ms(source));
-    return min_ms(due_ms, min_ms(source->again_ms, kafka_nap_due_ms(&source->nap)));
+    due_ms = min_ms(due_ms, min_ms(source->again_ms, source->nowhere_ms));
+    return min_ms(due_ms, kafka_nap_due_ms(&source->nap));
 }
 
 static int source_descriptor(const struct klane_source *base)
@@ -435,7 +438,7 @@ static struct kafka_source *source_new(const rd_kafka_conf_t *conf, int version)
     source->version = version;
     source->warning = kafka_version_warning(version);
     source->max_poll_ms = kafka_config_number(conf, "max.poll.interval.ms", 300000);
-    source->again_ms = KAFKA_NEVER_MS;
+    source->again_ms = source->nowhere_ms = KAFKA_NEVER_MS;
     source->commit.due_ms = KAFKA_NEVER_MS;
     kafka_uncounted_init(&source->uncounted);
     source->polled_ms = clock_now_ms();

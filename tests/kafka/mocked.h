@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cluster inside librdkafka, which answers as it is told: brokers that can go away without a
+ * word, partitions without a leader, errors that no real broker can be made to send. It accepts
+ * what a real one would refuse, so it is used for nothing else. */
+#ifndef KLANE_TESTS_KAFKA_MOCKED_H
+#define KLANE_TESTS_KAFKA_MOCKED_H
+
+#include "kafka/kafka_runtime.h"
+
+#include <librdkafka/rdkafka_mock.h>
+
+#define BROKER 1
+#define OTHER_BROKER 2
+
+struct mocked {
+    struct kafka_test test;
+    struct kafka_test second; /* of the same group */
+    const char *assignor;     /* of both */
+    rd_kafka_t *host;
+    rd_kafka_mock_cluster_t *cluster;
+};
+
+/* With a topic of so many partitions, named as the test's, and no kit yet. */
+struct mocked *mocked_new(int brokers, int partitions);
+
+/* A teardown of cmocka. */
+int mocked_teardown(void **state);
+
+#endif
