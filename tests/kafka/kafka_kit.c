@@ -193,50 +193,53 @@ static void make_topic(rd_kafka_NewTopic_t *new_topic, const char *const *config
     rd_kafka_NewTopic_destroy(new_topic);
 }
 
-void kafka_kit_topic(const char *topic, int partitions, const char *const *configs)
+static rd_kafka_NewTopic_t *new_topic_of(const char *topic, int partitions)
 {
     char why[256];
     rd_kafka_NewTopic_t *new_topic =
         rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
 
     assert_non_null(new_topic);
-    make_topic(new_topic, configs);
+    return new_topic;
+}
+
+/* The replicas of a partition. */
+static void place(rd_kafka_NewTopic_t *new_topic, int32_t partition, int32_t *brokers,
+                  size_t count)
+{
+    char why[256];
+
+    assert_int_equal(rd_kafka_NewTopic_set_replica_assignment(new_topic, partition, brokers,
+                                                              count, why, sizeof why),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+void kafka_kit_topic(const char *topic, int partitions, const char *const *configs)
+{
+    make_topic(new_topic_of(topic, partitions), configs);
     wait_for_partitions(topic, partitions);
 }
 
 void kafka_kit_topic_on(const char *topic, int partitions, const int32_t *brokers, size_t count,
                         const char *const *configs)
 {
-    char why[256];
-    rd_kafka_NewTopic_t *new_topic =
-        rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
+    rd_kafka_NewTopic_t *new_topic = new_topic_of(topic, partitions);
     int32_t ids[8];
 
-    assert_non_null(new_topic);
     assert_true(count <= sizeof ids / sizeof *ids);
     memcpy(ids, brokers, count * sizeof *ids);
     for (int32_t i = 0; i < partitions; i++)
-        assert_int_equal(
-            rd_kafka_NewTopic_set_replica_assignment(new_topic, i, ids, count, why, sizeof why),
-            RD_KAFKA_RESP_ERR_NO_ERROR);
+        place(new_topic, i, ids, count);
     make_topic(new_topic, configs);
     wait_for_partitions(topic, partitions);
 }
 
 void kafka_kit_topic_spread(const char *topic, int partitions)
 {
-    char why[256];
-    rd_kafka_NewTopic_t *new_topic =
-        rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
+    rd_kafka_NewTopic_t *new_topic = new_topic_of(topic, partitions);
 
-    assert_non_null(new_topic);
-    for (int32_t i = 0; i < partitions; i++) {
-        int32_t id = i + 1;
-
-        assert_int_equal(
-            rd_kafka_NewTopic_set_replica_assignment(new_topic, i, &id, 1, why, sizeof why),
-            RD_KAFKA_RESP_ERR_NO_ERROR);
-    }
+    for (int32_t i = 0; i < partitions; i++)
+        place(new_topic, i, &(int32_t){i + 1}, 1);
     make_topic(new_topic, NULL);
     wait_for_partitions(topic, partitions);
 }
