@@ -211,9 +211,11 @@ static void source_round(struct kafka_source *source)
     if (source->phase < KAFKA_PARTING)
         serve_consumer(source);
     if (source->phase == KAFKA_RUNS) {
-        if (clock_now_ms() >= source->again_ms)
+        int64_t now_ms = clock_now_ms();
+
+        if (now_ms >= source->again_ms)
             source->again_ms = KAFKA_NEVER_MS;
-        if (clock_now_ms() >= source->nowhere_ms)
+        if (now_ms >= source->nowhere_ms)
             source->nowhere_ms = KAFKA_NEVER_MS;
         source_work(source);
     } else if (source->phase == KAFKA_CLOSING) {
