@@ -300,6 +300,16 @@ static void look_again(int *looks)
     nanosleep(&pause, NULL);
 }
 
+void kit_wait_idle(struct kit *kit)
+{
+    int looks = 0;
+    klane_err_t err;
+
+    while ((err = klane_wait(kit->runtime, WAIT_SECONDS * 1000)) == KLANE_ERR_BUSY)
+        look_again(&looks);
+    assert_int_equal(err, KLANE_OK);
+}
+
 void kit_wait_taken_in(struct kit *kit, uint64_t count)
 {
     int looks = 0;

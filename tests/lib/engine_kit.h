@@ -116,6 +116,10 @@ void kit_wait_taken_in(struct kit *kit, uint64_t count);
 void kit_wait_done(struct kit *kit, uint64_t count);
 void kit_wait_committed(struct kit *kit, int32_t partition, int64_t offset);
 
+/* Wait until the runtime, told to stop, has nothing out any more: handlers of a partition that was
+ * given up before need not have ended with it. */
+void kit_wait_idle(struct kit *kit);
+
 /* Starts of handlers of a key. */
 size_t kit_key_starts(struct kit *kit, const char *key);
 
