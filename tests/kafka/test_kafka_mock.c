@@ -35,6 +35,13 @@ static int setup(void **state)
     return 0;
 }
 
+/* Not in older headers, nor libraries. */
+rd_kafka_resp_err_t rd_kafka_mock_broker_remove_from_metadata(rd_kafka_mock_cluster_t *cluster,
+                                                              int32_t broker)
+    __attribute__((weak));
+rd_kafka_resp_err_t rd_kafka_mock_broker_add(rd_kafka_mock_cluster_t *cluster, int32_t broker)
+    __attribute__((weak));
+
 /* For members that end; without its coordinator one does so for as long as its session. */
 static int setup_end(void **state)
 {
@@ -420,6 +427,35 @@ static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void
 
 /* It stops when it has joined, and what it is assigned is on its way. librdkafka was known to end
  * the process then, or to hang. */
+/* A broker that shuts down may say, at last, that there is none. Older versions keep in mind whom
+ * they have met. False: so does this one. */
+static bool hear_of_no_broker(struct mocked *mocked, const char *topic)
+{
+    if (rd_kafka_mock_broker_remove_from_metadata == NULL)
+        return false;
+    rd_kafka_mock_broker_remove_from_metadata(mocked->cluster, BROKER);
+    usleep(4000 * 1000); /* metadata are asked for more often */
+    rd_kafka_mock_broker_add(mocked->cluster, OTHER_BROKER);
+    rd_kafka_mock_coordinator_set(mocked->cluster, "group", mocked->test.group, OTHER_BROKER);
+    rd_kafka_mock_partition_set_leader(mocked->cluster, topic, 0, OTHER_BROKER);
+    return true;
+}
+
+/* The partition has no leader: this cluster does not bear it that one is read of which it has none
+ * any more. */
+static void a_member_that_hears_of_no_broker_begins_with_the_first_again(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    rd_kafka_mock_partition_set_leader(mocked->cluster, mocked->test.topic, 0, -1);
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_error(kit, KLANE_ERR_UNREACHABLE);
+    if (!hear_of_no_broker(mocked, mocked->test.topic))
+        skip();
+    kit_wait_done(kit, 20);
+}
+
 static void a_member_may_stop_before_its_first_assignment(void **state)
 {
     struct mocked *mocked = *state;
@@ -487,6 +523,37 @@ static void a_dead_letter_is_kept_when_the_broker_says_where(void **state)
     kafka_test_end_with_letters(&mocked->test, letters);
 }
 
+static int setup_memory(void **state)
+{
+    struct mocked *mocked = mocked_new(1, 1);
+
+    kit_init(&mocked->test.kit, 1);
+    *state = mocked;
+    return 0;
+}
+
+/* Only who has produced asks about a topic. */
+static void nor_do_dead_letters_stay_where_they_are_when_there_is_no_broker(void **state)
+{
+    struct mocked *mocked = *state;
+    rd_kafka_conf_t *conf = kafka_kit_conf();
+    char dead[KAFKA_NAME_SIZE];
+    struct klane_letters *letters;
+
+    kafka_kit_set(conf, "message.timeout.ms", "1500");
+    kafka_kit_name(dead, "dead");
+    rd_kafka_mock_topic_create(mocked->cluster, dead, 1, 1);
+    mocked->test.kit.act = shop_is_away;
+    letters = kafka_test_start_with_letters(&mocked->test, conf, dead, 1);
+    kit_append(&mocked->test.kit, 0, "before");
+    kit_wait_event(&mocked->test.kit, KLANE_EVENT_DEAD_LETTER, 1);
+    if (hear_of_no_broker(mocked, dead)) {
+        kit_append(&mocked->test.kit, 0, "behind");
+        kit_wait_event(&mocked->test.kit, KLANE_EVENT_DEAD_LETTER, 2);
+    }
+    kafka_test_end_with_letters(&mocked->test, letters);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -515,12 +582,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_member_that_is_thrown_out_loses_its_partitions_and_comes_back, setup,
             mocked_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_member_that_hears_of_no_broker_begins_with_the_first_again, setup, mocked_teardown),
         cmocka_unit_test_setup_teardown(a_member_may_stop_before_its_first_assignment, setup_end,
                                         mocked_teardown),
         cmocka_unit_test_setup_teardown(a_member_may_stop_while_its_coordinator_is_away,
                                         setup_end, mocked_teardown),
         cmocka_unit_test_setup_teardown(a_dead_letter_is_kept_when_the_broker_says_where, setup,
                                         mocked_teardown),
+        cmocka_unit_test_setup_teardown(
+            nor_do_dead_letters_stay_where_they_are_when_there_is_no_broker, setup_memory,
+            mocked_teardown),
     };
 
     return check_run(tests);

@@ -22,6 +22,7 @@
  *   ending.c      the end of a handle of librdkafka, which may hang
  *   error.c       librdkafka's errors as klane's
  *   reason.c      why a connection is refused, or a batch cannot be read
+ *   rebootstrap.c a handle that has lost all brokers begins with bootstrap.servers again
  *   letters.c     dead letters in a topic
  *
  * Three queues of librdkafka lead here, and a fourth from the handle for passes. The consumer
@@ -69,6 +70,9 @@
 #define KAFKA_VERSION_EPOCHS 0x020300ff  /* leaders' epochs are compared, and it ends */
 #define KAFKA_VERSION_STICKY 0x020300ff  /* a handle may end before its first assignment */
 #define KAFKA_VERSION_REJOIN 0x020a00ff  /* commits survive a cooperative rejoin */
+
+/* From which on something is to be worked around. */
+#define KAFKA_VERSION_REBOOTSTRAP 0x020a00ff /* brokers are forgotten */
 
 /* Errors of group.protocol=consumer; older headers have no names for them. */
 #define KAFKA_FENCED_MEMBER_EPOCH ((rd_kafka_resp_err_t)110)
@@ -141,6 +145,17 @@ enum kafka_phase {
     KAFKA_ENDED    /* and has done so; control was told */
 };
 
+/* Of a handle; by the rules of rebootstrap.h. */
+struct kafka_rebootstrap {
+    /* Fixed from kafka_rebootstrap_watch() on. */
+    rd_kafka_t *rk; /* NULL: of a version that does not need it */
+    int64_t patience_ms;
+
+    /* When a request was sent or a connection changed, last: any of librdkafka's threads. Control
+     * writes it when the handle has begun again. Relaxed: a time to compare with. */
+    _Atomic int64_t stirred_ms;
+};
+
 /* Of the threads that fill a queue; by the rules of nap.h. */
 struct kafka_nap {
     rd_kafka_queue_t *queue;
@@ -194,6 +209,7 @@ struct kafka_sweep {
     struct klane_kafka_options limits;
     struct kafka_request make;
     rd_kafka_t *rk; /* NULL: no pass was needed so far */
+    struct kafka_rebootstrap rebootstrap;
     struct kafka_queue queue;
     struct kafka_partitions partitions; /* that have a pass */
     struct kafka_nap nap;
@@ -217,8 +233,9 @@ struct kafka_source {
     struct kafka_queue replies;
     struct kafka_forming forming; /* and any of librdkafka's threads */
     struct kafka_reason reason;   /* the same */
-    _Atomic bool has_strays;      /* K2 */
-    struct doorbell doorbell;     /* any thread rings */
+    struct kafka_rebootstrap rebootstrap;
+    _Atomic bool has_strays;  /* K2 */
+    struct doorbell doorbell; /* any thread rings */
 
     /* Fixed from start() on. */
     struct klane_intake *intake;

@@ -6,9 +6,11 @@
  * who produces looks afterwards, and gives up what came too late. */
 #include "source/letters.h"
 
+#include "base/clock.h"
 #include "base/errstr.h"
 #include "source/kafka/config.h"
 #include "source/kafka/reason.h"
+#include "source/kafka/rebootstrap.h"
 
 #include <klane/kafka.h>
 
@@ -20,12 +22,16 @@
 /* How long it is waited for to hear that what was on its way was given up. */
 #define STOP_MS 1000
 
+/* Where no letter comes through, the producer gets bootstrap.servers again, no more often. */
+#define REBOOTSTRAP_MS 10000
+
 struct kafka_letters {
     struct klane_letters base;
     struct klane_runtime *runtime;
     rd_kafka_t *rk;
     struct kafka_reason reason; /* and librdkafka's threads */
     _Atomic bool is_stopped;
+    int64_t rebootstrap_ms; /* not before; the background thread's */
     char topic[];
 };
 
@@ -130,6 +136,17 @@ static void why_not(struct kafka_letters *letters, rd_kafka_resp_err_t err, char
         snprintf(text, size, "%s", rd_kafka_err2str(err));
 }
 
+/* It may be without brokers for good: see source/kafka/rebootstrap.h. */
+static void begin_again(struct kafka_letters *letters)
+{
+    int64_t now_ms = clock_now_ms();
+
+    if (now_ms < letters->rebootstrap_ms)
+        return;
+    letters->rebootstrap_ms = now_ms + REBOOTSTRAP_MS;
+    kafka_rebootstrap(letters->rk);
+}
+
 /* On librdkafka's background thread. */
 static void reported(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
@@ -143,6 +160,8 @@ static void reported(rd_kafka_t *rk, const rd_kafka_message_t *message, void *op
         kafka_reason_over(&letters->reason);
     else
         why_not(letters, message->err, why, sizeof why);
+    if (message->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT)
+        begin_again(letters);
     klane_finish(letters->runtime, pending->token, was_kept ? KLANE_DONE : KLANE_RETRY, -1,
                  was_kept ? NULL : why);
     free(pending);

@@ -18,6 +18,7 @@
 #include "source/kafka/partitions.h"
 #include "source/kafka/position.h"
 #include "source/kafka/queue.h"
+#include "source/kafka/rebootstrap.h"
 #include "source/kafka/sweep.h"
 #include "source/kafka/turns.h"
 #include "source/kafka/uncounted.h"
@@ -194,6 +195,8 @@ static void tell_version(struct kafka_source *source)
 static void source_work(struct kafka_source *source)
 {
     tell_version(source);
+    kafka_rebootstrap_work(source, &source->rebootstrap);
+    kafka_sweep_work(source);
     kafka_group_work(source);
     kafka_group_offer(source);
     kafka_fetch_work(source);
@@ -268,6 +271,8 @@ static int64_t source_due_ms(const struct klane_source *base)
     due_ms = min_ms(due_ms, kafka_turns_due_ms(source));
     due_ms = min_ms(due_ms, kafka_uncounted_due_ms(source));
     due_ms = min_ms(due_ms, min_ms(source->again_ms, source->nowhere_ms));
+    due_ms = min_ms(due_ms, kafka_rebootstrap_due_ms(&source->rebootstrap));
+    due_ms = min_ms(due_ms, kafka_sweep_due_ms(source));
     return min_ms(due_ms, kafka_nap_due_ms(&source->nap));
 }
 
@@ -486,10 +491,11 @@ static rd_kafka_resp_err_t handle_is_new(rd_kafka_t *rk, const rd_kafka_conf_t *
                                          void *opaque, char *errstr, size_t errstr_size)
 {
     struct kafka_source *source = opaque;
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_resp_err_t err;
 
-    (void)conf, (void)errstr, (void)errstr_size;
+    (void)errstr, (void)errstr_size;
     kafka_reason_watch(&source->reason, rk);
+    err = kafka_rebootstrap_watch(&source->rebootstrap, rk, conf);
     if (source->version < KAFKA_VERSION_REJOIN)
         err =
             rd_kafka_interceptor_add_on_request_sent(rk, "klane", request_sent, &source->forming);

@@ -19,6 +19,7 @@
 #include "source/kafka/nap.h"
 #include "source/kafka/partitions.h"
 #include "source/kafka/queue.h"
+#include "source/kafka/rebootstrap.h"
 
 #include <inttypes.h>
 
@@ -61,15 +62,25 @@ void kafka_sweep_deinit(struct kafka_source *source)
     kafka_nap_deinit(&source->sweep.nap);
 }
 
+/* Within rd_kafka_new(). */
+static rd_kafka_resp_err_t handle_is_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
+                                         void *opaque, char *errstr, size_t errstr_size)
+{
+    (void)errstr, (void)errstr_size;
+    return kafka_rebootstrap_watch(opaque, rk, conf);
+}
+
 void kafka_sweep_make(struct kafka_source *source)
 {
     struct kafka_sweep *sweep = &source->sweep;
 
+    rd_kafka_conf_interceptor_add_on_new(sweep->conf, "klane", handle_is_new,
+                                         &sweep->rebootstrap);
     sweep->make.rk = rd_kafka_new(RD_KAFKA_CONSUMER, sweep->conf, NULL, 0);
-    if (sweep->make.rk == NULL)
-        return;
+    /* Where it fails librdkafka leaves a configuration behind that cannot be destroyed. */
     sweep->conf = NULL;
-    rd_kafka_poll_set_consumer(sweep->make.rk);
+    if (sweep->make.rk != NULL)
+        rd_kafka_poll_set_consumer(sweep->make.rk);
 }
 
 static void nothing(void *context)
@@ -150,6 +161,8 @@ void kafka_sweep_begin(struct klane_source *base, void *own, int64_t offset)
     struct kafka_partition *partition = own;
 
     KLANE_ASSERT(!partition->is_sweeping);
+    if (source->sweep.rk != NULL && TAILQ_EMPTY(&source->sweep.partitions))
+        kafka_rebootstrap_begin(&source->sweep.rebootstrap);
     partition->is_sweeping = true;
     partition->is_sweep_late = false;
     partition->swept = offset;
@@ -170,6 +183,28 @@ void kafka_sweep_end(struct kafka_source *source, struct kafka_partition *partit
         read_no_more(source, partition);
     if (TAILQ_EMPTY(&source->sweep.partitions))
         source->sweep.nap.is_to_wake = false;
+}
+
+/* ---- no brokers -------------------------------------------------------------------------- */
+
+/* While there is something in the queue, the handle may have reason to do nothing. */
+static bool waits_for_brokers(const struct kafka_sweep *sweep)
+{
+    return sweep->rk != NULL && !TAILQ_EMPTY(&sweep->partitions) && !sweep->has_more &&
+           rd_kafka_queue_length(sweep->queue.queue) == 0;
+}
+
+void kafka_sweep_work(struct kafka_source *source)
+{
+    if (waits_for_brokers(&source->sweep))
+        kafka_rebootstrap_work(source, &source->sweep.rebootstrap);
+}
+
+int64_t kafka_sweep_due_ms(const struct kafka_source *source)
+{
+    return waits_for_brokers(&source->sweep)
+               ? kafka_rebootstrap_due_ms(&source->sweep.rebootstrap)
+               : KAFKA_NEVER_MS;
 }
 
 /* ---- what it brings ---------------------------------------------------------------------- */

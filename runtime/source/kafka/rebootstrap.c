@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source/kafka/rebootstrap.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "source/kafka/config.h"
+#include "source/kafka/error.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* How long a handle may do nothing, at least, and against what it does at intervals. */
+#define PATIENCE_MS 5000
+#define PATIENCE_PARTS 2
+
+static int64_t max_ms(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void stir(struct kafka_rebootstrap *rebootstrap)
+{
+    /* Relaxed: see struct kafka_rebootstrap. */
+    atomic_store_explicit(&rebootstrap->stirred_ms, clock_now_ms(), memory_order_relaxed);
+}
+
+/* On a broker's thread. */
+static rd_kafka_resp_err_t request_sent(rd_kafka_t *rk, int descriptor, const char *broker,
+                                        int32_t broker_id, int16_t request, int16_t version,
+                                        int32_t correlation, size_t size, void *opaque)
+{
+    (void)rk, (void)descriptor, (void)broker, (void)broker_id, (void)request, (void)version;
+    (void)correlation, (void)size;
+    stir(opaque);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* The same, with the broker locked. */
+static rd_kafka_resp_err_t connection_changed(rd_kafka_t *rk, int32_t broker_id,
+                                              const char *protocol, const char *host, int port,
+                                              const char *state, void *opaque)
+{
+    (void)rk, (void)broker_id, (void)protocol, (void)host, (void)port, (void)state;
+    stir(opaque);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t kafka_rebootstrap_watch(struct kafka_rebootstrap *rebootstrap, rd_kafka_t *rk,
+                                            const rd_kafka_conf_t *conf)
+{
+    rd_kafka_resp_err_t err;
+    int64_t at_times_ms;
+
+    if (rd_kafka_version() < KAFKA_VERSION_REBOOTSTRAP)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    rebootstrap->rk = rk;
+    at_times_ms = max_ms(kafka_config_number(conf, "reconnect.backoff.max.ms", 10000),
+                         kafka_config_number(conf, "heartbeat.interval.ms", 3000));
+    rebootstrap->patience_ms = max_ms(PATIENCE_MS, PATIENCE_PARTS * at_times_ms);
+    stir(rebootstrap);
+    err = rd_kafka_interceptor_add_on_request_sent(rk, "klane stirs", request_sent, rebootstrap);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return err;
+    return rd_kafka_interceptor_add_on_broker_state_change(rk, "klane stirs", connection_changed,
+                                                           rebootstrap);
+}
+
+void kafka_rebootstrap_begin(struct kafka_rebootstrap *rebootstrap)
+{
+    stir(rebootstrap);
+}
+
+int64_t kafka_rebootstrap_due_ms(const struct kafka_rebootstrap *rebootstrap)
+{
+    if (rebootstrap->rk == NULL)
+        return KAFKA_NEVER_MS;
+    /* Relaxed: see struct kafka_rebootstrap. */
+    return atomic_load_explicit(&rebootstrap->stirred_ms, memory_order_relaxed) +
+           rebootstrap->patience_ms;
+}
+
+void kafka_rebootstrap(rd_kafka_t *rk)
+{
+    char *servers;
+    size_t size = 0;
+
+    if (rd_kafka_version() < KAFKA_VERSION_REBOOTSTRAP)
+        return;
+    KLANE_MARK("kafka: a handle begins with bootstrap.servers again");
+    rd_kafka_conf_get(rd_kafka_conf(rk), "bootstrap.servers", NULL, &size);
+    servers = malloc(size);
+    if (servers == NULL)
+        return;
+    rd_kafka_conf_get(rd_kafka_conf(rk), "bootstrap.servers", servers, &size);
+    rd_kafka_brokers_add(rk, servers);
+    free(servers);
+}
+
+void kafka_rebootstrap_work(struct kafka_source *source, struct kafka_rebootstrap *rebootstrap)
+{
+    char text[KAFKA_TEXT_SIZE];
+
+    if (clock_now_ms() < kafka_rebootstrap_due_ms(rebootstrap))
+        return;
+    stir(rebootstrap);
+    kafka_rebootstrap(rebootstrap->rk);
+    snprintf(text, sizeof text,
+             "nothing was sent for %" PRId64 " ms: librdkafka is given bootstrap.servers again",
+             rebootstrap->patience_ms);
+    kafka_tell(source, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NULL, text);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A handle that has lost all brokers begins with bootstrap.servers again (KIP-899).
+ *
+ * From 2.10 on librdkafka forgets a broker that is not in the cluster's metadata any more, and
+ * begins with bootstrap.servers again when it has forgotten all: a broker that shuts down may say,
+ * at last, that there is none. But from 2.12 on the same answer may stop the timer that was to
+ * begin, and none is ever set again: the handle is without brokers for good, without a word. */
+#ifndef KLANE_SOURCE_KAFKA_REBOOTSTRAP_H
+#define KLANE_SOURCE_KAFKA_REBOOTSTRAP_H
+
+#include "source/kafka/kafka.h"
+
+/* Within rd_kafka_new(): from now on it is known whether the handle does anything. */
+rd_kafka_resp_err_t kafka_rebootstrap_watch(struct kafka_rebootstrap *rebootstrap, rd_kafka_t *rk,
+                                            const rd_kafka_conf_t *conf);
+
+/* The handle had nothing to do so far. */
+void kafka_rebootstrap_begin(struct kafka_rebootstrap *rebootstrap);
+
+/* Of a handle that has something to do. If it has done nothing for longer than it may between two
+ * heartbeats, or attempts to connect, it gets bootstrap.servers anew. One whose brokers are only
+ * silent has some more connections to choose from then, until it hears of its cluster. */
+void kafka_rebootstrap_work(struct kafka_source *source, struct kafka_rebootstrap *rebootstrap);
+
+/* When to look again. */
+int64_t kafka_rebootstrap_due_ms(const struct kafka_rebootstrap *rebootstrap);
+
+/* The same at once, of a handle for which nobody watches. librdkafka keeps the list each time, so
+ * it is for once in a while. Thread: any. */
+void kafka_rebootstrap(rd_kafka_t *rk);
+
+#endif
