@@ -209,7 +209,7 @@ struct kafka_sweep {
     struct klane_kafka_options limits;
     struct kafka_request make;
     rd_kafka_t *rk; /* NULL: no pass was needed so far */
-    struct kafka_rebootstrap rebootstrap;
+    struct kafka_rebootstrap *rebootstrap; /* the handle's: as it may outlive the source */
     struct kafka_queue queue;
     struct kafka_partitions partitions; /* that have a pass */
     struct kafka_nap nap;

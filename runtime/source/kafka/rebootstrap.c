@@ -46,6 +46,14 @@ static rd_kafka_resp_err_t connection_changed(rd_kafka_t *rk, int32_t broker_id,
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* With group.protocol=consumer the cluster says it: this, unless that was set there. */
+static int64_t heartbeat_ms(const rd_kafka_conf_t *conf)
+{
+    return kafka_config_names(conf, "group.protocol", "consumer")
+               ? 5000
+               : kafka_config_number(conf, "heartbeat.interval.ms", 3000);
+}
+
 rd_kafka_resp_err_t kafka_rebootstrap_watch(struct kafka_rebootstrap *rebootstrap, rd_kafka_t *rk,
                                             const rd_kafka_conf_t *conf)
 {
@@ -55,8 +63,8 @@ rd_kafka_resp_err_t kafka_rebootstrap_watch(struct kafka_rebootstrap *rebootstra
     if (rd_kafka_version() < KAFKA_VERSION_REBOOTSTRAP)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     rebootstrap->rk = rk;
-    at_times_ms = max_ms(kafka_config_number(conf, "reconnect.backoff.max.ms", 10000),
-                         kafka_config_number(conf, "heartbeat.interval.ms", 3000));
+    at_times_ms =
+        max_ms(kafka_config_number(conf, "reconnect.backoff.max.ms", 10000), heartbeat_ms(conf));
     rebootstrap->patience_ms = max_ms(PATIENCE_MS, PATIENCE_PARTS * at_times_ms);
     stir(rebootstrap);
     err = rd_kafka_interceptor_add_on_request_sent(rk, "klane stirs", request_sent, rebootstrap);

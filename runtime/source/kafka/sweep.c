@@ -22,6 +22,7 @@
 #include "source/kafka/rebootstrap.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* Of what the main flow may have in its queue, passes have so much. */
 #define SHARE 4
@@ -74,18 +75,15 @@ void kafka_sweep_make(struct kafka_source *source)
 {
     struct kafka_sweep *sweep = &source->sweep;
 
-    rd_kafka_conf_interceptor_add_on_new(sweep->conf, "klane", handle_is_new,
-                                         &sweep->rebootstrap);
+    sweep->rebootstrap = calloc(1, sizeof *sweep->rebootstrap);
+    if (sweep->rebootstrap == NULL)
+        return;
+    rd_kafka_conf_interceptor_add_on_new(sweep->conf, "klane", handle_is_new, sweep->rebootstrap);
     sweep->make.rk = rd_kafka_new(RD_KAFKA_CONSUMER, sweep->conf, NULL, 0);
     /* Where it fails librdkafka leaves a configuration behind that cannot be destroyed. */
     sweep->conf = NULL;
     if (sweep->make.rk != NULL)
         rd_kafka_poll_set_consumer(sweep->make.rk);
-}
-
-static void nothing(void *context)
-{
-    (void)context;
 }
 
 void kafka_sweep_close(struct kafka_source *source)
@@ -98,8 +96,11 @@ void kafka_sweep_close(struct kafka_source *source)
     else if (sweep->rk != NULL)
         kafka_queue_deinit(&sweep->queue);
     if (sweep->rk != NULL)
-        kafka_end(sweep->rk, nothing, NULL);
+        kafka_end(sweep->rk, free, sweep->rebootstrap);
+    else
+        free(sweep->rebootstrap);
     sweep->rk = sweep->make.rk = NULL;
+    sweep->rebootstrap = NULL;
 }
 
 /* ---- what it reads ----------------------------------------------------------------------- */
@@ -162,7 +163,7 @@ void kafka_sweep_begin(struct klane_source *base, void *own, int64_t offset)
 
     KLANE_ASSERT(!partition->is_sweeping);
     if (source->sweep.rk != NULL && TAILQ_EMPTY(&source->sweep.partitions))
-        kafka_rebootstrap_begin(&source->sweep.rebootstrap);
+        kafka_rebootstrap_begin(source->sweep.rebootstrap);
     partition->is_sweeping = true;
     partition->is_sweep_late = false;
     partition->swept = offset;
@@ -197,14 +198,13 @@ static bool waits_for_brokers(const struct kafka_sweep *sweep)
 void kafka_sweep_work(struct kafka_source *source)
 {
     if (waits_for_brokers(&source->sweep))
-        kafka_rebootstrap_work(source, &source->sweep.rebootstrap);
+        kafka_rebootstrap_work(source, source->sweep.rebootstrap);
 }
 
 int64_t kafka_sweep_due_ms(const struct kafka_source *source)
 {
-    return waits_for_brokers(&source->sweep)
-               ? kafka_rebootstrap_due_ms(&source->sweep.rebootstrap)
-               : KAFKA_NEVER_MS;
+    return waits_for_brokers(&source->sweep) ? kafka_rebootstrap_due_ms(source->sweep.rebootstrap)
+                                             : KAFKA_NEVER_MS;
 }
 
 /* ---- what it brings ---------------------------------------------------------------------- */
