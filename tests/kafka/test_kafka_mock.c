@@ -423,12 +423,10 @@ static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void
     kit_assert_order(kit);
 }
 
-/* ---- the end ----------------------------------------------------------------------------- */
+/* ---- no broker --------------------------------------------------------------------------- */
 
-/* It stops when it has joined, and what it is assigned is on its way. librdkafka was known to end
- * the process then, or to hang. */
-/* A broker that shuts down may say, at last, that there is none. Older versions keep in mind whom
- * they have met. False: so does this one. */
+/* A broker that shuts down may say, at last, that there is none. Whether librdkafka then loses all
+ * of them is a race, which it loses more often than not. False: this cluster cannot say so. */
 static bool hear_of_no_broker(struct mocked *mocked, const char *topic)
 {
     if (rd_kafka_mock_broker_remove_from_metadata == NULL)
@@ -456,6 +454,10 @@ static void a_member_that_hears_of_no_broker_begins_with_the_first_again(void **
     kit_wait_done(kit, 20);
 }
 
+/* ---- the end ----------------------------------------------------------------------------- */
+
+/* It stops when it has joined, and what it is assigned is on its way. librdkafka was known to end
+ * the process then, or to hang. */
 static void a_member_may_stop_before_its_first_assignment(void **state)
 {
     struct mocked *mocked = *state;

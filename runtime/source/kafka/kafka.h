@@ -72,7 +72,7 @@
 #define KAFKA_VERSION_REJOIN 0x020a00ff  /* commits survive a cooperative rejoin */
 
 /* From which on something is to be worked around. */
-#define KAFKA_VERSION_REBOOTSTRAP 0x020a00ff /* brokers are forgotten */
+#define KAFKA_VERSION_REBOOTSTRAP 0x020b00ff /* all brokers may be forgotten */
 
 /* Errors of group.protocol=consumer; older headers have no names for them. */
 #define KAFKA_FENCED_MEMBER_EPOCH ((rd_kafka_resp_err_t)110)
@@ -151,9 +151,10 @@ struct kafka_rebootstrap {
     rd_kafka_t *rk; /* NULL: of a version that does not need it */
     int64_t patience_ms;
 
-    /* When a request was sent or a connection changed, last: any of librdkafka's threads. Control
-     * writes it when the handle has begun again. Relaxed: a time to compare with. */
-    _Atomic int64_t stirred_ms;
+    /* Any of librdkafka's threads; control writes the time as well, when the handle begins, and
+     * begins again. Relaxed: a time to compare with, and a count of nothing that is read then. */
+    _Atomic int64_t stirred_ms; /* when a request was sent or a connection changed, last */
+    _Atomic int up;             /* connections that are */
 };
 
 /* Of the threads that fill a queue; by the rules of nap.h. */

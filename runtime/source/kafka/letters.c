@@ -23,7 +23,7 @@
 #define STOP_MS 1000
 
 /* Where no letter comes through, the producer gets bootstrap.servers again, no more often. */
-#define REBOOTSTRAP_MS 10000
+#define REBOOTSTRAP_MS 60000
 
 struct kafka_letters {
     struct klane_letters base;

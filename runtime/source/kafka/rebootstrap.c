@@ -9,15 +9,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* How long a handle may do nothing, at least, and against what it does at intervals. */
+/* How long a handle without a connection may do nothing, at least, and against the time between
+ * two attempts to connect. */
 #define PATIENCE_MS 5000
 #define PATIENCE_PARTS 2
-
-static int64_t max_ms(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 static void stir(struct kafka_rebootstrap *rebootstrap)
 {
@@ -36,42 +33,44 @@ static rd_kafka_resp_err_t request_sent(rd_kafka_t *rk, int descriptor, const ch
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-/* The same, with the broker locked. */
+/* On the broker's own thread, but for the first state, which is none that is up. The broker that
+ * is nobody's, and always up, has no host. */
 static rd_kafka_resp_err_t connection_changed(rd_kafka_t *rk, int32_t broker_id,
                                               const char *protocol, const char *host, int port,
                                               const char *state, void *opaque)
 {
-    (void)rk, (void)broker_id, (void)protocol, (void)host, (void)port, (void)state;
-    stir(opaque);
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
+    static _Thread_local bool was_up;
+    struct kafka_rebootstrap *rebootstrap = opaque;
+    bool is_up = host[0] != '\0' && strcmp(state, "UP") == 0;
 
-/* With group.protocol=consumer the cluster says it: this, unless that was set there. */
-static int64_t heartbeat_ms(const rd_kafka_conf_t *conf)
-{
-    return kafka_config_names(conf, "group.protocol", "consumer")
-               ? 5000
-               : kafka_config_number(conf, "heartbeat.interval.ms", 3000);
+    (void)rk, (void)broker_id, (void)protocol, (void)port;
+    /* Relaxed: see struct kafka_rebootstrap. */
+    if (is_up != was_up)
+        atomic_fetch_add_explicit(&rebootstrap->up, is_up ? 1 : -1, memory_order_relaxed);
+    was_up = is_up;
+    stir(rebootstrap);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 rd_kafka_resp_err_t kafka_rebootstrap_watch(struct kafka_rebootstrap *rebootstrap, rd_kafka_t *rk,
                                             const rd_kafka_conf_t *conf)
 {
     rd_kafka_resp_err_t err;
-    int64_t at_times_ms;
 
     if (rd_kafka_version() < KAFKA_VERSION_REBOOTSTRAP)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
-    rebootstrap->rk = rk;
-    at_times_ms =
-        max_ms(kafka_config_number(conf, "reconnect.backoff.max.ms", 10000), heartbeat_ms(conf));
-    rebootstrap->patience_ms = max_ms(PATIENCE_MS, PATIENCE_PARTS * at_times_ms);
+    rebootstrap->patience_ms =
+        PATIENCE_PARTS * kafka_config_number(conf, "reconnect.backoff.max.ms", 10000);
+    if (rebootstrap->patience_ms < PATIENCE_MS)
+        rebootstrap->patience_ms = PATIENCE_MS;
     stir(rebootstrap);
     err = rd_kafka_interceptor_add_on_request_sent(rk, "klane stirs", request_sent, rebootstrap);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return err;
-    return rd_kafka_interceptor_add_on_broker_state_change(rk, "klane stirs", connection_changed,
-                                                           rebootstrap);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        err = rd_kafka_interceptor_add_on_broker_state_change(rk, "klane stirs",
+                                                              connection_changed, rebootstrap);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rebootstrap->rk = rk;
+    return err;
 }
 
 void kafka_rebootstrap_begin(struct kafka_rebootstrap *rebootstrap)
@@ -81,7 +80,9 @@ void kafka_rebootstrap_begin(struct kafka_rebootstrap *rebootstrap)
 
 int64_t kafka_rebootstrap_due_ms(const struct kafka_rebootstrap *rebootstrap)
 {
-    if (rebootstrap->rk == NULL)
+    /* Relaxed: see struct kafka_rebootstrap. Who was up last stirs when it is no more. */
+    if (rebootstrap->rk == NULL ||
+        atomic_load_explicit(&rebootstrap->up, memory_order_relaxed) > 0)
         return KAFKA_NEVER_MS;
     /* Relaxed: see struct kafka_rebootstrap. */
     return atomic_load_explicit(&rebootstrap->stirred_ms, memory_order_relaxed) +
@@ -114,7 +115,7 @@ void kafka_rebootstrap_work(struct kafka_source *source, struct kafka_rebootstra
     stir(rebootstrap);
     kafka_rebootstrap(rebootstrap->rk);
     snprintf(text, sizeof text,
-             "nothing was sent for %" PRId64 " ms: librdkafka is given bootstrap.servers again",
+             "no connection for %" PRId64 " ms: librdkafka is given bootstrap.servers again",
              rebootstrap->patience_ms);
     kafka_tell(source, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NULL, text);
 }

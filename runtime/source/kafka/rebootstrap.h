@@ -3,8 +3,8 @@
  *
  * From 2.10 on librdkafka forgets a broker that is not in the cluster's metadata any more, and
  * begins with bootstrap.servers again when it has forgotten all: a broker that shuts down may say,
- * at last, that there is none. But from 2.12 on the same answer may stop the timer that was to
- * begin, and none is ever set again: the handle is without brokers for good, without a word. */
+ * at last, that there is none. But the same answer may put off the timer that was to begin, for
+ * five minutes (2.11) or for good (from 2.12 on): the handle has no brokers, and says nothing. */
 #ifndef KLANE_SOURCE_KAFKA_REBOOTSTRAP_H
 #define KLANE_SOURCE_KAFKA_REBOOTSTRAP_H
 
@@ -17,9 +17,8 @@ rd_kafka_resp_err_t kafka_rebootstrap_watch(struct kafka_rebootstrap *rebootstra
 /* The handle had nothing to do so far. */
 void kafka_rebootstrap_begin(struct kafka_rebootstrap *rebootstrap);
 
-/* Of a handle that has something to do. If it has done nothing for longer than it may between two
- * heartbeats, or attempts to connect, it gets bootstrap.servers anew. One whose brokers are only
- * silent has some more connections to choose from then, until it hears of its cluster. */
+/* Of a handle that has something to do. If no connection of it is up, and it has done nothing for
+ * longer than it may between two attempts to connect, it gets bootstrap.servers anew. */
 void kafka_rebootstrap_work(struct kafka_source *source, struct kafka_rebootstrap *rebootstrap);
 
 /* When to look again. */

@@ -324,6 +324,7 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
             return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, KAFKA_TOPIC_WRONG,
                               topics[i].name);
     source->intake = intake;
+    kafka_rebootstrap_begin(&source->rebootstrap);
     failed = helper_create(&kafka_lookup_ops, source, UINT32_MAX, &source->helper);
     if (failed != KLANE_OK)
         return errstr_set(failed, errstr, errstr_size, "the helper thread could not be made");

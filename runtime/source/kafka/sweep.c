@@ -132,7 +132,8 @@ static void read_no_more(struct kafka_source *source, struct kafka_partition *pa
 
 static void make(struct kafka_source *source)
 {
-    if (source->sweep.make.is_out)
+    /* What could not be made once is not tried again: the runtime stops. */
+    if (source->sweep.make.is_out || source->phase != KAFKA_RUNS)
         return;
     source->sweep.make.is_out = true;
     helper_send(source->helper, &source->sweep.make.base);
@@ -162,8 +163,6 @@ void kafka_sweep_begin(struct klane_source *base, void *own, int64_t offset)
     struct kafka_partition *partition = own;
 
     KLANE_ASSERT(!partition->is_sweeping);
-    if (source->sweep.rk != NULL && TAILQ_EMPTY(&source->sweep.partitions))
-        kafka_rebootstrap_begin(source->sweep.rebootstrap);
     partition->is_sweeping = true;
     partition->is_sweep_late = false;
     partition->swept = offset;
@@ -197,8 +196,12 @@ static bool waits_for_brokers(const struct kafka_sweep *sweep)
 
 void kafka_sweep_work(struct kafka_source *source)
 {
-    if (waits_for_brokers(&source->sweep))
-        kafka_rebootstrap_work(source, source->sweep.rebootstrap);
+    const struct kafka_sweep *sweep = &source->sweep;
+
+    if (waits_for_brokers(sweep))
+        kafka_rebootstrap_work(source, sweep->rebootstrap);
+    else if (sweep->rk != NULL)
+        kafka_rebootstrap_begin(sweep->rebootstrap);
 }
 
 int64_t kafka_sweep_due_ms(const struct kafka_source *source)
