@@ -9,6 +9,13 @@
 
 #include <librdkafka/rdkafka_mock.h>
 
+/* Not in older headers, nor libraries. */
+rd_kafka_resp_err_t rd_kafka_mock_broker_remove_from_metadata(rd_kafka_mock_cluster_t *cluster,
+                                                              int32_t broker)
+    __attribute__((weak));
+rd_kafka_resp_err_t rd_kafka_mock_broker_add(rd_kafka_mock_cluster_t *cluster, int32_t broker)
+    __attribute__((weak));
+
 #define BROKER 1
 #define OTHER_BROKER 2
 

@@ -35,13 +35,6 @@ static int setup(void **state)
     return 0;
 }
 
-/* Not in older headers, nor libraries. */
-rd_kafka_resp_err_t rd_kafka_mock_broker_remove_from_metadata(rd_kafka_mock_cluster_t *cluster,
-                                                              int32_t broker)
-    __attribute__((weak));
-rd_kafka_resp_err_t rd_kafka_mock_broker_add(rd_kafka_mock_cluster_t *cluster, int32_t broker)
-    __attribute__((weak));
-
 /* For members that end; without its coordinator one does so for as long as its session. */
 static int setup_end(void **state)
 {

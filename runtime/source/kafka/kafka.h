@@ -38,7 +38,9 @@
  *   K1  rang, release in queue_rang() -> acquire in kafka_queue_has_rung(): what was put into the
  *       queue, before the queue is served.
  *   K2  is_strayed, then has_strays, release in queue_strayed() -> acquire in strays_return():
- *       which partition's queue has records that were not forwarded. */
+ *       which partition's queue has records that were not forwarded.
+ *   K3  up, release in connection_changed() -> acquire in kafka_rebootstrap_due_ms(): when that
+ *       was, so that the end of the last connection is not taken for long ago. */
 #ifndef KLANE_SOURCE_KAFKA_KAFKA_H
 #define KLANE_SOURCE_KAFKA_KAFKA_H
 
@@ -151,10 +153,10 @@ struct kafka_rebootstrap {
     rd_kafka_t *rk; /* NULL: of a version that does not need it */
     int64_t patience_ms;
 
-    /* Any of librdkafka's threads; control writes the time as well, when the handle begins, and
-     * begins again. Relaxed: a time to compare with, and a count of nothing that is read then. */
-    _Atomic int64_t stirred_ms; /* when a request was sent or a connection changed, last */
-    _Atomic int up;             /* connections that are */
+    /* When a connection changed, last: any of librdkafka's threads. Control writes it where the
+     * handle has nothing to do, or begins again. Relaxed: a time to compare with. */
+    _Atomic int64_t stirred_ms;
+    _Atomic int up; /* K3; connections that are: librdkafka's threads */
 };
 
 /* Of the threads that fill a queue; by the rules of nap.h. */
@@ -209,7 +211,7 @@ struct kafka_sweep {
     rd_kafka_conf_t *conf; /* of the handle, until the helper has made it */
     struct klane_kafka_options limits;
     struct kafka_request make;
-    rd_kafka_t *rk; /* NULL: no pass was needed so far */
+    rd_kafka_t *rk;                        /* NULL: no pass was needed so far */
     struct kafka_rebootstrap *rebootstrap; /* the handle's: as it may outlive the source */
     struct kafka_queue queue;
     struct kafka_partitions partitions; /* that have a pass */

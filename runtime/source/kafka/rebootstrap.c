@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Edge K3: see source/kafka/kafka.h. */
 #include "source/kafka/rebootstrap.h"
 
 #include "base/assert.h"
@@ -16,21 +17,10 @@
 #define PATIENCE_MS 5000
 #define PATIENCE_PARTS 2
 
-static void stir(struct kafka_rebootstrap *rebootstrap)
+void kafka_rebootstrap_stir(struct kafka_rebootstrap *rebootstrap, int64_t now_ms)
 {
     /* Relaxed: see struct kafka_rebootstrap. */
-    atomic_store_explicit(&rebootstrap->stirred_ms, clock_now_ms(), memory_order_relaxed);
-}
-
-/* On a broker's thread. */
-static rd_kafka_resp_err_t request_sent(rd_kafka_t *rk, int descriptor, const char *broker,
-                                        int32_t broker_id, int16_t request, int16_t version,
-                                        int32_t correlation, size_t size, void *opaque)
-{
-    (void)rk, (void)descriptor, (void)broker, (void)broker_id, (void)request, (void)version;
-    (void)correlation, (void)size;
-    stir(opaque);
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
+    atomic_store_explicit(&rebootstrap->stirred_ms, now_ms, memory_order_relaxed);
 }
 
 /* On the broker's own thread, but for the first state, which is none that is up. The broker that
@@ -44,11 +34,11 @@ static rd_kafka_resp_err_t connection_changed(rd_kafka_t *rk, int32_t broker_id,
     bool is_up = host[0] != '\0' && strcmp(state, "UP") == 0;
 
     (void)rk, (void)broker_id, (void)protocol, (void)port;
-    /* Relaxed: see struct kafka_rebootstrap. */
+    kafka_rebootstrap_stir(rebootstrap, clock_now_ms());
+    /* K3 release: pairs with kafka_rebootstrap_due_ms(). */
     if (is_up != was_up)
-        atomic_fetch_add_explicit(&rebootstrap->up, is_up ? 1 : -1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&rebootstrap->up, is_up ? 1 : -1, memory_order_release);
     was_up = is_up;
-    stir(rebootstrap);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -63,26 +53,19 @@ rd_kafka_resp_err_t kafka_rebootstrap_watch(struct kafka_rebootstrap *rebootstra
         PATIENCE_PARTS * kafka_config_number(conf, "reconnect.backoff.max.ms", 10000);
     if (rebootstrap->patience_ms < PATIENCE_MS)
         rebootstrap->patience_ms = PATIENCE_MS;
-    stir(rebootstrap);
-    err = rd_kafka_interceptor_add_on_request_sent(rk, "klane stirs", request_sent, rebootstrap);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        err = rd_kafka_interceptor_add_on_broker_state_change(rk, "klane stirs",
-                                                              connection_changed, rebootstrap);
+    kafka_rebootstrap_stir(rebootstrap, clock_now_ms());
+    err = rd_kafka_interceptor_add_on_broker_state_change(rk, "klane", connection_changed,
+                                                          rebootstrap);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
         rebootstrap->rk = rk;
     return err;
 }
 
-void kafka_rebootstrap_begin(struct kafka_rebootstrap *rebootstrap)
-{
-    stir(rebootstrap);
-}
-
 int64_t kafka_rebootstrap_due_ms(const struct kafka_rebootstrap *rebootstrap)
 {
-    /* Relaxed: see struct kafka_rebootstrap. Who was up last stirs when it is no more. */
+    /* K3 acquire: pairs with connection_changed(). */
     if (rebootstrap->rk == NULL ||
-        atomic_load_explicit(&rebootstrap->up, memory_order_relaxed) > 0)
+        atomic_load_explicit(&rebootstrap->up, memory_order_acquire) > 0)
         return KAFKA_NEVER_MS;
     /* Relaxed: see struct kafka_rebootstrap. */
     return atomic_load_explicit(&rebootstrap->stirred_ms, memory_order_relaxed) +
@@ -106,13 +89,14 @@ void kafka_rebootstrap(rd_kafka_t *rk)
     free(servers);
 }
 
-void kafka_rebootstrap_work(struct kafka_source *source, struct kafka_rebootstrap *rebootstrap)
+void kafka_rebootstrap_work(struct kafka_source *source, struct kafka_rebootstrap *rebootstrap,
+                            int64_t now_ms)
 {
     char text[KAFKA_TEXT_SIZE];
 
-    if (clock_now_ms() < kafka_rebootstrap_due_ms(rebootstrap))
+    if (now_ms < kafka_rebootstrap_due_ms(rebootstrap))
         return;
-    stir(rebootstrap);
+    kafka_rebootstrap_stir(rebootstrap, now_ms);
     kafka_rebootstrap(rebootstrap->rk);
     snprintf(text, sizeof text,
              "no connection for %" PRId64 " ms: librdkafka is given bootstrap.servers again",

@@ -14,12 +14,13 @@
 rd_kafka_resp_err_t kafka_rebootstrap_watch(struct kafka_rebootstrap *rebootstrap, rd_kafka_t *rk,
                                             const rd_kafka_conf_t *conf);
 
-/* The handle had nothing to do so far. */
-void kafka_rebootstrap_begin(struct kafka_rebootstrap *rebootstrap);
+/* The handle does something, or has nothing to do. */
+void kafka_rebootstrap_stir(struct kafka_rebootstrap *rebootstrap, int64_t now_ms);
 
 /* Of a handle that has something to do. If no connection of it is up, and it has done nothing for
  * longer than it may between two attempts to connect, it gets bootstrap.servers anew. */
-void kafka_rebootstrap_work(struct kafka_source *source, struct kafka_rebootstrap *rebootstrap);
+void kafka_rebootstrap_work(struct kafka_source *source, struct kafka_rebootstrap *rebootstrap,
+                            int64_t now_ms);
 
 /* When to look again. */
 int64_t kafka_rebootstrap_due_ms(const struct kafka_rebootstrap *rebootstrap);

@@ -192,11 +192,11 @@ static void tell_version(struct kafka_source *source)
         source->intake->ops->error(source->intake, KLANE_ERR_VERSION, NULL, -1, warning);
 }
 
-static void source_work(struct kafka_source *source)
+static void source_work(struct kafka_source *source, int64_t now_ms)
 {
     tell_version(source);
-    kafka_rebootstrap_work(source, &source->rebootstrap);
-    kafka_sweep_work(source);
+    kafka_rebootstrap_work(source, &source->rebootstrap, now_ms);
+    kafka_sweep_work(source, now_ms);
     kafka_group_work(source);
     kafka_group_offer(source);
     kafka_fetch_work(source);
@@ -220,7 +220,7 @@ static void source_round(struct kafka_source *source)
             source->again_ms = KAFKA_NEVER_MS;
         if (now_ms >= source->nowhere_ms)
             source->nowhere_ms = KAFKA_NEVER_MS;
-        source_work(source);
+        source_work(source, now_ms);
     } else if (source->phase == KAFKA_CLOSING) {
         begin_parting(source);
     } else if (source->phase == KAFKA_PARTING) {
@@ -324,7 +324,7 @@ static klane_err_t source_start(struct klane_source *base, struct klane_intake *
             return errstr_set(KLANE_ERR_INVALID, errstr, errstr_size, KAFKA_TOPIC_WRONG,
                               topics[i].name);
     source->intake = intake;
-    kafka_rebootstrap_begin(&source->rebootstrap);
+    kafka_rebootstrap_stir(&source->rebootstrap, clock_now_ms());
     failed = helper_create(&kafka_lookup_ops, source, UINT32_MAX, &source->helper);
     if (failed != KLANE_OK)
         return errstr_set(failed, errstr, errstr_size, "the helper thread could not be made");

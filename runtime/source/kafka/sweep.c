@@ -194,14 +194,14 @@ static bool waits_for_brokers(const struct kafka_sweep *sweep)
            rd_kafka_queue_length(sweep->queue.queue) == 0;
 }
 
-void kafka_sweep_work(struct kafka_source *source)
+void kafka_sweep_work(struct kafka_source *source, int64_t now_ms)
 {
     const struct kafka_sweep *sweep = &source->sweep;
 
     if (waits_for_brokers(sweep))
-        kafka_rebootstrap_work(source, sweep->rebootstrap);
+        kafka_rebootstrap_work(source, sweep->rebootstrap, now_ms);
     else if (sweep->rk != NULL)
-        kafka_rebootstrap_begin(sweep->rebootstrap);
+        kafka_rebootstrap_stir(sweep->rebootstrap, now_ms);
 }
 
 int64_t kafka_sweep_due_ms(const struct kafka_source *source)

@@ -26,7 +26,7 @@ void kafka_sweep_begin(struct klane_source *base, void *own, int64_t offset);
 size_t kafka_sweep_poll(struct klane_source *base, size_t records_max);
 
 /* Of every round, and when the next is due at the latest. */
-void kafka_sweep_work(struct kafka_source *source);
+void kafka_sweep_work(struct kafka_source *source, int64_t now_ms);
 int64_t kafka_sweep_due_ms(const struct kafka_source *source);
 
 /* The partition's pass is over, if it has one. */
