@@ -13,7 +13,7 @@
  *   chaos_history.c   what all of them write down, in memory that they share
  *   chaos_truth.c     what the cluster's own logs say afterwards
  *   chaos_judge.c     the history made of both, and the simulator's checkers on it
- *   chaos_check.c     what the checkers do not ask
+ *   chaos_check.c     what the checkers do not ask; test_chaos_check.c shows it histories
  *
  * Where the history's events come from:
  *

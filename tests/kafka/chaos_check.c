@@ -6,7 +6,8 @@
  *   - the offsets that the group's log has for a partition never fall, beside what of a process
  *     got there behind its next commit
  *   - what klane calls committed is in the group's log
- *   - an assignment begins at an offset that was committed, not below one that was acknowledged
+ *   - an assignment begins at an offset that was committed, not below one that was acknowledged;
+ *     or not below what was as its process froze, if another got the partition while it slept
  *   - of an assignment every record is taken in, one after the other
  *   - two processes never both have a partition, unless one of them was cut off; and one that
  *     was, by sleeping beyond its session, starts nothing of it when it has been awake for a while
@@ -20,6 +21,7 @@
 #include "kafka/chaos_after.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,17 +37,18 @@
 struct stay {
     int64_t next; /* the record to be taken in */
     int64_t ceiling;
-    size_t given; /* the event: the commit that it begins with was sent; 0: it is not known */
-    size_t sent;  /* the event: its own last commit; 0: none */
+    size_t assigned; /* the event */
+    size_t given;    /* the event: the commit that it begins with was sent; 0: it is not known */
+    size_t sent;     /* the event: its own last commit; 0: none */
     int64_t vain_ms;
     size_t began;     /* the event: its drain; 0: it is not to be given up */
     int64_t drain_ms; /* so long that goes on at most, and waits for a handler */
     int64_t drained_by_ms;
-    int64_t shared_ms; /* since when is_shared */
+    int64_t shared_ms; /* since when is_shared, if it is */
     uint16_t partition;
     uint8_t life;
     bool is_open;
-    bool is_shared;  /* another process got the partition meanwhile */
+    bool is_shared;  /* another process got the partition since this one did */
     bool is_drained; /* in time; nothing ran when it was given up, and all was committed */
 };
 
@@ -63,8 +66,10 @@ struct seen_life {
     int64_t outdated_ms; /* when a commit of it was of another generation */
     int64_t frozen_ms;   /* when it was last, so far; while it is: NEVER */
     unsigned freezes;    /* so often */
-    unsigned overslept;  /* the last of them that cost it a partition */
-    int64_t sent;        /* its last commit, and the last that was accepted */
+    size_t froze;        /* the event, and what was acknowledged then */
+    int64_t acknowledged[CHAOS_PARTITIONS];
+    unsigned overslept; /* the last of them that cost it a partition */
+    int64_t sent;       /* its last commit, and the last that was accepted */
     int64_t accepted;
     bool is_contested; /* another has its instance */
     bool is_cut_off;   /* or it was ever frozen */
@@ -86,7 +91,24 @@ struct inspector {
     bool *outlasting[CHAOS_PARTITIONS];
 };
 
+bool chaos_condemn(struct chaos_judged *judged, size_t event, const char *format, ...)
+{
+    va_list arguments;
+
+    judged->failure = (struct check_failure){.event = event};
+    va_start(arguments, format);
+    vsnprintf(judged->failure.text, sizeof(judged->failure.text), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
 /* ---- stays ------------------------------------------------------------------------------- */
+
+/* Of the broker, the network or the machine: whoever is behind it may be cut off. */
+static bool is_in_shadow(const struct inspector *inspector, const struct history_event *event)
+{
+    return event->time_ms - inspector->trouble_ms < SHADOW_MS;
+}
 
 static bool was_committed(const struct truth *truth, uint16_t partition, int64_t offset)
 {
@@ -104,17 +126,31 @@ static size_t given_to(const struct inspector *inspector, const struct history_e
     return at > 0 && inspector->judged->history.events[at].offset == event->offset ? at : 0;
 }
 
-static bool on_assign(struct inspector *inspector, size_t at, const struct history_event *event)
+/* What a process that froze tells of when it wakes, though another got it meanwhile: it has not
+ * heard of that yet. An offset that it may have read before tells, or that nothing cut the other
+ * off. */
+static bool is_overslept(const struct inspector *inspector, const struct history_event *event)
 {
-    struct chaos_judged *judged = inspector->judged;
-    int64_t acknowledged = inspector->acknowledged[event->partition];
+    const struct seen_life *life = &inspector->lives[event->process];
+    bool is_past = event->offset < inspector->acknowledged[event->partition];
 
-    if (event->offset < acknowledged)
-        return chaos_condemn(judged, at,
-                             "it begins below %" PRId64 ", which was acknowledged before",
-                             acknowledged);
-    if (!was_committed(&judged->truth, event->partition, event->offset))
-        return chaos_condemn(judged, at, "it begins where nobody has committed");
+    if (event->time_ms - life->frozen_ms > HEARD_MS)
+        return false;
+    for (uint32_t i = 0; i < inspector->stay_count; i++) {
+        const struct stay *other = &inspector->stays[i];
+
+        if (other->partition == event->partition && other->life != event->process &&
+            other->assigned > life->froze &&
+            (is_past || (other->is_open && !inspector->lives[other->life].is_cut_off &&
+                         !is_in_shadow(inspector, event))))
+            return true;
+    }
+    return false;
+}
+
+/* Whoever has it shares it from now on. */
+static void is_assigned_too(struct inspector *inspector, const struct history_event *event)
+{
     for (uint32_t i = 0; i < inspector->stay_count; i++) {
         struct stay *other = &inspector->stays[i];
 
@@ -124,13 +160,34 @@ static bool on_assign(struct inspector *inspector, size_t at, const struct histo
             other->shared_ms = event->time_ms;
         }
     }
+}
+
+static bool on_assign(struct inspector *inspector, size_t at, const struct history_event *event)
+{
+    struct chaos_judged *judged = inspector->judged;
+    bool overslept = is_overslept(inspector, event);
+    int64_t acknowledged = overslept
+                               ? inspector->lives[event->process].acknowledged[event->partition]
+                               : inspector->acknowledged[event->partition];
+
+    if (event->offset < acknowledged)
+        return chaos_condemn(judged, at,
+                             "it begins below %" PRId64 ", which was acknowledged before",
+                             acknowledged);
+    if (!was_committed(&judged->truth, event->partition, event->offset))
+        return chaos_condemn(judged, at, "it begins where nobody has committed");
+    if (!overslept)
+        is_assigned_too(inspector, event);
     inspector->stays[event->epoch] = (struct stay){.next = event->ceiling,
                                                    .ceiling = event->ceiling,
+                                                   .assigned = at,
                                                    .given = given_to(inspector, event),
                                                    .vain_ms = NEVER,
+                                                   .shared_ms = event->time_ms,
                                                    .partition = event->partition,
                                                    .life = event->process,
-                                                   .is_open = true};
+                                                   .is_open = true,
+                                                   .is_shared = overslept};
     return true;
 }
 
@@ -146,12 +203,6 @@ static bool on_deliver(struct inspector *inspector, size_t at, const struct hist
                              stay->next);
     stay->next++;
     return true;
-}
-
-/* Of the broker, the network or the machine: whoever is behind it may be cut off. */
-static bool is_in_shadow(const struct inspector *inspector, const struct history_event *event)
-{
-    return event->time_ms - inspector->trouble_ms < SHADOW_MS;
 }
 
 static int64_t drain_ms_of(const struct inspector *inspector, const struct history_event *event)
@@ -374,6 +425,8 @@ static bool on_note(struct inspector *inspector, size_t at, const struct history
         life->is_cut_off = true;
         life->frozen_ms = NEVER;
         life->freezes++;
+        life->froze = at;
+        memcpy(life->acknowledged, inspector->acknowledged, sizeof(life->acknowledged));
     } else if (event->name == chaos_thawed) {
         life->frozen_ms = event->time_ms;
     } else {

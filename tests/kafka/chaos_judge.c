@@ -4,7 +4,6 @@
 #include "kafka/chaos_after.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,17 +27,6 @@ struct maker {
     uint32_t epochs;
     int64_t now_ms;
 };
-
-bool chaos_condemn(struct chaos_judged *judged, size_t event, const char *format, ...)
-{
-    va_list arguments;
-
-    judged->failure = (struct check_failure){.event = event};
-    va_start(arguments, format);
-    vsnprintf(judged->failure.text, sizeof(judged->failure.text), format, arguments);
-    va_end(arguments);
-    return false;
-}
 
 /* ---- what is stored ---------------------------------------------------------------------- */
 
