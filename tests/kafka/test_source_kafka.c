@@ -3,6 +3,7 @@
 #include "kafka/kafka_kit.h"
 
 #include "lib/source_conformance.h"
+#include "source/kafka/group.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@ struct kafka_log {
     char group[KAFKA_NAME_SIZE];
     char topic[KAFKA_NAME_SIZE];
     char other[KAFKA_NAME_SIZE];
+    struct kafka_source *source; /* the last */
     bool has_topic;
 };
 
@@ -79,12 +81,15 @@ static int64_t log_append(void *opened, const char *topic, int32_t partition,
 static struct klane_source *log_source(void *opened)
 {
     struct kafka_log *log = opened;
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(log->group);
     struct klane_source *source;
     char why[256];
 
-    if (klane_kafka_create(kafka_kit_consumer_conf(log->group), NULL, &source, why, sizeof why) !=
-        KLANE_OK)
+    /* One partition may go and come alone. */
+    kafka_kit_set_classic(conf, "partition.assignment.strategy", "cooperative-sticky");
+    if (klane_kafka_create(conf, NULL, &source, why, sizeof why) != KLANE_OK)
         fail_msg("%s", why);
+    log->source = (struct kafka_source *)source;
     return source;
 }
 
@@ -93,9 +98,49 @@ static int64_t log_committed(void *opened, const char *topic, int32_t partition)
     return kafka_kit_committed(((struct kafka_log *)opened)->group, topic, partition);
 }
 
+/* ---- rebalances -------------------------------------------------------------------------- */
+
+/* As the group's callback brings them: the group itself stays as it is. */
+
+static bool is_lost;
+
+int __wrap_rd_kafka_assignment_lost(rd_kafka_t *rk);
+
+int __wrap_rd_kafka_assignment_lost(rd_kafka_t *rk)
+{
+    (void)rk;
+    return is_lost;
+}
+
+static void rebalance(const struct kafka_log *log, rd_kafka_resp_err_t err, const char *topic,
+                      int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    kafka_group_rebalance(log->source, err, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Where it is lost while it is given up, librdkafka says no more than that. */
+static void log_revoke(void *opened, const char *topic, int32_t partition, bool lost)
+{
+    const struct kafka_log *log = opened;
+
+    is_lost = lost;
+    if (!lost || STAILQ_EMPTY(&log->source->rebalances))
+        rebalance(log, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, topic, partition);
+}
+
+static void log_assign(void *opened, const char *topic, int32_t partition)
+{
+    is_lost = false;
+    rebalance(opened, RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, topic, partition);
+}
+
 static const struct conformance_log_ops log_ops = {
     .name = "kafka",
-    .can = CONFORMANCE_CAN_RESTART | CONFORMANCE_CAN_SWEEP,
+    .can = CONFORMANCE_CAN_RESTART | CONFORMANCE_CAN_REVOKE | CONFORMANCE_CAN_SWEEP,
     .open = log_open,
     .topic_name = log_topic_name,
     .close = log_close,
@@ -103,12 +148,18 @@ static const struct conformance_log_ops log_ops = {
     .append = log_append,
     .source = log_source,
     .committed = log_committed,
+    .revoke = log_revoke,
+    .assign = log_assign,
 };
 
 int main(void)
 {
     int failed = source_conformance_run(&log_ops);
 
+    if (check_marked("kafka: lost while it is drained") == 0 && getenv("KLANE_TEST") == NULL) {
+        fprintf(stderr, "no partition was lost while it was drained\n");
+        failed++;
+    }
     kafka_kit_deinit();
     return failed;
 }

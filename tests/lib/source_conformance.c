@@ -262,7 +262,7 @@ static void a_pass_ends_with_its_assignment(void **state)
     struct reader *reader = &fixture->reader;
 
     reader_sweep(reader, assignment, 0, 100);
-    assert_int_equal(reader_poll_sweeps(reader, 10), 10);
+    reader_poll_until(reader, reader_poll_sweeps(reader, 10) > 0);
 
     fixture->ops->revoke(fixture->log, TOPIC, 0, false);
     reader_poll_until(reader, assignment->revoked);

@@ -27,7 +27,8 @@ enum conformance_can {
     CONFORMANCE_CAN_HOLES = 2,       /* append() at a given offset */
     CONFORMANCE_CAN_REVOKE = 4,      /* revoke() and assign() */
     CONFORMANCE_CAN_FAIL_COMMITS = 8, /* fail_commits() */
-    CONFORMANCE_CAN_SWEEP = 16        /* the source reads a range again */
+    CONFORMANCE_CAN_SWEEP = 16,       /* the source reads a range again */
+    CONFORMANCE_CAN_TAKE_BACK = 32    /* a revoke() undoes an assign() that has not begun */
 };
 
 /* A record to append. key NULL: none; value NULL: a tombstone. */

@@ -110,7 +110,7 @@ static void log_fail_commits(void *context, uint32_t count, klane_err_t err)
 static const struct conformance_log_ops log_ops = {
     .name = "memory",
     .can = CONFORMANCE_CAN_HOLES | CONFORMANCE_CAN_REVOKE | CONFORMANCE_CAN_FAIL_COMMITS |
-           CONFORMANCE_CAN_SWEEP,
+           CONFORMANCE_CAN_SWEEP | CONFORMANCE_CAN_TAKE_BACK,
     .open = log_open,
     .close = log_close,
     .topic = log_topic,
