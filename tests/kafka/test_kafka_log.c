@@ -611,6 +611,46 @@ static void aborted_records_come_to_those_who_read_uncommitted(void **state)
     assert_int_equal(test->kit.note_count, 30);
 }
 
+/* The records behind those of a transaction that goes on may be read, but not before them. */
+static void an_open_transaction_is_waited_for(struct kafka_test *test, bool is_aborted)
+{
+    rd_kafka_t *producer = kafka_kit_producer_new(test->group);
+    rd_kafka_error_t *error;
+
+    kafka_test_topic(test, 1, NULL);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 5, 3);
+    assert_null(rd_kafka_begin_transaction(producer));
+    kafka_kit_fill(producer, test->topic, 0, 10, 3);
+    assert_int_equal(rd_kafka_flush(producer, KAFKA_KIT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
+    kafka_kit_fill(kafka_kit_producer(), test->topic, 0, 5, 3);
+    /* As the broker tells whoever reads only what is committed. */
+    assert_int_equal(kafka_kit_end(test->topic, 0), 5);
+    kafka_test_run(test);
+    kafka_test_wait_committed(test, 0, 5);
+    usleep(1000 * 1000);
+    assert_int_equal(kafka_kit_committed(test->group, test->topic, 0), 5);
+    assert_int_equal(kit_stats(&test->kit).records, 5);
+
+    error = is_aborted ? rd_kafka_abort_transaction(producer, KAFKA_KIT_MS)
+                       : rd_kafka_commit_transaction(producer, KAFKA_KIT_MS);
+    assert_null(error);
+    kit_wait_ended(&test->kit, is_aborted ? 10 : 20);
+    kafka_test_wait_committed(test, 0, 21);
+    assert_int_equal(test->kit.note_count, is_aborted ? 10 : 20);
+    kit_assert_order(&test->kit);
+    rd_kafka_destroy(producer);
+}
+
+static void a_transaction_that_goes_on_is_waited_for_and_read(void **state)
+{
+    an_open_transaction_is_waited_for(*state, false);
+}
+
+static void a_transaction_that_goes_on_is_waited_for_and_left_out(void **state)
+{
+    an_open_transaction_is_waited_for(*state, true);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -638,6 +678,8 @@ int main(void)
         kafka_test_case(a_compacted_log_is_read_and_committed_to_its_end),
         kafka_test_case(aborted_records_are_holes_and_the_last_marker_is_committed_past),
         kafka_test_case(aborted_records_come_to_those_who_read_uncommitted),
+        kafka_test_case(a_transaction_that_goes_on_is_waited_for_and_read),
+        kafka_test_case(a_transaction_that_goes_on_is_waited_for_and_left_out),
     };
     int failed = check_run(tests);
 

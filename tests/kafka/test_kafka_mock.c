@@ -21,6 +21,7 @@
 #define API_OFFSET_COMMIT 8
 #define API_OFFSET_FETCH 9
 #define API_FIND_COORDINATOR 10
+#define API_HEARTBEAT 12
 #define API_SYNC_GROUP 14
 
 #define LATE_MS 7000 /* longer than any request's limit */
@@ -35,6 +36,36 @@ static int setup(void **state)
     return 0;
 }
 
+static _Atomic int asked_to_sync; /* so often. Relaxed: polled */
+
+static rd_kafka_resp_err_t request_was_sent(rd_kafka_t *rk, int socket, const char *broker,
+                                            int32_t broker_id, int16_t api, int16_t version,
+                                            int32_t number, size_t size, void *opaque)
+{
+    (void)rk, (void)socket, (void)broker, (void)broker_id;
+    (void)version, (void)number, (void)size, (void)opaque;
+    if (api == API_SYNC_GROUP)
+        atomic_fetch_add_explicit(&asked_to_sync, 1, memory_order_relaxed);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t watch_requests(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
+                                          void *opaque, char *why, size_t why_size)
+{
+    (void)conf, (void)why, (void)why_size;
+    return rd_kafka_interceptor_add_on_request_sent(rk, "test", request_was_sent, opaque);
+}
+
+static void wait_until_it_syncs(void)
+{
+    for (int i = 0; i < KAFKA_KIT_MS; i++) {
+        if (atomic_load_explicit(&asked_to_sync, memory_order_relaxed) > 0)
+            return;
+        usleep(1000);
+    }
+    fail_msg("the member does not ask for its assignment");
+}
+
 /* For members that end; without its coordinator one does so for as long as its session. */
 static int setup_end(void **state)
 {
@@ -43,6 +74,8 @@ static int setup_end(void **state)
 
     kafka_kit_set(conf, "partition.assignment.strategy", "cooperative-sticky");
     kafka_kit_set(conf, "session.timeout.ms", "4000");
+    atomic_store_explicit(&asked_to_sync, 0, memory_order_relaxed);
+    rd_kafka_conf_interceptor_add_on_new(conf, "test", watch_requests, NULL);
     kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
     kafka_test_kit(&mocked->test, conf);
     *state = mocked;
@@ -416,6 +449,70 @@ static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void
     kit_assert_order(kit);
 }
 
+/* What is unfinished and what waits in librdkafka's queue comes again. */
+static void what_it_had_unfinished_runs_again(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    kit->gate = "k0";
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_ended(kit, 15);
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_HEARTBEAT, 1,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
+    kit_wait_event(kit, KLANE_EVENT_LOST, 1);
+    kit_open(kit);
+    kit_wait_event(kit, KLANE_EVENT_ASSIGNED, 2);
+    kafka_test_wait_committed(&mocked->test, 0, 40);
+
+    assert_true(kit_key_starts(kit, "k0") >= 10);
+    kit_assert_order(kit);
+}
+
+/* librdkafka does not say so where it has asked the member to give up before: the drain goes on.
+ * Its last commit, which this cluster accepts, would be refused. */
+static void a_member_that_is_thrown_out_while_it_drains_comes_back(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    kit->gate = "k0";
+    kit->options.drain_ms = 1500;
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_ended(kit, 15);
+    kafka_test_wait_committed(&mocked->test, 0, 0);
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_HEARTBEAT, 4,
+                                      RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+                                      RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR_NO_ERROR,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    kit_wait_event(kit, KLANE_EVENT_ASSIGNED, 2);
+    assert_int_equal(kit_event(kit, KLANE_EVENT_ASSIGNED).offset, 0);
+    kit_open(kit);
+    kafka_test_wait_committed(&mocked->test, 0, 20);
+
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_REVOKED), 1);
+    kit_assert_order(kit);
+}
+
+/* librdkafka was known to wait for ever, as it closes, for what is lost. */
+static void a_member_that_is_thrown_out_may_stop_at_once(void **state)
+{
+    struct mocked *mocked = *state;
+    struct kit *kit = &mocked->test.kit;
+
+    kit->gate = "k0";
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_ended(kit, 15);
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_HEARTBEAT, 1,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    kit_wait_event(kit, KLANE_EVENT_LOST, 1);
+    klane_stop(kit->runtime);
+    kit_open(kit);
+
+    kit_wait_idle(kit);
+}
+
 /* ---- no broker --------------------------------------------------------------------------- */
 
 /* A broker that shuts down may say, at last, that there is none. Whether librdkafka then loses all
@@ -459,8 +556,7 @@ static void a_member_may_stop_before_its_first_assignment(void **state)
     rd_kafka_mock_broker_push_request_error_rtts(mocked->cluster, BROKER, API_SYNC_GROUP, 1,
                                                  RD_KAFKA_RESP_ERR_NO_ERROR, 1500);
     kafka_test_start(&mocked->test, NULL);
-    /* This cluster lets a new group wait for three seconds. */
-    usleep(3600 * 1000);
+    wait_until_it_syncs();
     klane_stop(kit->runtime);
 
     assert_int_equal(klane_wait(kit->runtime, 12000), KLANE_OK);
@@ -577,6 +673,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_member_that_is_thrown_out_loses_its_partitions_and_comes_back, setup,
             mocked_teardown),
+        cmocka_unit_test_setup_teardown(what_it_had_unfinished_runs_again, setup,
+                                        mocked_teardown),
+        cmocka_unit_test_setup_teardown(a_member_that_is_thrown_out_while_it_drains_comes_back,
+                                        setup, mocked_teardown),
+        cmocka_unit_test_setup_teardown(a_member_that_is_thrown_out_may_stop_at_once, setup,
+                                        mocked_teardown),
         cmocka_unit_test_setup_teardown(
             a_member_that_hears_of_no_broker_begins_with_the_first_again, setup, mocked_teardown),
         cmocka_unit_test_setup_teardown(a_member_may_stop_before_its_first_assignment, setup_end,
