@@ -7,6 +7,7 @@
 #include <time.h>
 
 #define WAIT_SECONDS 20
+#define STOP_MS 10000 /* what a runtime has, if the test says nothing */
 
 static void on_event(const struct klane_event *event, void *context)
 {
@@ -34,6 +35,7 @@ static void on_log(enum klane_log_level level, const char *line, void *context)
     kit->log_lines++;
     snprintf(kit->line, sizeof(kit->line), "%s", line);
     kit->has_expected |= kit->expected != NULL && strstr(line, kit->expected) != NULL;
+    kit->hung |= strstr(line, "did not close in time") != NULL;
     pthread_cond_broadcast(&kit->changed);
     pthread_mutex_unlock(&kit->lock);
 }
@@ -142,6 +144,7 @@ void kit_end(struct kit *kit)
     klane_stop(kit->runtime);
     err = klane_wait(kit->runtime, WAIT_SECONDS * 1000);
     assert_int_not_equal(err, KLANE_ERR_TIMEOUT);
+    assert_false(kit->hung && !kit->may_hang && kit->options.stop_ms >= STOP_MS);
     while ((err = klane_destroy(kit->runtime)) == KLANE_ERR_BUSY) {
         const struct timespec pause = {.tv_nsec = 1000000};
 
