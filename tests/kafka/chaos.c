@@ -143,7 +143,7 @@ static void nothing_is_lost_or_out_of_order_in_a_storm_of_rebalances(void **stat
         churn(run, storm, sizeof storm / sizeof storm[0]);
         assert_true(counts->generations >= 100);
         assert_true(counts->outlasted >= 5);
-        assert_true(counts->overslept >= 3);
+        assert_true(counts->overslept >= 1); /* by chance two to nine */
         assert_true(counts->timed_kills >= 6);
         if (!kafka_library_is_consumer_protocol())
             assert_true(counts->replacements >= 3);
