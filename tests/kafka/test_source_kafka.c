@@ -122,14 +122,17 @@ static void rebalance(const struct kafka_log *log, rd_kafka_resp_err_t err, cons
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* Where it is lost while it is given up, librdkafka says no more than that. */
 static void log_revoke(void *opened, const char *topic, int32_t partition, bool lost)
 {
-    const struct kafka_log *log = opened;
-
     is_lost = lost;
-    if (!lost || STAILQ_EMPTY(&log->source->rebalances))
-        rebalance(log, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, topic, partition);
+    rebalance(opened, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, topic, partition);
+}
+
+/* librdkafka says no more than that. */
+static void log_lose(void *opened, const char *topic, int32_t partition)
+{
+    (void)opened, (void)topic, (void)partition;
+    is_lost = true;
 }
 
 static void log_assign(void *opened, const char *topic, int32_t partition)
@@ -150,6 +153,7 @@ static const struct conformance_log_ops log_ops = {
     .committed = log_committed,
     .revoke = log_revoke,
     .assign = log_assign,
+    .lose = log_lose,
 };
 
 int main(void)

@@ -25,10 +25,9 @@
 enum conformance_can {
     CONFORMANCE_CAN_RESTART = 1,     /* source() again after the last one was destroyed */
     CONFORMANCE_CAN_HOLES = 2,       /* append() at a given offset */
-    CONFORMANCE_CAN_REVOKE = 4,      /* revoke() and assign() */
+    CONFORMANCE_CAN_REVOKE = 4,      /* revoke(), assign() and lose() */
     CONFORMANCE_CAN_FAIL_COMMITS = 8, /* fail_commits() */
-    CONFORMANCE_CAN_SWEEP = 16,       /* the source reads a range again */
-    CONFORMANCE_CAN_TAKE_BACK = 32    /* a revoke() undoes an assign() that has not begun */
+    CONFORMANCE_CAN_SWEEP = 16        /* the source reads a range again */
 };
 
 /* A record to append. key NULL: none; value NULL: a tombstone. */
@@ -73,6 +72,9 @@ struct conformance_log_ops {
     /* CONFORMANCE_CAN_REVOKE: as klane_memory_revoke() and klane_memory_assign(). */
     void (*revoke)(void *log, const char *topic, int32_t partition, bool lost);
     void (*assign)(void *log, const char *topic, int32_t partition);
+
+    /* And: a partition that is being given up is lost before that is over. */
+    void (*lose)(void *log, const char *topic, int32_t partition);
 
     /* CONFORMANCE_CAN_FAIL_COMMITS: the next count commits are answered with err. */
     void (*fail_commits)(void *log, uint32_t count, klane_err_t err);

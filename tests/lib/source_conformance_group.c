@@ -308,24 +308,7 @@ static void a_partition_can_be_lost_while_it_is_given_up(void **state)
     first = fixture_read_through(fixture, 20);
     fixture->ops->revoke(fixture->log, TOPIC, 0, false);
     reader_poll_until(reader, first->revoked);
-    fixture->ops->revoke(fixture->log, TOPIC, 0, true);
-    reader_poll_until(reader, first->lost);
-    reader_drain(reader);
-
-    assert_ptr_equal(reader_find(reader, TOPIC, 0), first);
-}
-
-static void so_can_one_that_was_to_come_back(void **state)
-{
-    struct fixture *fixture = *state;
-    struct klane_assignment *first;
-    struct reader *reader = &fixture->reader;
-
-    first = fixture_read_through(fixture, 20);
-    fixture->ops->revoke(fixture->log, TOPIC, 0, false);
-    reader_poll_until(reader, first->revoked);
-    fixture->ops->assign(fixture->log, TOPIC, 0);
-    fixture->ops->revoke(fixture->log, TOPIC, 0, true);
+    fixture->ops->lose(fixture->log, TOPIC, 0);
     reader_poll_until(reader, first->lost);
     reader_drain(reader);
 
@@ -411,8 +394,6 @@ const struct conformance_test conformance_group_tests[] = {
     CONFORMANCE_TEST(a_partition_given_back_early_is_given_up_first, CONFORMANCE_CAN_REVOKE),
     CONFORMANCE_TEST(nothing_comes_of_a_lost_partition, CONFORMANCE_CAN_REVOKE),
     CONFORMANCE_TEST(a_partition_can_be_lost_while_it_is_given_up, CONFORMANCE_CAN_REVOKE),
-    CONFORMANCE_TEST(so_can_one_that_was_to_come_back,
-                     CONFORMANCE_CAN_REVOKE | CONFORMANCE_CAN_TAKE_BACK),
     CONFORMANCE_TEST(a_commit_is_answered_though_its_partition_was_lost,
                      CONFORMANCE_CAN_REVOKE),
     CONFORMANCE_TEST(close_is_answered_whatever_is_still_to_do, 0),

@@ -100,6 +100,13 @@ static void log_assign(void *context, const char *topic, int32_t partition)
     assert_int_equal(klane_memory_assign(log->source, topic, partition), KLANE_OK);
 }
 
+/* Only what it is to have can be lost. */
+static void log_lose(void *context, const char *topic, int32_t partition)
+{
+    log_assign(context, topic, partition);
+    log_revoke(context, topic, partition, true);
+}
+
 static void log_fail_commits(void *context, uint32_t count, klane_err_t err)
 {
     struct log *log = context;
@@ -110,7 +117,7 @@ static void log_fail_commits(void *context, uint32_t count, klane_err_t err)
 static const struct conformance_log_ops log_ops = {
     .name = "memory",
     .can = CONFORMANCE_CAN_HOLES | CONFORMANCE_CAN_REVOKE | CONFORMANCE_CAN_FAIL_COMMITS |
-           CONFORMANCE_CAN_SWEEP | CONFORMANCE_CAN_TAKE_BACK,
+           CONFORMANCE_CAN_SWEEP,
     .open = log_open,
     .close = log_close,
     .topic = log_topic,
@@ -119,6 +126,7 @@ static const struct conformance_log_ops log_ops = {
     .committed = log_committed,
     .revoke = log_revoke,
     .assign = log_assign,
+    .lose = log_lose,
     .fail_commits = log_fail_commits,
 };
 
