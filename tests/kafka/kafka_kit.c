@@ -43,6 +43,14 @@ const char *kafka_kit_bootstrap(void)
     return bootstrap;
 }
 
+uint16_t kafka_kit_port(void)
+{
+    const char *colon = strrchr(kafka_kit_bootstrap(), ':');
+
+    assert_non_null(colon);
+    return (uint16_t)atoi(colon + 1);
+}
+
 void kafka_kit_use(const char *at)
 {
     kafka_kit_deinit();

@@ -20,6 +20,9 @@
 
 const char *kafka_kit_bootstrap(void);
 
+/* Its port; if it has several brokers, the last one's. */
+uint16_t kafka_kit_port(void);
+
 /* The tests that follow use this cluster instead. */
 void kafka_kit_use(const char *bootstrap);
 

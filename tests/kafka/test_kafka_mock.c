@@ -337,7 +337,7 @@ static int connect_to_broker(void)
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int descriptor = socket(AF_INET, SOCK_STREAM, 0);
 
-    address.sin_port = htons((uint16_t)atoi(strrchr(kafka_kit_bootstrap(), ':') + 1));
+    address.sin_port = htons(kafka_kit_port());
     assert_int_equal(connect(descriptor, (struct sockaddr *)(void *)&address, sizeof address), 0);
     return descriptor;
 }
@@ -449,17 +449,28 @@ static void a_member_that_is_thrown_out_loses_its_partitions_and_comes_back(void
     kit_assert_order(kit);
 }
 
+/* It has the records of one key unfinished. */
+static void start_and_leave_a_key(struct mocked *mocked)
+{
+    mocked->test.kit.gate = "k0";
+    kafka_test_start(&mocked->test, NULL);
+    kit_wait_ended(&mocked->test.kit, 15);
+}
+
+static void throw_out(struct mocked *mocked)
+{
+    rd_kafka_mock_push_request_errors(mocked->cluster, API_HEARTBEAT, 1,
+                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+}
+
 /* What is unfinished and what waits in librdkafka's queue comes again. */
 static void what_it_had_unfinished_runs_again(void **state)
 {
     struct mocked *mocked = *state;
     struct kit *kit = &mocked->test.kit;
 
-    kit->gate = "k0";
-    kafka_test_start(&mocked->test, NULL);
-    kit_wait_ended(kit, 15);
-    rd_kafka_mock_push_request_errors(mocked->cluster, API_HEARTBEAT, 1,
-                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    start_and_leave_a_key(mocked);
+    throw_out(mocked);
     kafka_kit_fill(kafka_kit_producer(), mocked->test.topic, 0, 20, 4);
     kit_wait_event(kit, KLANE_EVENT_LOST, 1);
     kit_open(kit);
@@ -477,10 +488,8 @@ static void a_member_that_is_thrown_out_while_it_drains_comes_back(void **state)
     struct mocked *mocked = *state;
     struct kit *kit = &mocked->test.kit;
 
-    kit->gate = "k0";
     kit->options.drain_ms = 1500;
-    kafka_test_start(&mocked->test, NULL);
-    kit_wait_ended(kit, 15);
+    start_and_leave_a_key(mocked);
     kafka_test_wait_committed(&mocked->test, 0, 0);
     rd_kafka_mock_push_request_errors(mocked->cluster, API_HEARTBEAT, 4,
                                       RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
@@ -501,11 +510,8 @@ static void a_member_that_is_thrown_out_may_stop_at_once(void **state)
     struct mocked *mocked = *state;
     struct kit *kit = &mocked->test.kit;
 
-    kit->gate = "k0";
-    kafka_test_start(&mocked->test, NULL);
-    kit_wait_ended(kit, 15);
-    rd_kafka_mock_push_request_errors(mocked->cluster, API_HEARTBEAT, 1,
-                                      RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    start_and_leave_a_key(mocked);
+    throw_out(mocked);
     kit_wait_event(kit, KLANE_EVENT_LOST, 1);
     klane_stop(kit->runtime);
     kit_open(kit);

@@ -40,14 +40,6 @@ static int by_proxy(int fd, const struct sockaddr *address, int size, const char
     return errno;
 }
 
-static uint16_t port_of_the_cluster(void)
-{
-    const char *colon = strrchr(kafka_kit_bootstrap(), ':');
-
-    assert_non_null(colon);
-    return (uint16_t)atoi(colon + 1);
-}
-
 static void begin(struct kafka_test *test, const char *assignor, bool is_by_proxy)
 {
     rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
@@ -143,7 +135,7 @@ int main(void)
     proxy = proxy_create(1);
     if (proxy == NULL)
         return EXIT_FAILURE;
-    proxy_target(proxy, 0, port_of_the_cluster());
+    proxy_target(proxy, 0, kafka_kit_port());
     failed = check_run(tests);
     kafka_kit_deinit();
     proxy_destroy(proxy);

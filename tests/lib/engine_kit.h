@@ -49,8 +49,7 @@ struct kit {
     char line[512];       /* the last of them */
     const char *expected; /* a part of one of them; NULL: of none */
     bool has_expected;    /* it has come */
-    bool may_hang;        /* its source need not close in time */
-    bool hung;            /* it did not */
+    bool hung;            /* its source did not close in time */
     bool overlap; /* two handlers of one key at once */
 
     /* What a handler does: called without the lock. NULL: KLANE_DONE. */
@@ -86,7 +85,7 @@ void kit_start_with(struct kit *kit, const struct klane_topic *topic,
                     const struct klane_route *route);
 
 /* Stop, wait and destroy; whatever is still held back is let go first. The source closes in time,
- * unless it may hang or has less than the usual. */
+ * unless it has less than the usual. */
 void kit_end(struct kit *kit);
 
 /* The kit's handler; its context is the kit. */

@@ -262,7 +262,8 @@ static void a_pass_ends_with_its_assignment(void **state)
     struct reader *reader = &fixture->reader;
 
     reader_sweep(reader, assignment, 0, 100);
-    reader_poll_until(reader, reader_poll_sweeps(reader, 10) > 0);
+    reader_poll_until(reader, (reader_poll_sweeps(reader, 10 - assignment->swept),
+                               assignment->swept == 10));
 
     fixture->ops->revoke(fixture->log, TOPIC, 0, false);
     reader_poll_until(reader, assignment->revoked);
