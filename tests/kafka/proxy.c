@@ -35,6 +35,7 @@ struct flow {
     struct portion portions[PORTIONS];
     unsigned portion_count;
     int64_t free_ms;   /* when a slow link may pass more */
+    uint64_t owed;     /* bytes that it has passed, and that make no whole millisecond yet */
     uint64_t cut_left; /* UINT64_MAX: it is not cut */
     bool has_ended;    /* nothing more comes */
     bool is_shut;      /* and the other side was told */
@@ -234,6 +235,14 @@ static void has_passed(struct flow *flow, size_t size)
     memmove(flow->portions, flow->portions + gone, flow->portion_count * sizeof(struct portion));
 }
 
+static void wait_after(struct flow *flow, uint64_t sent, uint32_t rate, int64_t now)
+{
+    uint64_t wait_ms = (flow->owed + sent) * 1000 / rate;
+
+    flow->free_ms = now + (int64_t)wait_ms;
+    flow->owed = flow->owed + sent - wait_ms * rate / 1000;
+}
+
 static void pass(struct connection *connection, int way, const struct proxy_fault *fault,
                  struct proxy_counts *counts)
 {
@@ -249,7 +258,7 @@ static void pass(struct connection *connection, int way, const struct proxy_faul
     has_passed(flow, (size_t)sent);
     counts->bytes[way] += (uint64_t)sent;
     if (fault->rate > 0)
-        flow->free_ms = now + (int64_t)sent * 1000 / fault->rate;
+        wait_after(flow, (uint64_t)sent, fault->rate, now);
     if (flow->cut_left == UINT64_MAX)
         return;
     flow->cut_left -= (uint64_t)sent;
@@ -282,6 +291,7 @@ static void adopt(struct connection *connection, const struct link *link)
 
         flow->cut_left = link->faults.ways[way].cut > 0 ? link->faults.ways[way].cut : UINT64_MAX;
         flow->free_ms = 0;
+        flow->owed = 0;
     }
 }
 
