@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A member that runs on while the network between it and the cluster is gone: another has what it
  * had, and goes further, and what it has sent meanwhile gets there when all is well again. */
+#include "kafka/by_proxy.h"
 #include "kafka/kafka_library.h"
 #include "kafka/kafka_runtime.h"
-#include "kafka/proxy.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static struct proxy *proxy;     /* between the member and the cluster */
@@ -23,30 +18,13 @@ static int teardown(void **state)
     return kafka_test_teardown(state);
 }
 
-/* Whatever the cluster says of its addresses. */
-static int by_proxy(int fd, const struct sockaddr *address, int size, const char *id,
-                    void *opaque)
-{
-    struct sockaddr_in to;
-
-    (void)size, (void)id, (void)opaque;
-    if (address->sa_family != AF_INET)
-        return EAFNOSUPPORT;
-    memcpy(&to, address, sizeof to);
-    to.sin_port = htons(proxy_port(proxy, 0));
-    /* Under way counts as done. */
-    if (connect(fd, (const struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS)
-        return 0;
-    return errno;
-}
-
 static void begin(struct kafka_test *test, const char *assignor, bool is_by_proxy)
 {
     rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
 
     kafka_kit_set_classic(conf, "partition.assignment.strategy", assignor);
     if (is_by_proxy)
-        rd_kafka_conf_set_connect_cb(conf, by_proxy);
+        by_proxy_set(conf);
     kafka_test_kit(test, conf);
 }
 
@@ -132,12 +110,9 @@ int main(void)
     };
     int failed;
 
-    proxy = proxy_create(1);
-    if (proxy == NULL)
-        return EXIT_FAILURE;
-    proxy_target(proxy, 0, kafka_kit_port());
+    proxy = by_proxy_begin();
     failed = check_run(tests);
     kafka_kit_deinit();
-    proxy_destroy(proxy);
+    by_proxy_end();
     return failed;
 }

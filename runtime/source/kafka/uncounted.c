@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Upholds: where keys and headers are most of what records have, no more of them stands in the
- * data queue than about twice what values may have.
+ * data queue than about twice what values may have, and what comes between two looks at it.
  *
  * librdkafka's limit of bytes counts values alone; of the rest only the number of messages is
  * limited, which is far too much where a record has thousands of headers. How much there is in
