@@ -15,6 +15,8 @@ rd_kafka_resp_err_t rd_kafka_mock_broker_remove_from_metadata(rd_kafka_mock_clus
     __attribute__((weak));
 rd_kafka_resp_err_t rd_kafka_mock_broker_add(rd_kafka_mock_cluster_t *cluster, int32_t broker)
     __attribute__((weak));
+void rd_kafka_mock_group_initial_rebalance_delay_ms(rd_kafka_mock_cluster_t *cluster,
+                                                    int32_t delay_ms) __attribute__((weak));
 
 #define BROKER 1
 #define OTHER_BROKER 2
