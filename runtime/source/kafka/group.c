@@ -128,6 +128,9 @@ static void begin_assign(struct kafka_source *source, struct kafka_rebalance *re
 {
     const rd_kafka_topic_partition_list_t *list = rebalance->partitions;
 
+    /* An assignment that has a read out waits for it as the first. So none that comes is older
+     * than what another member has committed meanwhile. */
+    KLANE_ASSERT(!source->committed.is_out);
     for (int i = 0; i < list->cnt && source->phase == KAFKA_RUNS; i++) {
         const char *topic = list->elems[i].topic;
         struct kafka_partition *partition =
@@ -146,8 +149,6 @@ static void begin_assign(struct kafka_source *source, struct kafka_rebalance *re
             partition->is_cut = false;
             partition->is_to_restart = false;
             kafka_partition_move(source, partition, KAFKA_FINDING);
-            /* What another member has committed meanwhile is not in it. */
-            source->committed.is_vain = true;
         }
     }
 }

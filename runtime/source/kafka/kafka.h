@@ -129,7 +129,6 @@ struct kafka_request {
     rd_kafka_topic_partition_list_t *partitions;
     rd_kafka_topic_partition_list_t *ends; /* COMMITTED: of the logs, as far as they are known */
     struct kafka_nap *nap;                 /* WAKE: which it ends */
-    bool is_vain;                          /* COMMITTED: of an assignment before */
     bool is_again;                         /* LOOK_UP: nobody could say before */
     struct kafka_partition *partition;     /* RANGE: as control knows it */
     int64_t low;

@@ -82,7 +82,6 @@ static void read_committed(struct kafka_source *source, rd_kafka_topic_partition
 {
     source->committed.partitions = list;
     source->committed.is_out = true;
-    source->committed.is_vain = false;
     helper_send(source->helper, &source->committed.base);
 }
 
@@ -143,7 +142,7 @@ void kafka_position_committed_came(struct kafka_source *source)
         struct kafka_partition *partition =
             kafka_partitions_find(source, list->elems[i].topic, list->elems[i].partition);
 
-        if (partition->state == KAFKA_FINDING && !request->is_vain)
+        if (partition->state == KAFKA_FINDING)
             committed_is(source, partition, &list->elems[i]);
     }
     rd_kafka_topic_partition_list_destroy(list);
