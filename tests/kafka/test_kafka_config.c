@@ -112,6 +112,21 @@ static void the_value_that_klane_would_set_is_accepted(void **state)
     expect_accepted(conf_with(settings), NULL);
 }
 
+static void librdkafka_commits_nothing_by_itself(void **state)
+{
+    rd_kafka_conf_t *conf = conf_with(NULL);
+    struct klane_kafka_options options;
+
+    (void)state;
+    klane_kafka_options_init(&options, sizeof options);
+    assert_setting(conf, "enable.auto.commit", "true");
+    assert_setting(conf, "enable.auto.offset.store", "true");
+    assert_int_equal(kafka_config_set(conf, &options, rd_kafka_version(), NULL, 0), KLANE_OK);
+    assert_setting(conf, "enable.auto.commit", "false");
+    assert_setting(conf, "enable.auto.offset.store", "false");
+    rd_kafka_conf_destroy(conf);
+}
+
 /* Both handles, of the main flow and of passes, are made so. */
 static void batches_are_checked_on_the_way(void **state)
 {
@@ -519,6 +534,7 @@ int main(void)
         cmocka_unit_test(a_plain_configuration_is_accepted),
         cmocka_unit_test(settings_of_klane_are_refused_by_name),
         cmocka_unit_test(the_value_that_klane_would_set_is_accepted),
+        cmocka_unit_test(librdkafka_commits_nothing_by_itself),
         cmocka_unit_test(batches_are_checked_on_the_way),
         cmocka_unit_test(what_is_unsafe_is_refused_unless_it_is_allowed),
         cmocka_unit_test(group_and_servers_have_to_be_set),
