@@ -139,41 +139,152 @@ static enum klane_outcome wait_at_first(struct kit *kit, const struct klane_reco
     return KLANE_DONE;
 }
 
-/* Each partition on its own may have as much in its queue as all may have together. */
-static void held_partitions_are_fetched_no_further(void **state)
-{
-    enum { PARTITIONS = 8, RECORDS = 1800, BYTES = 1000, BEYOND = 300 };
-    /* Of the queue, which may be stashed, and fill again; then each time a response more. */
-    enum { QUEUE = (1 << 20) / BYTES, RESPONSE = PARTITIONS * ((64 << 10) / BYTES + 1) };
-    struct kafka_test *test = *state;
-    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
-    struct klane_kafka_options options;
-    size_t taken;
+enum { HELD_PARTITIONS = 8, HELD_RECORDS = 1800, HELD_BYTES = 1000 };
 
-    kafka_test_topic(test, PARTITIONS, NULL);
-    kafka_kit_set(conf, "statistics.interval.ms", "100");
-    rd_kafka_conf_set_stats_cb(conf, on_stats);
+/* Each partition holds for its first record, if that waits. key: NULL, or the topic's. */
+static void start_holding(struct kafka_test *test, rd_kafka_conf_t *conf, klane_key_fn key)
+{
+    struct klane_kafka_options options;
+    struct klane_topic rules;
+
     klane_kafka_options_init(&options, sizeof options);
     options.queue_bytes = 1 << 20;
     kafka_test_kit_with(test, conf, &options);
-    test->kit.options.workers = 2 * PARTITIONS;
+    test->kit.options.workers = 4 * HELD_PARTITIONS;
     test->kit.options.map_size = 0;
-    test->kit.options.beyond_max = BEYOND;
+    test->kit.options.beyond_max = 300;
+    test->kit.options.drain_ms = 300;
     test->kit.act = wait_at_first;
-    kafka_test_start(test, NULL);
-    for (int32_t i = 0; i < PARTITIONS; i++)
-        kafka_kit_fill_large(test->topic, i, RECORDS, BYTES);
-    for (int i = 0; i < 10000 && kit_stats(&test->kit).holds < PARTITIONS; i++)
+    klane_topic_init(&rules, sizeof rules);
+    rules.key = key;
+    kafka_test_start(test, &rules);
+}
+
+static void fill_held(const struct kafka_test *test)
+{
+    for (int32_t i = 0; i < HELD_PARTITIONS; i++)
+        kafka_kit_fill_large(test->topic, i, HELD_RECORDS, HELD_BYTES);
+}
+
+/* While its first record waits no partition is let go: it is held once. */
+static void wait_held(struct kafka_test *test)
+{
+    for (int i = 0; i < KAFKA_KIT_MS && kit_stats(&test->kit).holds < HELD_PARTITIONS; i++)
         usleep(1000);
-    assert_int_equal(kit_stats(&test->kit).holds, PARTITIONS);
+    assert_int_equal(kit_stats(&test->kit).holds, HELD_PARTITIONS);
+}
+
+/* Each partition on its own may have as much in its queue as all may have together. */
+static void held_partitions_are_fetched_no_further(void **state)
+{
+    /* Of the queue, which may be stashed, and fill again; then each time a response more. */
+    enum { QUEUE = (1 << 20) / HELD_BYTES };
+    enum { RESPONSE = HELD_PARTITIONS * ((64 << 10) / HELD_BYTES + 1) };
+    struct kafka_test *test = *state;
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
+    size_t taken;
+
+    kafka_test_topic(test, HELD_PARTITIONS, NULL);
+    kafka_kit_set(conf, "statistics.interval.ms", "100");
+    rd_kafka_conf_set_stats_cb(conf, on_stats);
+    start_holding(test, conf, NULL);
+    fill_held(test);
+    wait_held(test);
     usleep(1500 * 1000);
     taken = kit_stats(&test->kit).records;
     assert_in_range(fetched - (long)taken, 0, 2 * (QUEUE + RESPONSE));
 
     kit_open(&test->kit);
-    for (int32_t i = 0; i < PARTITIONS; i++)
-        kafka_test_wait_committed(test, i, RECORDS);
-    assert_int_equal(test->kit.note_count, PARTITIONS * RECORDS);
+    for (int32_t i = 0; i < HELD_PARTITIONS; i++)
+        kafka_test_wait_committed(test, i, HELD_RECORDS);
+    assert_int_equal(test->kit.note_count, HELD_PARTITIONS * HELD_RECORDS);
+}
+
+/* So many partitions are read and committed to their end. */
+static void wait_ended(const struct kafka_test *test, int partitions, int64_t end)
+{
+    int64_t committed[HELD_PARTITIONS];
+    int ended = 0;
+
+    for (int i = 0; i < KAFKA_KIT_MS / 20 && ended < partitions; i++) {
+        usleep(20000);
+        kafka_kit_committed_all(test->group, test->topic, HELD_PARTITIONS, committed);
+        ended = 0;
+        for (int j = 0; j < HELD_PARTITIONS; j++)
+            ended += committed[j] == end;
+    }
+    assert_int_equal(ended, partitions);
+}
+
+static struct kafka_test other; /* who has them meanwhile */
+
+static int held_teardown(void **state)
+{
+    if (other.is_running)
+        kafka_test_end(&other);
+    return kafka_test_teardown(state);
+}
+
+/* Control takes no more than librdkafka brings: when a partition is held its queue is full. */
+static bool no_key_soon(const struct klane_record *record, void *context, const void **key,
+                        size_t *key_size)
+{
+    (void)record, (void)context, (void)key, (void)key_size;
+    usleep(10);
+    return false;
+}
+
+static void start_member(struct kafka_test *test, const char *assignor)
+{
+    rd_kafka_conf_t *conf = kafka_kit_consumer_conf(test->group);
+
+    kafka_kit_set_classic(conf, "partition.assignment.strategy", assignor);
+    start_holding(test, conf, no_key_soon);
+}
+
+static void wait_marked(const char *name, uint64_t before)
+{
+    for (int i = 0; i < KAFKA_KIT_MS && check_marked(name) == before; i++)
+        usleep(1000);
+    assert_true(check_marked(name) > before);
+}
+
+/* So many are assigned again when some go to another member, and when it ends. */
+static void held_partitions_come_back(struct kafka_test *test, const char *assignor, size_t again,
+                                      size_t again_at_end)
+{
+    uint64_t stashed = check_marked("kafka: a record is stashed");
+    uint64_t paused = check_marked("kafka: a held partition is paused");
+
+    kafka_test_topic(test, HELD_PARTITIONS, NULL);
+    fill_held(test);
+    start_member(test, assignor);
+    wait_held(test);
+    wait_marked("kafka: a record is stashed", stashed);
+    wait_marked("kafka: a held partition is paused", paused);
+
+    kafka_test_beside(&other, test);
+    start_member(&other, assignor);
+    kit_open(&other.kit);
+    wait_ended(test, HELD_PARTITIONS / 2, HELD_RECORDS);
+    kit_wait_event(&test->kit, KLANE_EVENT_ASSIGNED, HELD_PARTITIONS + again);
+    kafka_test_end(&other);
+    kit_wait_event(&test->kit, KLANE_EVENT_ASSIGNED, HELD_PARTITIONS + again + again_at_end);
+    kit_open(&test->kit);
+    wait_ended(test, HELD_PARTITIONS, HELD_RECORDS);
+    for (int32_t i = 0; i < HELD_PARTITIONS; i++)
+        kafka_kit_fill(kafka_kit_producer(), test->topic, i, 20, 4);
+    wait_ended(test, HELD_PARTITIONS, HELD_RECORDS + 20);
+}
+
+static void held_partitions_come_back_eagerly(void **state)
+{
+    held_partitions_come_back(*state, "range", HELD_PARTITIONS / 2, HELD_PARTITIONS);
+}
+
+static void held_partitions_come_back_cooperatively(void **state)
+{
+    held_partitions_come_back(*state, "cooperative-sticky", 0, HELD_PARTITIONS / 2);
 }
 
 /* Before 2.4 librdkafka goes back to where a pause began when one ends that is none. */
@@ -202,6 +313,9 @@ static void what_is_fetched_again_does_not_run_again(void **state)
     kit_assert_order(&test->kit);
 }
 
+#define held_case(function)                                                                      \
+    cmocka_unit_test_setup_teardown(function, kafka_test_setup, held_teardown)
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -209,6 +323,8 @@ int main(void)
         kafka_test_case(no_partition_goes_without_because_another_has_much),
         kafka_test_case(large_records_for_which_there_is_no_room_stay_with_librdkafka),
         kafka_test_case(held_partitions_are_fetched_no_further),
+        held_case(held_partitions_come_back_eagerly),
+        held_case(held_partitions_come_back_cooperatively),
         kafka_test_case(what_is_fetched_again_does_not_run_again),
     };
     int failed = check_run(tests);

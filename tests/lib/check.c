@@ -117,7 +117,7 @@ uint64_t check_marked(const char *name)
 
     for (struct klane_mark *mark = __start_klane_marks; mark < __stop_klane_marks; mark++)
         if (strcmp(mark->name, name) == 0)
-            /* Relaxed: the test has joined or stopped whatever counts. */
+            /* Relaxed: a count, which orders nothing. */
             sum += atomic_load_explicit(&mark->count, memory_order_relaxed);
     return sum;
 }
