@@ -5,37 +5,37 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
 
-/* Fixed while there are clients of it: librdkafka's threads read it. */
-static struct proxy *proxy;
+static struct proxy *proxy; /* fixed before librdkafka's threads read it */
 
-struct proxy *by_proxy_begin(void)
+void by_proxy_begin(void)
 {
     proxy = proxy_create(1);
     assert_non_null(proxy);
     proxy_target(proxy, 0, kafka_kit_port());
-    return proxy;
 }
 
 void by_proxy_end(void)
 {
-    if (proxy != NULL)
-        proxy_destroy(proxy);
-    proxy = NULL;
+    proxy_destroy(proxy);
+}
+
+void by_proxy_fail(const struct proxy_faults *faults)
+{
+    proxy_set(proxy, 0, faults);
 }
 
 static int connect_by_proxy(int fd, const struct sockaddr *address, int size, const char *id,
                             void *opaque)
 {
-    struct sockaddr_in to;
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons(proxy_port(proxy, 0)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     (void)size, (void)id, (void)opaque;
     if (address->sa_family != AF_INET)
         return EAFNOSUPPORT;
-    memcpy(&to, address, sizeof to);
-    to.sin_port = htons(proxy_port(proxy, 0));
     /* Under way counts as done. */
     if (connect(fd, (const struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS)
         return 0;

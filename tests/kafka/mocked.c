@@ -3,8 +3,13 @@
 
 #include <stdlib.h>
 
-/* For others that join a group that is new; where it cannot be said, 3 s. */
 #define REBALANCE_DELAY_MS 100
+
+void mocked_rebalance_delay(struct mocked *mocked, int32_t delay_ms)
+{
+    if (rd_kafka_mock_group_initial_rebalance_delay_ms != NULL)
+        rd_kafka_mock_group_initial_rebalance_delay_ms(mocked->cluster, delay_ms);
+}
 
 struct mocked *mocked_new(int brokers, int partitions)
 {
@@ -16,8 +21,7 @@ struct mocked *mocked_new(int brokers, int partitions)
     mocked->host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     assert_non_null(mocked->host);
     mocked->cluster = rd_kafka_mock_cluster_new(mocked->host, brokers);
-    if (rd_kafka_mock_group_initial_rebalance_delay_ms != NULL)
-        rd_kafka_mock_group_initial_rebalance_delay_ms(mocked->cluster, REBALANCE_DELAY_MS);
+    mocked_rebalance_delay(mocked, REBALANCE_DELAY_MS);
     kafka_kit_use(rd_kafka_mock_cluster_bootstraps(mocked->cluster));
     kafka_kit_name(mocked->test.topic, "topic");
     kafka_kit_name(mocked->test.group, "group");

@@ -29,8 +29,15 @@ struct mocked {
     rd_kafka_mock_cluster_t *cluster;
 };
 
+/* What a group that is new waits for others where librdkafka cannot be told so. */
+#define MOCKED_DELAY_MS 3000
+
 /* With a topic of so many partitions, named as the test's, and no kit yet. */
 struct mocked *mocked_new(int brokers, int partitions);
+
+/* From now on groups wait so long, where librdkafka can be told so: a tenth of a second unless
+ * told otherwise. */
+void mocked_rebalance_delay(struct mocked *mocked, int32_t delay_ms);
 
 /* A teardown of cmocka. */
 int mocked_teardown(void **state);

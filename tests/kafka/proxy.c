@@ -217,8 +217,8 @@ static size_t passing(const struct flow *flow, const struct proxy_fault *fault, 
 
     for (unsigned i = 0; i < flow->portion_count && flow->portions[i].due_ms <= now; i++)
         size += flow->portions[i].size;
-    if (fault->rate > 0 && size > fault->rate * SLICE_MS / 1000 + 1)
-        size = fault->rate * SLICE_MS / 1000 + 1;
+    if (fault->rate > 0 && size > (uint64_t)fault->rate * SLICE_MS / 1000 + 1)
+        size = (uint64_t)fault->rate * SLICE_MS / 1000 + 1;
     return size < flow->cut_left ? size : flow->cut_left;
 }
 
@@ -235,11 +235,13 @@ static void has_passed(struct flow *flow, size_t size)
     memmove(flow->portions, flow->portions + gone, flow->portion_count * sizeof(struct portion));
 }
 
+/* What the thread was late does not make the link slower, up to a slice. */
 static void wait_after(struct flow *flow, uint64_t sent, uint32_t rate, int64_t now)
 {
     uint64_t wait_ms = (flow->owed + sent) * 1000 / rate;
+    int64_t from_ms = now - flow->free_ms < SLICE_MS ? flow->free_ms : now;
 
-    flow->free_ms = now + (int64_t)wait_ms;
+    flow->free_ms = from_ms + (int64_t)wait_ms;
     flow->owed = flow->owed + sent - wait_ms * rate / 1000;
 }
 

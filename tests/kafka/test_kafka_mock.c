@@ -421,9 +421,10 @@ static void a_member_needs_no_coordinator_but_its_own(void **state)
     struct mocked *mocked = *state;
     struct kit *kit = &mocked->test.kit;
 
+    mocked_rebalance_delay(mocked, MOCKED_DELAY_MS);
     kafka_test_start(&mocked->test, NULL);
-    /* This cluster lets a new group wait for three seconds. */
     usleep(1000 * 1000);
+    assert_int_equal(kit_event_count(kit, KLANE_EVENT_ASSIGNED), 0);
     rd_kafka_mock_broker_push_request_error_rtts(mocked->cluster, BROKER, API_FIND_COORDINATOR, 1,
                                                  RD_KAFKA_RESP_ERR_NO_ERROR, LATE_MS);
     kit_wait_ended(kit, 20);

@@ -7,12 +7,11 @@
 
 #include <unistd.h>
 
-static struct proxy *proxy;     /* between the member and the cluster */
-static struct kafka_test other; /* who has its partition meanwhile */
+static struct kafka_test other; /* who has the member's partition meanwhile */
 
 static int teardown(void **state)
 {
-    proxy_set(proxy, 0, NULL);
+    by_proxy_fail(NULL);
     if (other.is_running)
         kafka_test_end(&other);
     return kafka_test_teardown(state);
@@ -52,7 +51,7 @@ static void one_that_was_parted_does_no_harm(struct kafka_test *test, const char
     kit_wait_ended(kit, 15);
     kafka_test_wait_committed(test, 0, 0);
     usleep(500 * 1000); /* the last of its commits is answered */
-    proxy_set(proxy, 0, &silence);
+    by_proxy_fail(&silence);
     committed = kit_event_count(kit, KLANE_EVENT_COMMITTED);
     kit_open(kit);
     kit_wait_ended(kit, 20);
@@ -73,7 +72,7 @@ static void one_that_was_parted_does_no_harm(struct kafka_test *test, const char
         assert_int_equal(kit_event_count(kit, KLANE_EVENT_COMMITTED), committed);
         assert_int_equal(kit->note_count, 20);
     }
-    proxy_set(proxy, 0, NULL);
+    by_proxy_fail(NULL);
     assert_committed_stays(test, 40, 2000);
     kit_wait_event(kit, KLANE_EVENT_LOST, 1);
 
@@ -110,7 +109,7 @@ int main(void)
     };
     int failed;
 
-    proxy = by_proxy_begin();
+    by_proxy_begin();
     failed = check_run(tests);
     kafka_kit_deinit();
     by_proxy_end();

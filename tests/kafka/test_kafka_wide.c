@@ -382,14 +382,14 @@ static void append_beside_values(const struct wide *wide, int records, size_t by
     wide_producer_end(producer);
 }
 
-/* What is read ahead is looked at some hundred times a second: what comes in between is bounded by
- * the network alone. On this one the look may be late by a quarter of a second. */
+/* What is read ahead is looked at every 5 ms: what comes in between is bounded by the network
+ * alone. On this one a look may be late by a quarter of a second. */
 static void kit_behind_slow_network(struct wide *wide, uint64_t budget_bytes)
 {
     const struct proxy_faults slow = {.ways = {[PROXY_DOWN] = {.rate = 64 * WIDE_MIB}}};
     rd_kafka_conf_t *conf = kafka_kit_consumer_conf(wide->test->group);
 
-    proxy_set(by_proxy_begin(), 0, &slow);
+    by_proxy_fail(&slow);
     by_proxy_set(conf);
     kit_of_queue(wide->test, conf, 32768, budget_bytes);
     wide->test->kit.options.records_max = 4096;
@@ -408,6 +408,7 @@ static void wait_with_what_is_beside_values(struct wide *wide, const char *what,
     enum { PARTITIONS = 4, RECORDS = 4000, BYTES = 60000, BUDGET = 64 * WIDE_MIB };
     struct kit *kit = &wide->test->kit;
     struct klane_topic rules;
+    uint64_t paused = check_marked("kafka: keys and headers fill the queue");
     uint64_t most = BUDGET + BESIDE;
 
     wide_topic(wide, PARTITIONS, 1, NULL);
@@ -423,7 +424,12 @@ static void wait_with_what_is_beside_values(struct wide *wide, const char *what,
     klane_topic_init(&rules, sizeof rules);
     rules.without_headers = without_headers;
     kafka_test_start(wide->test, &rules);
-    usleep(3000 * 1000);
+    for (int i = 0;
+         i < KAFKA_KIT_MS && check_marked("kafka: keys and headers fill the queue") == paused;
+         i++)
+        usleep(1000);
+    assert_true(check_marked("kafka: keys and headers fill the queue") > paused);
+    usleep(2000 * 1000);
     wide_watched(wide, what, most);
     kit_open(kit);
     kit_wait_ended(kit, RECORDS);
@@ -435,7 +441,7 @@ static int behind_network_teardown(void **state)
 {
     int failed = wide_teardown(state);
 
-    by_proxy_end();
+    by_proxy_fail(NULL);
     return failed;
 }
 
@@ -712,8 +718,11 @@ int main(void)
         wide_test(hundreds_of_partitions_stay_inside_a_small_budget),
         wide_test(nothing_remains_of_keys_that_are_idle),
     };
-    int failed = check_run(tests);
+    int failed;
 
+    by_proxy_begin();
+    failed = check_run(tests);
     kafka_kit_deinit();
+    by_proxy_end();
     return failed;
 }
