@@ -385,7 +385,8 @@ struct klane_options {
                             same default. */
     uint32_t beyond_max; /**< Hold a partition while its progress map says nothing of so many
                               offsets that were taken in: they would run again after a crash.
-                              Default: 0, any number. */
+                              Looked at with each commit; what comes until the next one is on
+                              top. Default: 0, any number. */
     /** Bytes, up to 2 to the power of 50, that records, what is kept about them, what the source
      *  reads ahead, and the weights of handlers may take together. The stacks of threads, and what
      *  the log itself keeps in memory, come on top. What is too small is refused with what is
