@@ -112,33 +112,31 @@ static void the_value_that_klane_would_set_is_accepted(void **state)
     expect_accepted(conf_with(settings), NULL);
 }
 
-static void librdkafka_commits_nothing_by_itself(void **state)
+/* What is usual becomes what klane sets. */
+static void assert_is_set(const char *name, const char *usual, const char *value)
 {
     rd_kafka_conf_t *conf = conf_with(NULL);
     struct klane_kafka_options options;
 
-    (void)state;
     klane_kafka_options_init(&options, sizeof options);
-    assert_setting(conf, "enable.auto.commit", "true");
-    assert_setting(conf, "enable.auto.offset.store", "true");
+    assert_setting(conf, name, usual);
     assert_int_equal(kafka_config_set(conf, &options, rd_kafka_version(), NULL, 0), KLANE_OK);
-    assert_setting(conf, "enable.auto.commit", "false");
-    assert_setting(conf, "enable.auto.offset.store", "false");
+    assert_setting(conf, name, value);
     rd_kafka_conf_destroy(conf);
+}
+
+static void librdkafka_commits_nothing_by_itself(void **state)
+{
+    (void)state;
+    assert_is_set("enable.auto.commit", "true", "false");
+    assert_is_set("enable.auto.offset.store", "true", "false");
 }
 
 /* Both handles, of the main flow and of passes, are made so. */
 static void batches_are_checked_on_the_way(void **state)
 {
-    rd_kafka_conf_t *conf = conf_with(NULL);
-    struct klane_kafka_options options;
-
     (void)state;
-    klane_kafka_options_init(&options, sizeof options);
-    assert_setting(conf, "check.crcs", "false");
-    assert_int_equal(kafka_config_set(conf, &options, rd_kafka_version(), NULL, 0), KLANE_OK);
-    assert_setting(conf, "check.crcs", "true");
-    rd_kafka_conf_destroy(conf);
+    assert_is_set("check.crcs", "false", "true");
 }
 
 static void what_is_unsafe_is_refused_unless_it_is_allowed(void **state)

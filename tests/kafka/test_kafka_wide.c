@@ -395,6 +395,11 @@ static void kit_behind_slow_network(struct wide *wide, uint64_t budget_bytes)
     wide->test->kit.options.records_max = 4096;
 }
 
+static uint64_t queue_fillings(void)
+{
+    return check_marked("kafka: keys and headers fill the queue");
+}
+
 static enum klane_outcome wait_at_gate(struct kit *kit, const struct klane_record *record)
 {
     (void)record;
@@ -408,7 +413,7 @@ static void wait_with_what_is_beside_values(struct wide *wide, const char *what,
     enum { PARTITIONS = 4, RECORDS = 4000, BYTES = 60000, BUDGET = 64 * WIDE_MIB };
     struct kit *kit = &wide->test->kit;
     struct klane_topic rules;
-    uint64_t paused = check_marked("kafka: keys and headers fill the queue");
+    uint64_t paused = queue_fillings();
     uint64_t most = BUDGET + BESIDE;
 
     wide_topic(wide, PARTITIONS, 1, NULL);
@@ -424,11 +429,9 @@ static void wait_with_what_is_beside_values(struct wide *wide, const char *what,
     klane_topic_init(&rules, sizeof rules);
     rules.without_headers = without_headers;
     kafka_test_start(wide->test, &rules);
-    for (int i = 0;
-         i < KAFKA_KIT_MS && check_marked("kafka: keys and headers fill the queue") == paused;
-         i++)
+    for (int i = 0; i < KAFKA_KIT_MS && queue_fillings() == paused; i++)
         usleep(1000);
-    assert_true(check_marked("kafka: keys and headers fill the queue") > paused);
+    assert_true(queue_fillings() > paused);
     usleep(2000 * 1000);
     wide_watched(wide, what, most);
     kit_open(kit);
@@ -478,7 +481,7 @@ static void headers_that_fill_the_queue_are_no_obstacle(struct wide *wide, const
 {
     enum { PARTITIONS = 4, RECORDS = 2400, BYTES = 60000 };
     struct kafka_test *test = wide->test, *other = calloc(1, sizeof *other);
-    uint64_t paused = check_marked("kafka: keys and headers fill the queue");
+    uint64_t paused = queue_fillings();
     size_t starts;
 
     assert_non_null(other);
@@ -488,7 +491,7 @@ static void headers_that_fill_the_queue_are_no_obstacle(struct wide *wide, const
     test->kit.act = wait_at_gate;
     kafka_test_start(test, NULL);
     wait_full(wide);
-    assert_true(check_marked("kafka: keys and headers fill the queue") > paused);
+    assert_true(queue_fillings() > paused);
 
     kafka_test_beside(other, test);
     kit_of_member(other, assignor);
